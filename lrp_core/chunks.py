@@ -1,0 +1,61 @@
+"""Work through a batch in small chunks on several threads, with one BLAS thread each.
+
+A chunk's arrays stay near the cache, memory is bounded whatever the batch, and since every product runs for one
+sample on one BLAS thread, a sample's numbers do not depend on the batch, the chunk or the number of threads.
+"""
+import concurrent.futures
+import os
+import threading
+
+import threadpoolctl
+
+CHUNK = 2
+
+
+class SingleThreadedBlas:
+    """A context in which BLAS uses one thread; shared by all callers, undone when the last one leaves.
+
+    The number of BLAS threads belongs to the process: counting the callers keeps one that ends from
+    changing it under another that still computes.
+    """
+
+    def __init__(self):
+        self._lock, self._callers, self._limits = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if not self._callers:
+                self._limits = threadpoolctl.threadpool_limits(1, user_api="blas")
+            self._callers += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._callers -= 1
+            if not self._callers:
+                self._limits.restore_original_limits()
+
+
+_single_threaded_blas = SingleThreadedBlas()
+
+
+def default_threads():
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def for_chunks(work, count, *, threads=None, progress=None):
+    """Call work(slice) for consecutive slices of range(count); results in order.
+
+    threads: how many at a time, all processors by default. progress: called with the number of samples done.
+    """
+    threads = default_threads() if threads is None else threads
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads must be a whole number above 0, got {threads!r}")
+    slices = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    results = []
+    with _single_threaded_blas, concurrent.futures.ThreadPoolExecutor(min(threads, len(slices))) as executor:
+        for part, result in zip(slices, executor.map(work, slices)):
+            results.append(result)
+            if progress:
+                progress(part.stop - part.start)
+    return results

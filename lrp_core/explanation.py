@@ -1,0 +1,55 @@
+"""What `explain` returns."""
+import dataclasses
+
+import numpy as np
+
+from .ledger import Entry, Ledger
+from .network import INPUT
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """The relevance of an input for a network's score, with the book of where it went.
+
+    relevance: like x, float32; positive where x speaks for the target, negative where it speaks against.
+    logits: the scores, [classes] or [n, classes], float32.
+    target: the class number that was explained, an int or [n].
+    class_names: the network's, or None.
+    layers: None, or the relevance at every node's output by name ("input" is `relevance`).
+    ledger: see `Ledger`.
+
+    For a single sample every array lacks the batch axis; `e[i]` is the explanation of one sample of a batch.
+    """
+    relevance: np.ndarray
+    logits: np.ndarray
+    target: int | np.ndarray
+    class_names: tuple | None
+    layers: dict | None
+    ledger: Ledger
+
+    @classmethod
+    def join(cls, chunks, network, single, layers):
+        """One explanation from the (logits, targets, relevance by node, ledger) of consecutive chunks."""
+        logits, targets, relevance, ledgers = zip(*chunks)
+        at = {name: np.concatenate([r[name] for r in relevance]) for name in relevance[0]}
+        entries = tuple(Entry(e[0].name, e[0].type, e[0].rule,
+                              *(np.concatenate([getattr(entry, name) for entry in e]) for name in Entry.NUMBERS))
+                        for e in zip(*ledgers))
+        ledger = Ledger(entries, *(np.concatenate([getattr(one, name) for one in ledgers]) for name in ("start", "arrived")))
+        whole = cls(at[INPUT], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
+                    at if layers else None, ledger)
+        return whole[0] if single else whole
+
+    @property
+    def probabilities(self):
+        """softmax(logits), in their shape."""
+        exponentials = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def __getitem__(self, index):
+        """The explanation of one sample of a batch."""
+        if self.logits.ndim != 2:
+            raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
+        layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
+        return Explanation(self.relevance[index], self.logits[index], int(self.target[index]), self.class_names,
+                           layers, self.ledger.sample(index))

@@ -1,0 +1,117 @@
+"""The book of an explanation: for every layer, where every part of the relevance went.
+
+With the terms and groups of `rules`, for each layer
+
+    Σ R_out - Σ R_in  =  Σ c·s·σb'                        absorbed by the bias
+                       + Σ c·s·(stabilize(z) - z)          absorbed by the stabilizer
+                       + Σ R_out - Σ c·m·R_out             gated: nobody to give to, or coefficients that do not
+                                                           sum to 1 (m is 1 where z is not zero)
+
+is an identity; the residual is what rounding leaves of it. R_out arrives at the layer's output from above, R_in is
+handed on to its input. All sums are kept in float64, one for each sample.
+"""
+import dataclasses
+
+import numpy as np
+
+
+class ConservationError(ArithmeticError):
+    """A layer's book does not close to rounding: the explanation must not be trusted."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One layer's book; every field behind `rule` is a float64 array [n], or a number for a single sample.
+
+    received: Σ R_out, relevance that arrived at the layer's output. passed: Σ R_in, relevance handed to its input.
+    bias, stabilizer, gated: what was absorbed on the way. turnover: Σ|R_out| + Σ|R_in|, the scale of rounding.
+    """
+    name: str
+    type: str
+    rule: str
+    received: np.ndarray
+    passed: np.ndarray
+    bias: np.ndarray
+    stabilizer: np.ndarray
+    gated: np.ndarray
+    turnover: np.ndarray
+
+    NUMBERS = ("received", "passed", "bias", "stabilizer", "gated", "turnover")
+
+    @property
+    def residual(self):
+        """What is left when everything booked is taken off: rounding."""
+        return self.received - self.passed - self.bias - self.stabilizer - self.gated
+
+    def map(self, function):
+        """The entry with `function` applied to every number."""
+        return dataclasses.replace(self, **{name: function(getattr(self, name)) for name in self.NUMBERS})
+
+
+@dataclasses.dataclass(frozen=True)
+class Ledger:
+    """The entries of all layers in the order relevance meets them: output first.
+
+    start: the relevance the explanation began with (the explained logit), [n] or a number.
+    arrived: Σ of the relevance at the network's input.
+    """
+    entries: tuple
+    start: np.ndarray
+    arrived: np.ndarray
+
+    def __iter__(self):
+        return iter(self.entries)
+
+    def __getitem__(self, name):
+        """The entry of the layer of that name."""
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise KeyError(f"the ledger has no layer {name!r}; it has {[entry.name for entry in self.entries]}")
+
+    @property
+    def total(self):
+        """The book of the whole network: start - arrived = bias + stabilizer + gated + residual, summed over layers."""
+        sums = {name: sum(getattr(entry, name) for entry in self.entries)
+                for name in ("bias", "stabilizer", "gated", "turnover")}
+        return Entry("total", "", "", self.start, self.arrived, **sums)
+
+    @property
+    def residual(self):
+        """The largest |residual| of any layer, [n] or a number."""
+        return np.max([np.abs(entry.residual) for entry in (*self.entries, self.total)], axis=0)
+
+    def check(self, tolerance):
+        """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover."""
+        for entry in (*self.entries, self.total):
+            residual, limit = np.atleast_1d(np.abs(entry.residual)), np.atleast_1d(tolerance * entry.turnover)
+            bad = ~(residual <= limit)
+            if bad.any():
+                sample = int(bad.argmax())
+                raise ConservationError(f"layer {entry.name!r}: {residual[sample]:.3g} of the relevance is unaccounted "
+                                        f"for (sample {sample}; rounding explains {limit[sample]:.3g})")
+
+    def sample(self, index):
+        """The ledger of one sample of a batch."""
+        return Ledger(tuple(entry.map(lambda value: float(value[index])) for entry in self.entries),
+                      float(self.start[index]), float(self.arrived[index]))
+
+    def to_dict(self):
+        """The ledger as plain numbers and lists, for JSON."""
+        def plain(entry):
+            return {"layer": entry.name, "type": entry.type, "rule": entry.rule,
+                    **{name: np.asarray(getattr(entry, name)).tolist() for name in (*Entry.NUMBERS, "residual")}}
+        return {"layers": [plain(entry) for entry in self.entries], "total": plain(self.total)}
+
+    def __str__(self):
+        """The table; for a batch, of each number's mean over the samples."""
+        columns = ("received", "passed", "bias", "stabilizer", "gated", "residual")
+        rows = [("layer", "rule", "R out", "R in", "bias", "stabilizer", "gated", "residual")]
+        for entry in (*self.entries, self.total):
+            numbers = [float(np.mean(getattr(entry, name))) for name in columns]
+            rows.append((entry.name, entry.rule, *(f"{n + 0.0:.4f}" for n in numbers[:-1]), f"{numbers[-1]:.1e}"))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["  ".join(f"{cell:<{w}}" if column < 2 else f"{cell:>{w}}"
+                           for column, (cell, w) in enumerate(zip(row, widths))) for row in rows]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])

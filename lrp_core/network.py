@@ -1,0 +1,165 @@
+"""A network: an immutable graph of named layers in topological order; `forward` leaves everything in a Trace."""
+import dataclasses
+import types
+
+import numpy as np
+
+from . import layers as L
+from .canonize import without_softmax
+from .chunks import for_chunks
+
+INPUT = "input"
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One named layer and the names of the nodes it reads ("input" is the network's own input)."""
+    name: str
+    layer: L.Layer
+    inputs: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """What a forward pass left behind: each node's output, by name, and each max-pool's winners."""
+    outputs: dict
+    winners: dict
+
+
+class Network:
+    """Named layers in topological order with the facts that travel with them.
+
+    nodes: Node objects, or (name, layer) / (name, layer, inputs) tuples; without `inputs` a node reads the one
+        before it. The last node is the network's output.
+    input_shape: of one sample, without the batch axis.
+    class_names: names of the outputs, or None.
+    metadata: front end, training facts, licence and credit, as plain JSON values.
+    reference: None, or (x [k, *input_shape], logits [k, classes]) to check a file against.
+
+    Raises ValueError that names the node where names, order or shapes do not fit.
+    """
+
+    def __init__(self, nodes, input_shape, *, class_names=None, metadata=None, reference=None):
+        self.input_shape = L.check_shape(tuple(int(n) for n in input_shape))
+        self.nodes = tuple(self._chain(nodes))
+        if not self.nodes:
+            raise ValueError("a network needs at least one layer")
+        self.shapes = types.MappingProxyType(self._infer_shapes())
+        outputs = self.shapes[self.nodes[-1].name]
+        if len(outputs) != 1:
+            raise ValueError(f"the last node {self.nodes[-1].name!r} must give one row of scores, its shape is {outputs}")
+        if class_names is not None:
+            class_names = tuple(str(name) for name in class_names)
+            if len(class_names) != outputs[0] or len(set(class_names)) != len(class_names):
+                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(class_names)}: {class_names}")
+        self.class_names = class_names
+        self.metadata = dict(metadata or {})
+        self.reference = reference
+
+    @staticmethod
+    def _chain(nodes):
+        before = INPUT
+        for node in nodes:
+            if not isinstance(node, Node):
+                name, layer, inputs = node if len(node) == 3 else (*node, (before,))
+                node = Node(name, layer, tuple(inputs))
+            yield node
+            before = node.name
+
+    def _infer_shapes(self):
+        shapes = {INPUT: self.input_shape}
+        for node in self.nodes:
+            if not isinstance(node.name, str) or not node.name:
+                raise ValueError(f"a node's name must be a text that is not empty, got {node.name!r}")
+            if node.name in shapes:
+                raise ValueError(f"two nodes are named {node.name!r}")
+            unknown = [name for name in node.inputs if name not in shapes]
+            if unknown:
+                raise ValueError(f"node {node.name!r} reads {unknown}, which does not stand before it")
+            if len(node.inputs) != 1:
+                raise ValueError(f"node {node.name!r} ({node.layer.type}) takes one input, got {len(node.inputs)}")
+            try:
+                shapes[node.name] = L.check_shape(node.layer.output_shape(shapes[node.inputs[0]]))
+            except ValueError as error:
+                raise ValueError(f"node {node.name!r}: {error}") from None
+        return shapes
+
+    def __getitem__(self, name):
+        """The node of that name."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"no node is named {name!r}; there are {[node.name for node in self.nodes]}")
+
+    def replace(self, **changes):
+        """A copy with other nodes, class_names, metadata or reference."""
+        same = {name: getattr(self, name) for name in ("nodes", "input_shape", "class_names", "metadata", "reference")}
+        return Network(**{**same, **changes})
+
+    def astype(self, dtype):
+        """The same network with its parameters in another floating type."""
+        return self.replace(nodes=[dataclasses.replace(node, layer=node.layer.astype(dtype)) for node in self.nodes])
+
+    def forward(self, x):
+        """Run a batch x [n, *input_shape]; returns the Trace of every node's output."""
+        outputs, winners = {INPUT: x}, {}
+        for node in self.nodes:
+            value = outputs[node.inputs[0]]
+            if isinstance(node.layer, L.MaxPool2D):
+                outputs[node.name], winners[node.name] = node.layer.forward_with_winners(value)
+            else:
+                outputs[node.name] = node.layer.forward(value)
+        return Trace(outputs, winners)
+
+    def check_input(self, x):
+        """(x as float32 [n, *input_shape], whether it was a single sample); refuses wrong shapes, NaN and infinity."""
+        x = np.asarray(x)
+        if x.dtype.kind not in "fiu":
+            raise TypeError(f"the input must be numbers, found {x.dtype}")
+        single = x.shape == self.input_shape
+        if not single and x.shape[1:] != self.input_shape:
+            raise ValueError(f"the input must have shape {self.input_shape}, or (n, {', '.join(map(str, self.input_shape))}) "
+                             f"for a batch; found {x.shape}")
+        batch = np.ascontiguousarray(x[None] if single else x, np.float32)
+        if not len(batch):
+            raise ValueError("the input is an empty batch")
+        bad = ~np.isfinite(batch.reshape(len(batch), -1)).all(axis=1)
+        if bad.any():
+            raise ValueError(f"the input holds NaN or infinity (sample {int(bad.argmax())})")
+        return batch, single
+
+    def logits(self, x):
+        """The scores before any softmax: x [*input_shape] -> [classes], or a batch -> [n, classes]; float32."""
+        x, single = self.check_input(x)
+        scored = without_softmax(self).astype(np.float64)
+
+        def work(part):
+            return scored.forward(x[part].astype(np.float64)).outputs[scored.nodes[-1].name].astype(np.float32)
+
+        logits = np.concatenate(for_chunks(work, len(x)))
+        return logits[0] if single else logits
+
+    def probabilities(self, x):
+        """softmax(logits(x)), in the same shape."""
+        return L.Softmax().forward(self.logits(x))
+
+    @property
+    def parameters(self):
+        """How many numbers the network learned."""
+        return sum(node.layer.parameters for node in self.nodes)
+
+    def summary(self):
+        """The table of layers with output shapes and parameter counts, as text."""
+        rows = [("layer", "type", "output", "parameters"), (INPUT, "", str(self.input_shape), "")]
+        rows += [(node.name, node.layer.type, str(self.shapes[node.name]), f"{node.layer.parameters:,}")
+                 for node in self.nodes]
+        rows.append(("total", "", "", f"{self.parameters:,}"))
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
+        rule = "-" * len(lines[0])
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+    def save(self, path):
+        """Write the network to `path` as one .npz file; see `lrp_core.weights`."""
+        from .weights import save
+        save(self, path)

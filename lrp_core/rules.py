@@ -1,0 +1,207 @@
+"""LRP's rules. A rule only says what a layer's relevance is shared in proportion to; `backward` does the sharing.
+
+A rule turns a layer's kernel W and bias b into groups of terms. One loop propagates all of them:
+
+    for each group (coefficient c, terms [(sign σ, part x', W', b'), ...]):
+        z    = Σ_terms σ·(W' x' + b')                      what reached each output
+        s    = R / stabilize(z), and 0 where z = 0         relevance for each unit of it
+        R_in += c · Σ_terms σ·x'·(W'ᵀ s)                   what each input put in
+
+Layers without parameters have no choice of rule: activations, dropout and reshapes pass relevance on, a max-pool
+gives it to the winner. Average pools are linear and take LRP-0 (see `presets`).
+
+Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 2017 (10.1016/j.patcog.2016.11.008),
+2019 (10.1007/978-3-030-28954-6_10); Lapuschkin et al. 2017 (ICCV workshops).
+"""
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+
+def whole(x):
+    """x' = x."""
+    return x
+
+
+def positive(x):
+    """x' = x⁺ = max(x, 0); for a kernel: its positive part."""
+    return np.maximum(x, 0)
+
+
+def negative(x):
+    """x' = x⁻ = min(x, 0); for a kernel: its negative part."""
+    return np.minimum(x, 0)
+
+
+def ones(x):
+    """x' = 1: every input counts the same."""
+    return np.ones_like(x)
+
+
+@dataclasses.dataclass(frozen=True)
+class Term:
+    """One signed linear map of one part of the input: σ·(W' x' + b'), with x' = part(x); b' may be None."""
+    part: Callable
+    kernel: np.ndarray | None
+    bias: np.ndarray | None = None
+    sign: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Terms that share one denominator, and the coefficient c of what they give."""
+    terms: tuple
+    coefficient: float = 1.0
+
+
+def as_forward(layer):
+    """The groups of LRP-0: the layer as it is, so that z is the output that the forward pass left behind."""
+    return (Group((Term(whole, layer.kernel, layer.bias),)),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What all rules share: `groups(layer)`, and an `epsilon` that is 0 unless the rule has one."""
+
+    @property
+    def stabilizer(self):
+        """The ε that the rule adds to its denominators."""
+        return 0.0
+
+    def groups(self, layer):
+        """The groups of terms by which relevance is shared in `layer` (a linear layer)."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Zero(Rule):
+    """LRP-0: each input gets what it contributed.
+
+        R_i = Σ_j  x_i W_ij / z_j · R_j,    z_j = Σ_i x_i W_ij + b_j
+
+    Conserves up to what the bias takes. Bach 2015, eq. 56; Montavon 2019, LRP-0.
+    """
+
+    def groups(self, layer):
+        return as_forward(layer)
+
+
+@dataclasses.dataclass(frozen=True)
+class Epsilon(Rule):
+    """LRP-ε: LRP-0 with denominators kept away from zero; a large ε also absorbs weak contributions.
+
+        R_i = Σ_j  x_i W_ij / (z_j + ε·sign(z_j)) · R_j,    sign(0) = +1
+
+    Conserves up to what the bias and the stabilizer take. Bach 2015, eq. 58.
+    """
+    epsilon: float = 1e-7
+
+    def __post_init__(self):
+        if not (isinstance(self.epsilon, (int, float)) and math.isfinite(self.epsilon) and self.epsilon > 0):
+            raise ValueError(f"epsilon must be a number above 0, got {self.epsilon!r}; for none use Zero()")
+
+    @property
+    def stabilizer(self):
+        return self.epsilon
+
+    def groups(self, layer):
+        return as_forward(layer)
+
+
+@dataclasses.dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """LRP-αβ: contributions for and against are shared out apart, α of one and -β of the other.
+
+        R_i = Σ_j ( α (x_i W_ij)⁺ / z⁺_j  -  β (x_i W_ij)⁻ / z⁻_j ) R_j,     α - β = 1
+        (x W)⁺ = x⁺W⁺ + x⁻W⁻,     (x W)⁻ = x⁺W⁻ + x⁻W⁺
+
+    How the bias enters the denominators z⁺ and z⁻, on which the field disagrees:
+        "whole"   b in both (iNNvestigate's alpha_beta)
+        "split"   b⁺ in z⁺ and b⁻ in z⁻ (Bach 2015; zennit)
+        "ignore"  in neither (iNNvestigate's "ignore bias" variants)
+
+    Conserves, where both parts exist, up to what the bias takes. Bach 2015, eq. 60.
+    """
+    alpha: float = 2.0
+    beta: float = 1.0
+    bias: str = "whole"
+
+    def __post_init__(self):
+        if not (self.alpha >= 1 and self.beta >= 0 and math.isclose(self.alpha - self.beta, 1)):
+            raise ValueError(f"alpha - beta must be 1 with alpha >= 1 and beta >= 0, got alpha={self.alpha}, beta={self.beta}")
+        check_bias(self.bias)
+
+    def groups(self, layer):
+        to_positive, to_negative = bias_parts(layer.bias, self.bias)
+        up, down = positive(layer.kernel), negative(layer.kernel)
+        groups = [Group((Term(positive, up, to_positive), Term(negative, down)), self.alpha)]
+        if self.beta:
+            groups.append(Group((Term(positive, down, to_negative), Term(negative, up)), -self.beta))
+        return tuple(groups)
+
+
+@dataclasses.dataclass(frozen=True)
+class ZPlus(Rule):
+    """z⁺: LRP-α1β0, by default without the bias: only contributions in favour count.
+
+        R_i = Σ_j  (x_i W_ij)⁺ / z⁺_j · R_j
+
+    Conserves wherever something speaks in favour. Montavon 2017, z⁺ rule; `bias` as in AlphaBeta.
+    """
+    bias: str = "ignore"
+
+    def __post_init__(self):
+        check_bias(self.bias)
+
+    def groups(self, layer):
+        return AlphaBeta(1.0, 0.0, self.bias).groups(layer)
+
+
+@dataclasses.dataclass(frozen=True)
+class WSquare(Rule):
+    """w²: relevance follows the squared weights, whatever the input was.
+
+        R_i = Σ_j  W_ij² / Σ_i' W_i'j² · R_j
+
+    Conserves. Montavon 2017, w² rule.
+    """
+
+    def groups(self, layer):
+        return (Group((Term(ones, np.square(layer.kernel)),)),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flat(Rule):
+    """Flat: relevance is spread evenly over all inputs that an output can see.
+
+        R_i = Σ_j  1 / Σ_i' 1 · R_j
+
+    Conserves. Lapuschkin et al. 2017.
+    """
+
+    def groups(self, layer):
+        return (Group((Term(ones, np.ones_like(layer.kernel)),)),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass(Rule):
+    """Relevance passes unchanged: what activations, dropout and reshapes do. Not for layers that mix inputs."""
+
+    def groups(self, layer):
+        raise ValueError("Pass leaves relevance as it is and cannot cross a layer that mixes its inputs; "
+                         "choose another rule for it")
+
+
+def check_bias(bias):
+    """Refuse an unknown treatment of the bias."""
+    if bias not in ("whole", "split", "ignore"):
+        raise ValueError(f"bias must be 'whole', 'split' or 'ignore', got {bias!r}")
+
+
+def bias_parts(b, treatment):
+    """(bias in z⁺, bias in z⁻) for a treatment; None where there is none."""
+    if b is None or treatment == "ignore":
+        return None, None
+    return (b, b) if treatment == "whole" else (positive(b), negative(b))

@@ -1,0 +1,1 @@
+"""TensorFlow trains the CNN and exports its weights; nothing else in Audio-LRP imports this package."""

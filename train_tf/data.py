@@ -1,0 +1,79 @@
+"""Training data: mel level images with folds and labels, and their augmentation."""
+import dataclasses
+import os
+import zipfile
+
+import numpy as np
+
+from features.synth import CLASSES
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelSet:
+    """Level images [N, 64, 64] uint8 (row 0 = highest band) with class numbers and folds [N]."""
+    level: np.ndarray
+    class_id: np.ndarray
+    fold: np.ndarray
+
+    def where(self, chosen):
+        """The subset for which the boolean array `chosen` [N] holds."""
+        return LevelSet(self.level[chosen], self.class_id[chosen], self.fold[chosen])
+
+    def split(self, test_fold):
+        """(training set, test set) with the clips of one fold held out; both must be non-empty."""
+        held_out = self.fold == test_fold
+        if not held_out.any() or held_out.all():
+            raise ValueError(f"fold {test_fold} cannot be held out: the data has the folds {np.unique(self.fold)}")
+        return self.where(~held_out), self.where(held_out)
+
+
+def load_levels(path):
+    """Read a feature file (.npz with `level`, `class_id`, `fold`); raises ValueError that names what is wrong."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = {"level", "class_id", "fold"} - set(arrays.files)
+            if missing:
+                raise ValueError(f"{path}: the feature file lacks {sorted(missing)}; it has {arrays.files}")
+            data = LevelSet(arrays["level"], arrays["class_id"].astype(np.int64), arrays["fold"].astype(np.int64))
+    except (OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a readable .npz feature file ({error})") from error
+    if data.level.dtype != np.uint8 or data.level.shape[1:] != (64, 64):
+        raise ValueError(f"{path}: `level` must be uint8 [N, 64, 64], found {data.level.dtype} {data.level.shape}")
+    if not len(data.level) == len(data.class_id) == len(data.fold):
+        raise ValueError(f"{path}: level, class_id and fold have different lengths")
+    if data.class_id.min() < 0 or data.class_id.max() >= len(CLASSES):
+        raise ValueError(f"{path}: class_id must be in 0..{len(CLASSES) - 1}")
+    return data
+
+
+def save_levels(path, data):
+    """Write a feature file that `load_levels` reads; atomic."""
+    partial = f"{path}.part"
+    with open(partial, "wb") as file:
+        np.savez_compressed(file, level=data.level, class_id=data.class_id.astype(np.uint8),
+                            fold=data.fold.astype(np.uint8))
+    os.replace(partial, path)
+
+
+def augment(level, rng):
+    """Vary level images [N, 64, 64] without changing what is heard; returns new images of the same shape.
+
+    Each image: a circular shift in time; with probability 1/2 a time mask (up to 12 columns), with 1/2 a
+    frequency mask (up to 10 rows), and with 1/3 a cut of the top rows, as a recording made below 44.1 kHz
+    has (up to 26 rows: about 4 kHz). Masked cells take the image's own minimum, which is how silence looks.
+    """
+    count, rows, columns = level.shape
+    shift = rng.integers(0, columns, count)
+    source = (np.arange(columns) - shift[:, None]) % columns
+    out = np.take_along_axis(level, source[:, None, :], axis=2)
+
+    def span(longest, size, probability):
+        length = rng.integers(1, longest + 1, count) * (rng.random(count) < probability)
+        start = (rng.random(count) * (size - length + 1)).astype(int)
+        place = np.arange(size)
+        return (place >= start[:, None]) & (place < (start + length)[:, None])
+
+    masked = span(12, columns, 1 / 2)[:, None, :] | span(10, rows, 1 / 2)[:, :, None]
+    top = rng.integers(1, 27, count) * (rng.random(count) < 1 / 3)
+    masked |= (np.arange(rows) < top[:, None])[:, :, None]
+    return np.where(masked, level.min(axis=(1, 2), keepdims=True), out)

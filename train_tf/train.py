@@ -1,0 +1,88 @@
+"""Train the study's CNN with one fold held out: seeded, checkpointed each epoch, resumable."""
+import json
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from features.image import magma
+from features.synth import CLASSES
+
+from .data import augment
+from .model import build_cnn
+
+
+def batches(level, class_id, batch):
+    """A tf.data pipeline of (image [n, 64, 64, 3] float32 in [0, 1], one-hot [n, 10]) from level images."""
+    colours = tf.constant(magma())
+    return (tf.data.Dataset.from_tensor_slices((level, class_id)).batch(batch)
+            .map(lambda levels, labels: (tf.gather(colours, tf.cast(levels, tf.int32)), tf.one_hot(labels, len(CLASSES))))
+            .prefetch(2))
+
+
+def compile_cnn(steps, rate):
+    """The CNN with Adam on a cosine schedule over `steps` (after a short warm-up) and label smoothing."""
+    model = build_cnn(len(CLASSES))
+    warmup = steps // 20
+    schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - warmup, alpha=0.01, warmup_target=rate,
+                                                      warmup_steps=warmup)
+    model.compile(keras.optimizers.Adam(schedule), keras.losses.CategoricalCrossentropy(label_smoothing=0.1), metrics=["accuracy"],
+                  jit_compile=False)  # on CPUs oneDNN's convolutions are faster than XLA's
+    return model
+
+
+def replace_with(path, write):
+    """Call write(temporary path), then rename it to `path`, so that an interruption never leaves half a file."""
+    partial = path.with_name(f"part-{path.name}")
+    write(partial)
+    os.replace(partial, path)
+
+
+def predict(model, level, batch=256):
+    """Class probabilities [N, 10] of level images."""
+    return np.concatenate([model(images, training=False).numpy()
+                           for images, _ in batches(level, np.zeros(len(level), np.int64), batch)])
+
+
+def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, report=print):
+    """Train on one LevelSet, watch another; returns (model, history).
+
+    `directory` receives `checkpoint.keras` and `history.json` after every epoch; a later call with the same
+    settings resumes behind the last complete epoch. The test set is only watched: nothing is chosen by it.
+    """
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    checkpoint, record = directory / "checkpoint.keras", directory / "history.json"
+    settings = {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "clips": len(training.level)}
+    history = []
+    if checkpoint.exists() and record.exists():
+        found = json.loads(record.read_text())
+        if found["settings"] != settings:
+            raise ValueError(f"{directory} holds a run with other settings ({found['settings']} against {settings}): "
+                             "choose another directory or delete it")
+        history = found["epochs"]
+        model = keras.models.load_model(checkpoint)
+        # The record is written behind the checkpoint: an interruption between the two repeats no epoch.
+        history = history[:model.optimizer.iterations.numpy() // -(-len(training.level) // batch)]
+        report(f"resuming after epoch {len(history)} of {epochs}")
+    else:
+        keras.utils.set_random_seed(seed)
+        model = compile_cnn(epochs * -(-len(training.level) // batch), rate)
+
+    for epoch in range(len(history), epochs):
+        keras.utils.set_random_seed(seed * 1000 + epoch)
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(training.level))
+        data = batches(augment(training.level[order], rng), training.class_id[order], batch)
+        fit = model.fit(data, initial_epoch=epoch, epochs=epoch + 1, verbose="auto").history
+        right = predict(model, test.level).argmax(1) == test.class_id
+        history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0], "test_accuracy": float(right.mean())})
+        report(f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy {fit['accuracy'][0]:.3f}, "
+               f"held-out accuracy {right.mean():.3f}")
+        replace_with(checkpoint, model.save)
+        replace_with(record, lambda path: path.write_text(json.dumps({"settings": settings, "epochs": history})))
+    return model, history
