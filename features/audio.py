@@ -1,0 +1,100 @@
+"""Sound in: read any file libsndfile knows, mix to mono, resample, and fit to the four seconds the network hears."""
+import fractions
+import math
+import os
+
+import numpy as np
+import scipy.signal
+import soundfile
+
+SAMPLE_RATE = 44_100
+SECONDS = 4.0
+RATES = (1_000, 768_000)
+BLOCK = 1 << 18
+LOUDEST = 1e30  # full scale is 1; beyond this only broken files go, and powers would overflow
+
+
+class AudioError(ValueError):
+    """A sound that cannot be used; the message names it, what was found and what to do."""
+
+
+def check_rate(sample_rate, name="the sound"):
+    """Refuse a sample rate that no recording has."""
+    number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool)
+    if not number or not RATES[0] <= sample_rate <= RATES[1]:
+        raise AudioError(f"{name}: the sample rate must lie in {RATES[0]}..{RATES[1]} Hz, found {sample_rate!r}")
+    return sample_rate
+
+
+def read(path, seconds=SECONDS):
+    """Read the first `seconds` of a sound file and mix its channels to one.
+
+    Returns (y [n] float64 in [-1, 1], sample rate in Hz, channels, duration of the whole file in seconds).
+    Raises FileNotFoundError, or AudioError for what is not a sound, is empty, or holds NaN or infinity.
+    """
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if not os.path.isfile(path):
+        raise AudioError(f"{path}: not a file")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate, channels = check_rate(file.samplerate, path), file.channels
+            wanted = math.ceil(seconds * rate)
+            # Block by block: a file's header may promise any length and a thousand channels.
+            blocks = [block.mean(axis=1) for block in
+                      file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64", always_2d=True)]
+            duration = max(file.frames, 0) / rate
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
+        raise AudioError(f"{path}: not a sound file that can be read (WAV, FLAC, OGG and MP3 can be): {error}") from None
+    y = np.concatenate(blocks) if blocks else np.zeros(0)
+    return check_samples(y, path), rate, channels, duration
+
+
+def check_samples(y, name="the sound"):
+    """Refuse an empty sound, NaN, infinity and absurdly large samples."""
+    if not y.size:
+        raise AudioError(f"{name}: holds no samples")
+    usable = np.abs(y) < LOUDEST  # False for NaN too
+    if not usable.all():
+        raise AudioError(f"{name}: holds NaN, infinity or samples beyond {LOUDEST:g} ({np.count_nonzero(~usable)} of "
+                         f"{y.size}); repair the recording")
+    return y
+
+
+def to_mono(y, name="the sound"):
+    """Mix an array [n] or [n, channels] to [n] float64; whole-number samples are scaled to [-1, 1] by their type."""
+    y = np.asarray(y)
+    if y.dtype.kind not in "fiu":
+        raise AudioError(f"{name}: samples must be numbers, found {y.dtype}")
+    if y.ndim not in (1, 2):
+        raise AudioError(f"{name}: samples must have shape [n] or [n, channels], found {y.shape}")
+    if y.ndim == 2 and y.shape[1] > 64:
+        raise AudioError(f"{name}: {y.shape[1]} channels; for an array [channels, n] pass its transpose")
+    kind, limits = y.dtype.kind, np.iinfo(y.dtype) if y.dtype.kind in "iu" else None
+    y = y.astype(np.float64)
+    if kind == "u":  # unsigned samples, as 8-bit WAV has them, are centred on the middle of their range
+        half = (float(limits.max) + 1) / 2
+        y = (y - half) / half
+    elif kind == "i":
+        y = y / -float(limits.min)
+    return check_samples(y if y.ndim == 1 else y.mean(axis=1), name)
+
+
+def resample(y, sample_rate, target=SAMPLE_RATE):
+    """Resample y [n] from `sample_rate` to `target` Hz with SciPy's polyphase filter.
+
+    The ratio is kept to at most 2,000ths, which is exact for every common rate and off by less than 1e-4
+    otherwise; an odd rate would need a filter of millions of taps.
+    """
+    ratio = fractions.Fraction(target / sample_rate).limit_denominator(2000)
+    if ratio == 1:
+        return y
+    return scipy.signal.resample_poly(y, ratio.numerator, ratio.denominator)
+
+
+def fit(y, samples):
+    """Exactly `samples` of y: a shorter sound is played twice, then followed by digital silence; a longer one is cut."""
+    if len(y) < samples:
+        y = np.concatenate((y, y))
+    return np.concatenate((y[:samples], np.zeros(max(samples - len(y), 0))))
