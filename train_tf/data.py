@@ -1,11 +1,12 @@
-"""Training data: mel level images with folds and labels, and their augmentation."""
+"""Training data: mel level images with folds and labels, where they come from, and their augmentation."""
 import dataclasses
-import os
 import zipfile
 
 import numpy as np
 
-from features.synth import CLASSES
+from features.clip import open_clip
+from features.dataset import save_arrays
+from features.synth import CLASSES, synthesize
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LevelSet:
         """(training set, test set) with the clips of one fold held out; both must be non-empty."""
         held_out = self.fold == test_fold
         if not held_out.any() or held_out.all():
-            raise ValueError(f"fold {test_fold} cannot be held out: the data has the folds {np.unique(self.fold)}")
+            raise ValueError(f"fold {test_fold} cannot be held out: the data has the folds {np.unique(self.fold).tolist()}")
         return self.where(~held_out), self.where(held_out)
 
 
@@ -39,20 +40,24 @@ def load_levels(path):
         raise ValueError(f"{path}: not a readable .npz feature file ({error})") from error
     if data.level.dtype != np.uint8 or data.level.shape[1:] != (64, 64):
         raise ValueError(f"{path}: `level` must be uint8 [N, 64, 64], found {data.level.dtype} {data.level.shape}")
-    if not len(data.level) == len(data.class_id) == len(data.fold):
-        raise ValueError(f"{path}: level, class_id and fold have different lengths")
+    if not len(data.level) == len(data.class_id) == len(data.fold) or not len(data.level):
+        raise ValueError(f"{path}: level, class_id and fold must have one length above 0, found "
+                         f"{len(data.level)}, {len(data.class_id)}, {len(data.fold)}")
     if data.class_id.min() < 0 or data.class_id.max() >= len(CLASSES):
-        raise ValueError(f"{path}: class_id must be in 0..{len(CLASSES) - 1}")
+        raise ValueError(f"{path}: class_id must lie in 0..{len(CLASSES) - 1}")
     return data
 
 
-def save_levels(path, data):
-    """Write a feature file that `load_levels` reads; atomic."""
-    partial = f"{path}.part"
-    with open(partial, "wb") as file:
-        np.savez_compressed(file, level=data.level, class_id=data.class_id.astype(np.uint8),
-                            fold=data.fold.astype(np.uint8))
-    os.replace(partial, path)
+def synthesize_levels(path, clips_per_class, *, progress=None):
+    """Write a feature file of procedural sounds: `clips_per_class` seeds for each class, spread over ten folds."""
+    class_id = np.repeat(np.arange(len(CLASSES)), clips_per_class)
+    seed = np.tile(np.arange(clips_per_class), len(CLASSES))
+    level = np.empty((len(seed), 64, 64), np.uint8)
+    for n in range(len(seed)):
+        level[n] = open_clip(synthesize(int(class_id[n]), int(seed[n])), 44_100).level
+        if progress:
+            progress(1)
+    save_arrays(path, level=level, class_id=class_id.astype(np.uint8), fold=(seed % 10 + 1).astype(np.uint8))
 
 
 def augment(level, rng):
@@ -60,14 +65,16 @@ def augment(level, rng):
 
     Each image: a circular shift in time; with probability 1/2 a time mask (up to 12 columns), with 1/2 a
     frequency mask (up to 10 rows), and with 1/3 a cut of the top rows, as a recording made below 44.1 kHz
-    has (up to 26 rows: about 4 kHz). Masked cells take the image's own minimum, which is how silence looks.
+    has (up to 26 rows: what lies above about 4 kHz). Masked cells take the image's own minimum, which is how
+    silence looks.
     """
     count, rows, columns = level.shape
     shift = rng.integers(0, columns, count)
     source = (np.arange(columns) - shift[:, None]) % columns
-    out = np.take_along_axis(level, source[:, None, :], axis=2)
+    shifted = np.take_along_axis(level, source[:, None, :], axis=2)
 
     def span(longest, size, probability):
+        """A boolean mask [N, size]: one run of up to `longest` places in some of the images."""
         length = rng.integers(1, longest + 1, count) * (rng.random(count) < probability)
         start = (rng.random(count) * (size - length + 1)).astype(int)
         place = np.arange(size)
@@ -76,4 +83,4 @@ def augment(level, rng):
     masked = span(12, columns, 1 / 2)[:, None, :] | span(10, rows, 1 / 2)[:, :, None]
     top = rng.integers(1, 27, count) * (rng.random(count) < 1 / 3)
     masked |= (np.arange(rows) < top[:, None])[:, :, None]
-    return np.where(masked, level.min(axis=(1, 2), keepdims=True), out)
+    return np.where(masked, level.min(axis=(1, 2), keepdims=True), shifted)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from features.files import replacing
 from features.image import magma
 from features.synth import CLASSES
 
@@ -33,13 +34,6 @@ def compile_cnn(steps, rate):
     model.compile(keras.optimizers.Adam(schedule), keras.losses.CategoricalCrossentropy(label_smoothing=0.1), metrics=["accuracy"],
                   jit_compile=False)  # on CPUs oneDNN's convolutions are faster than XLA's
     return model
-
-
-def replace_with(path, write):
-    """Call write(temporary path), then rename it to `path`, so that an interruption never leaves half a file."""
-    partial = path.with_name(f"part-{path.name}")
-    write(partial)
-    os.replace(partial, path)
 
 
 def predict(model, level, batch=256):
@@ -83,6 +77,8 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
         history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0], "test_accuracy": float(right.mean())})
         report(f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy {fit['accuracy'][0]:.3f}, "
                f"held-out accuracy {right.mean():.3f}")
-        replace_with(checkpoint, model.save)
-        replace_with(record, lambda path: path.write_text(json.dumps({"settings": settings, "epochs": history})))
+        with replacing(checkpoint) as partial:
+            model.save(partial)
+        with replacing(record) as partial:
+            partial.write_text(json.dumps({"settings": settings, "epochs": history}))
     return model, history

@@ -1,0 +1,93 @@
+"""One clip explained: what goes on the terminal, into the JSON and into the arrays."""
+import dataclasses
+import json
+
+import numpy as np
+
+import features
+import lrp_core
+from features.files import replacing
+
+HEADINGS = {"epsilon": "LRP-epsilon", "preset_a_flat": "LRP-flat"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A clip with its explanations by preset name, the one that was asked for first."""
+    clip: features.Clip
+    explanations: dict
+
+    @property
+    def main(self):
+        """The explanation that was asked for."""
+        return next(iter(self.explanations.values()))
+
+    @property
+    def title(self):
+        """Class, probability and target in a line."""
+        e = self.main
+        names, best = e.class_names, int(e.logits.argmax())
+        return (f"heard: {names[best]} ({e.probabilities[best]:.0%})   explained: {names[e.target]} "
+                f"(logit {e.logits[e.target]:.2f})")
+
+    @property
+    def warnings(self):
+        """What a reader should know before trusting the answer."""
+        return ["the clip is silent: the network answers all the same, its answer means nothing"] if self.clip.silent else []
+
+
+def presets_for(rules):
+    """The presets to run: the one asked for first, then the study's LRP-epsilon and LRP-flat."""
+    asked = lrp_core.ALIASES.get(rules, rules)
+    return list(dict.fromkeys([asked, *HEADINGS]))
+
+
+def explain_clips(network, clips, rules, target):
+    """Results for a batch of clips; the network must have class names."""
+    images = np.stack([clip.image for clip in clips])
+    by_preset = {name: lrp_core.explain(network, images, name, target) for name in presets_for(rules)}
+    return [Result(clip, {name: e[index] for name, e in by_preset.items()}) for index, clip in enumerate(clips)]
+
+
+def maps(result):
+    """{heading: relevance [64, 64], summed over the channels} for the picture."""
+    return {HEADINGS.get(name, name): e.relevance.sum(axis=-1) for name, e in result.explanations.items()}
+
+
+def as_dict(result):
+    """Everything but the arrays, as plain JSON values."""
+    clip, e = result.clip, result.main
+    return {
+        "clip": clip.name, "sample_rate": clip.sample_rate, "channels": clip.channels, "duration_s": clip.duration,
+        "heard": e.class_names[int(e.logits.argmax())],
+        "probabilities": {name: float(p) for name, p in zip(e.class_names, e.probabilities)},
+        "logits": {name: float(z) for name, z in zip(e.class_names, e.logits)},
+        "target": {"class": e.class_names[e.target], "index": e.target, "logit": float(e.logits[e.target])},
+        "rules": {name: {"relevance_total": float(one.relevance.sum(dtype=np.float64)),
+                         "relevance_for": float(np.maximum(one.relevance, 0).sum(dtype=np.float64)),
+                         "relevance_against": float(np.minimum(one.relevance, 0).sum(dtype=np.float64)),
+                         "ledger": one.ledger.to_dict()} for name, one in result.explanations.items()},
+        "warnings": result.warnings,
+    }
+
+
+def write(result, directory, stem):
+    """Write STEM.png, STEM.json and STEM.npz into `directory`; each whole or not at all."""
+    from . import plots  # matplotlib is loaded only where something is drawn
+    with replacing(directory / f"{stem}.png") as partial:
+        plots.save(plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}"), partial)
+    with replacing(directory / f"{stem}.json") as partial:
+        partial.write_text(json.dumps(as_dict(result), indent=1))
+    with replacing(directory / f"{stem}.npz") as partial:
+        np.savez_compressed(partial, image=result.clip.image, mel_db=result.clip.decibels.astype(np.float32),
+                            logits=result.main.logits, probabilities=result.main.probabilities,
+                            **{f"relevance_{name}": e.relevance for name, e in result.explanations.items()})
+
+
+def bottom_line(ledger):
+    """The ledger in a sentence: the logit, and where all of it is."""
+    total = ledger.total
+    parts = [f"{total.passed:.4f} on the image"]
+    parts += [f"{getattr(total, name):.4f} {words}" for name, words in
+              (("bias", "taken by biases"), ("stabilizer", "by the stabilizer"), ("gated", "gated"))]
+    return f"{total.received:.4f} = {' + '.join(parts)}   (residual {float(ledger.residual):.0e})"

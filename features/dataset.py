@@ -1,0 +1,89 @@
+"""A folder laid out as UrbanSound8K is -> one array file of level images; resumable, a bad clip is listed and left out."""
+import concurrent.futures
+import csv
+import dataclasses
+import pathlib
+import shutil
+
+import numpy as np
+
+from .audio import AudioError
+from .clip import open_clip
+from .files import replacing
+
+PART = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One clip of a data set: its file, name, fold (1..10) and class number."""
+    path: pathlib.Path
+    name: str
+    fold: int
+    class_id: int
+
+
+def items(folder):
+    """The clips of an UrbanSound8K folder (metadata/UrbanSound8K.csv, audio/fold1..fold10), in the table's order.
+
+    Raises FileNotFoundError or ValueError that says what is missing.
+    """
+    folder = pathlib.Path(folder)
+    table = folder / "metadata" / "UrbanSound8K.csv"
+    if not table.is_file():
+        raise FileNotFoundError(f"{table}: there is no such table; {folder} should hold metadata/ and audio/ as UrbanSound8K does")
+    found = []
+    with table.open(newline="") as lines:
+        for number, row in enumerate(csv.DictReader(lines), start=2):
+            try:
+                fold, name = int(row["fold"]), row["slice_file_name"]
+                found.append(Item(folder / "audio" / f"fold{fold}" / name, pathlib.Path(name).stem, fold, int(row["classID"])))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{table}, line {number}: not a row of UrbanSound8K's table ({error!r})") from None
+    if not found:
+        raise ValueError(f"{table}: the table is empty")
+    return found
+
+
+def save_arrays(path, **arrays):
+    """Write a compressed .npz, whole or not at all."""
+    with replacing(path) as partial:
+        np.savez_compressed(partial, **arrays)
+
+
+def level_or_error(item):
+    """(level image [64, 64], "") of a clip, or (zeros, what is wrong with it)."""
+    try:
+        return open_clip(item.path).level, ""
+    except (AudioError, OSError) as error:
+        return np.zeros((64, 64), np.uint8), str(error)
+
+
+def extract(folder, path, *, progress=None):
+    """Write the level images of an UrbanSound8K folder to `path` (.npz: level, name, fold, class_id).
+
+    Every 256 clips a part is written beside `path`; an interrupted call goes on behind the last part. Returns the
+    list of messages about clips that could not be read and were left out. progress: called with the number of
+    clips done since the last call.
+    """
+    todo, parts = items(folder), pathlib.Path(f"{path}.parts")
+    parts.mkdir(parents=True, exist_ok=True)
+    batches = [todo[start:start + PART] for start in range(0, len(todo), PART)]
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        for number, batch in enumerate(batches):
+            part = parts / f"{number:05d}.npz"
+            if not part.exists():
+                levels, errors = zip(*executor.map(level_or_error, batch))
+                save_arrays(part, level=np.stack(levels), error=np.array(errors),
+                            name=np.array([item.name for item in batch]))
+            if progress:
+                progress(len(batch))
+    read = [dict(np.load(parts / f"{number:05d}.npz", allow_pickle=False)) for number in range(len(batches))]
+    level, error, name = (np.concatenate([part[key] for part in read]) for key in ("level", "error", "name"))
+    if list(name) != [item.name for item in todo]:
+        raise ValueError(f"{parts}: the parts belong to another table; delete the folder and start again")
+    good = error == ""
+    save_arrays(path, level=level[good], name=name[good], fold=np.array([item.fold for item in todo], np.uint8)[good],
+                class_id=np.array([item.class_id for item in todo], np.uint8)[good])
+    shutil.rmtree(parts)
+    return [str(message) for message in error[~good]]

@@ -1,0 +1,16 @@
+"""Files that are written whole or not at all."""
+import contextlib
+import os
+import pathlib
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a temporary path beside `path` (same ending) to write to; rename it to `path` when the block succeeds."""
+    path = pathlib.Path(path)
+    partial = path.with_name(f"part-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

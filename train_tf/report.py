@@ -1,0 +1,78 @@
+"""What a training run leaves for people: learning curves, a confusion matrix, a table per class, a model card."""
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+
+def confusion(truth, predicted, classes):
+    """counts[i, j]: clips of class i that were taken for class j."""
+    counts = np.zeros((classes, classes), int)
+    np.add.at(counts, (truth, predicted), 1)
+    return counts
+
+
+def learning_curves(history, path):
+    """Draw loss and accuracies over the epochs."""
+    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    epochs = np.arange(1, len(history) + 1)
+    loss.plot(epochs, [epoch["loss"] for epoch in history], color="tab:blue")
+    loss.set(xlabel="epoch", ylabel="training loss (with label smoothing)")
+    accuracy.plot(epochs, [epoch["accuracy"] for epoch in history], color="tab:blue", label="training (augmented)")
+    accuracy.plot(epochs, [epoch["test_accuracy"] for epoch in history], color="tab:orange", label="held-out fold")
+    accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
+    accuracy.legend()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def confusion_matrix(counts, names, path):
+    """Draw the confusion matrix, rows scaled to each class's own clips, counts written in."""
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = plt.subplots(figsize=(8, 7), layout="constrained")
+    picture = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
+    axes.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names, xlabel="taken for", ylabel="is")
+    axes.set_xticklabels(names, rotation=45, ha="right")
+    for row, column in np.argwhere(counts):
+        axes.text(column, row, counts[row, column], ha="center", va="center",
+                  color="black" if share[row, column] > 0.5 else "white")
+    figure.colorbar(picture, label="share of the class's clips")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def per_class(counts, names):
+    """Recall and precision of each class, as the rows of a Markdown table."""
+    rows = ["| class | clips | recall | precision |", "|---|---|---|---|"]
+    for number, name in enumerate(names):
+        clips, taken, right = counts[number].sum(), counts[:, number].sum(), counts[number, number]
+        rows.append(f"| {name} | {clips} | {right / max(clips, 1):.2f} | {right / max(taken, 1):.2f} |")
+    return "\n".join(rows)
+
+
+def model_card(facts, counts, names):
+    """The card that travels with the weights, in Markdown."""
+    accuracy = counts.trace() / counts.sum()
+    return f"""# Model card: urban sounds, 64x64
+
+A convolutional network that names one of ten urban sounds in a four-second clip, seen as a mel-spectrogram image.
+Written by `{facts["command"]}`.
+
+* **Network**: the study's CNN (Colussi and Ntalampiras 2021, arXiv 2111.10235), {facts["parameters"]:,} parameters.
+* **Data**: {facts["data"]}.
+* **Protocol**: fold {facts["test_fold"]} was held out, the network was trained on the other folds
+  ({facts["training_clips"]:,} clips) for {facts["epochs"]} epochs. Nothing was chosen by the held-out fold: the weights
+  are those after the last epoch.
+* **Held-out accuracy**: **{accuracy:.1%}** of {counts.sum()} clips of fold {facts["test_fold"]}. One fold is one sample: other
+  folds of this data set differ by several points.
+* **Training**: Adam, cosine schedule from {facts["rate"]:g}, batches of {facts["batch"]}, label smoothing 0.1, dropout; images
+  shifted in time, masked in time and frequency, top bands cut at random. Seed {facts["seed"]}.
+* **Licence and credit**: {facts["licence"]}
+* **Limits**: it answers every sound with one of its ten classes, also speech, music or silence it was never taught.
+  Its probabilities are not calibrated. Clips are cut to four seconds; shorter ones are played twice and followed by
+  digital silence, which the network sees. City recordings of one archive are not every city.
+
+{per_class(counts, names)}
+"""
