@@ -12,8 +12,10 @@ before memory is taken for it; unknown versions, layer types, options and entrie
 """
 import io
 import json
+import lzma
 import math
 import os
+import struct
 import zipfile
 import zlib
 
@@ -25,6 +27,10 @@ from .network import Network, Node
 FORMAT, VERSION = "audio-lrp-network", 1
 MAX_DESCRIPTION = 1 << 24
 MAX_PARAMETERS = 1 << 30
+
+# What zipfile and its decompressors raise for damaged archives, and Python for descriptions of the wrong form.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, NotImplementedError, RuntimeError)
+INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 class ModelFileError(ValueError):
@@ -61,15 +67,16 @@ def save(network, path):
 def load(path):
     """Read a Network from a model file; raises ModelFileError (or FileNotFoundError) that says what is wrong."""
     path = os.fspath(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: not a readable .npz model file ({error}); export it again") from None
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ModelFileError(f"{path}: the description of the network is not valid: {error}") from None
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _read(archive)
+        except UNREADABLE as error:
+            raise ModelFileError(f"{path}: not a readable .npz model file ({error}); export it again") from None
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from None
+        except INVALID as error:
+            raise ModelFileError(f"{path}: the description of the network is not valid: {error}") from None
 
 
 def _read(archive):

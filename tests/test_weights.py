@@ -1,0 +1,184 @@
+"""The model file: what is written is read, and files from strangers end in a clear error."""
+import io
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+import lrp_core
+from lrp_core import layers as L
+
+RNG = np.random.default_rng(0)
+
+
+def small_network(**facts):
+    """One layer of every type."""
+    def draw(*shape):
+        return RNG.standard_normal(shape).astype(np.float32)
+    nodes = [("conv", L.Conv2D(draw(3, 2, 3, 4), draw(4), strides=(1, 2), padding="same")), ("relu", L.ReLU()),
+             ("max", L.MaxPool2D((3, 2), (2, 1), "same")), ("average", L.AveragePool2D(2, 1)), ("drop", L.Dropout(0.25)),
+             ("conv2", L.Conv2D(draw(1, 1, 4, 5))), ("global", L.GlobalAveragePool2D()), ("flat", L.Flatten()),
+             ("dense", L.Dense(draw(5, 3), draw(3))), ("softmax", L.Softmax())]
+    return lrp_core.Network(nodes, (8, 9, 3), **facts)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    x = RNG.random((2, 8, 9, 3), np.float32)
+    network = small_network(class_names=["a", "b", "ć"], metadata={"licence": "none", "training": {"seed": 1}})
+    network = network.replace(reference=(x, network.logits(x)))
+    network.save(tmp_path / "net.npz")
+    same = lrp_core.load(tmp_path / "net.npz")
+    assert same.summary() == network.summary()
+    assert (same.class_names, same.metadata, same.input_shape) == (network.class_names, network.metadata, network.input_shape)
+    for ours, theirs in zip(network.nodes, same.nodes):
+        assert (ours.name, ours.inputs, ours.layer.type) == (theirs.name, theirs.inputs, theirs.layer.type)
+        for name in (*ours.layer.options, *ours.layer.arrays):
+            np.testing.assert_array_equal(getattr(ours.layer, name), getattr(theirs.layer, name))
+    np.testing.assert_array_equal(same.logits(x), network.logits(x))
+    np.testing.assert_array_equal(same.reference[1], network.reference[1])
+    assert [p.name for p in tmp_path.iterdir()] == ["net.npz"]
+
+
+def test_the_file_is_plain_npz(tmp_path):
+    small_network().save(tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz", allow_pickle=False) as arrays:
+        description = json.loads(str(arrays["network"]))
+        assert arrays["conv/kernel"].shape == (3, 2, 3, 4) and arrays["conv/kernel"].dtype == np.float32
+    assert description["format"] == "audio-lrp-network" and description["version"] == 1
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path):
+    path = tmp_path / "net.npz"
+    small_network().save(path)
+    before = path.read_bytes()
+    broken = small_network(metadata={"not": {1, 2}})  # a set is no JSON
+    with pytest.raises(TypeError):
+        broken.save(path)
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["net.npz"]
+
+
+class Forge:
+    """A model file taken apart, to be put together with something wrong."""
+
+    def __init__(self, path):
+        small_network().save(path)
+        self.path = path
+        with zipfile.ZipFile(path) as archive:
+            self.entries = {name: archive.read(name) for name in archive.namelist()}
+        with np.load(path) as arrays:
+            self.description = json.loads(str(arrays["network"]))
+
+    @staticmethod
+    def npy(array):
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        return buffer.getvalue()
+
+    def load(self):
+        self.entries.setdefault("network.npy", self.npy(np.array(json.dumps(self.description))))
+        with zipfile.ZipFile(self.path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in self.entries.items():
+                archive.writestr(name, data)
+        return lrp_core.load(self.path)
+
+    def node(self, name):
+        del self.entries["network.npy"]
+        return next(node for node in self.description["nodes"] if node["name"] == name)
+
+
+@pytest.fixture
+def forge(tmp_path):
+    return Forge(tmp_path / "net.npz")
+
+
+def header_of(shape, dtype="<f4", fortran=False):
+    """A .npy header that promises an array, and no data behind it."""
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": fortran, "shape": shape})
+    return buffer.getvalue()
+
+
+def change(entry, **values):
+    entry.update(values)
+
+
+HOSTILE = {
+    "no description": (lambda f: change(f.entries, **{"network.npy": b""}), "net.npz"),
+    "description is a number": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array(3.0))}), "must be a text"),
+    "description is no JSON": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("{"))}), "not valid"),
+    "description is a list": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[]"))}), "JSON object"),
+    "description is nested too deep": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[" * 200_000))}), "net.npz"),
+    "description is huge": (lambda f: change(f.entries, **{"network.npy": header_of((), "<U9000000") + bytes(36_000_000)}), "bytes"),
+    "a pickle": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.array([[object()]], object))}), "dense/kernel"),
+    "a pickled description": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array({"a": 1}, object))}), "net.npz"),
+    "another format": (lambda f: (f.node("conv"), change(f.description, format="other")), "'other'"),
+    "a later version": (lambda f: (f.node("conv"), change(f.description, version=2)), "version 2"),
+    "an unknown layer": (lambda f: change(f.node("conv"), type="Lambda"), "'conv'.*'Lambda'"),
+    "an unknown option": (lambda f: change(f.node("conv"), options={"code": "x"}), "'conv'.*'code'"),
+    "an unknown array": (lambda f: change(f.node("relu"), arrays={"kernel": [1]}), "'relu'.*'kernel'"),
+    "strides of 0": (lambda f: change(f.node("conv"), options={"strides": [0, 1], "padding": "same"}), "'conv'.*strides"),
+    "strides as text": (lambda f: change(f.node("conv"), options={"strides": "ab", "padding": "same"}), "'conv'.*strides"),
+    "unknown padding": (lambda f: change(f.node("conv"), options={"strides": [1, 2], "padding": "full"}), "'conv'.*padding"),
+    "a giant pool": (lambda f: change(f.node("max"), options={"pool_size": [10**9, 1]}), "'max'.*size"),
+    "a giant declared array": (lambda f: change(f.node("dense"), arrays={"kernel": [10**6, 10**6], "bias": [3]}), "too large"),
+    "a declared shape that is not there": (lambda f: change(f.node("dense"), arrays={"kernel": [5, 4], "bias": [3]}), "dense/kernel"),
+    "a negative shape": (lambda f: change(f.node("dense"), arrays={"kernel": [-5, 3], "bias": [3]}), "whole numbers"),
+    "no kernel": (lambda f: (change(f.node("dense"), arrays={}), f.entries.pop("dense/kernel.npy"), f.entries.pop("dense/bias.npy")), "'dense'"),
+    "a giant promise": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((10**6, 10**6))}), "dense/kernel"),
+    "a right promise without data": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((5, 3))}), "must hold 60 bytes"),
+    "columns first": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((5, 3), fortran=True) + bytes(60)}), "row by row"),
+    "double precision": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.zeros((5, 3)))}), "float32"),
+    "a NaN": (lambda f: change(f.entries, **{"dense/bias.npy": f.npy(np.full(3, np.nan, np.float32))}), "dense/bias.*NaN"),
+    "a missing array": (lambda f: f.entries.pop("conv/bias.npy"), "conv/bias.*missing"),
+    "an entry too many": (lambda f: change(f.entries, **{"evil.npy": f.npy(np.zeros(3))}), "evil"),
+    "a name twice": (lambda f: change(f.node("relu"), name="conv"), "conv"),
+    "an input that is not there": (lambda f: change(f.node("relu"), inputs=["later"]), "'relu'.*later"),
+    "no inputs": (lambda f: change(f.node("relu"), inputs=[]), "'relu'"),
+    "a giant input": (lambda f: (f.node("conv"), change(f.description, input_shape=[10**6, 10**6, 3])), "large"),
+    "no nodes": (lambda f: (f.node("conv"), change(f.description, nodes=[])), "net.npz"),
+    "nodes are text": (lambda f: (f.node("conv"), change(f.description, nodes="ab")), "net.npz"),
+    "too few names": (lambda f: (f.node("conv"), change(f.description, class_names=["a"])), "class_names"),
+    "a reference that is not there": (lambda f: (f.node("conv"), change(f.description, reference=2)), "reference"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_files_are_refused_by_name(forge, case):
+    forging, message = HOSTILE[case]
+    forging(forge)
+    with pytest.raises(lrp_core.ModelFileError, match=f"(?s)net.npz.*{message}|{message}"):
+        forge.load()
+
+
+def test_an_entry_twice_is_refused(forge):
+    with zipfile.ZipFile(forge.path, "a") as archive, pytest.warns(UserWarning):
+        archive.writestr("dense/bias.npy", forge.entries["dense/bias.npy"])
+    with pytest.raises(lrp_core.ModelFileError, match="twice"):
+        lrp_core.load(forge.path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.npz"):
+        lrp_core.load(tmp_path / "none.npz")
+
+
+def test_truncated_files_are_refused(forge):
+    data = forge.path.read_bytes()
+    for length in range(0, len(data), max(len(data) // 60, 1)):
+        forge.path.write_bytes(data[:length])
+        with pytest.raises(lrp_core.ModelFileError, match="net.npz"):
+            lrp_core.load(forge.path)
+
+
+def test_damaged_files_are_refused_or_harmless(forge):
+    data = forge.path.read_bytes()
+    for trial in range(300):
+        damaged = bytearray(data)
+        for position in RNG.integers(0, len(data), 3):
+            damaged[position] = RNG.integers(0, 256)
+        forge.path.write_bytes(bytes(damaged))
+        try:
+            lrp_core.load(forge.path)  # the flipped bytes may lie where nothing is read, as in a date
+        except lrp_core.ModelFileError as error:
+            assert "net.npz" in str(error), trial
