@@ -31,13 +31,14 @@ class LevelSet:
 def load_levels(path):
     """Read a feature file (.npz with `level`, `class_id`, `fold`); raises ValueError that names what is wrong."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = {"level", "class_id", "fold"} - set(arrays.files)
-            if missing:
-                raise ValueError(f"{path}: the feature file lacks {sorted(missing)}; it has {arrays.files}")
-            data = LevelSet(arrays["level"], arrays["class_id"].astype(np.int64), arrays["fold"].astype(np.int64))
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a readable .npz feature file ({error})") from error
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("level", "class_id", "fold") if name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a readable .npz feature file ({error})") from None
+    missing = {"level", "class_id", "fold"} - set(arrays)
+    if missing:
+        raise ValueError(f"{path}: the feature file lacks {', '.join(sorted(missing))}")
+    data = LevelSet(arrays["level"], arrays["class_id"].astype(np.int64), arrays["fold"].astype(np.int64))
     if data.level.dtype != np.uint8 or data.level.shape[1:] != (64, 64):
         raise ValueError(f"{path}: `level` must be uint8 [N, 64, 64], found {data.level.dtype} {data.level.shape}")
     if not len(data.level) == len(data.class_id) == len(data.fold) or not len(data.level):

@@ -36,6 +36,13 @@ def compile_cnn(steps, rate):
     return model
 
 
+def seed_dropout(model, seed, epoch):
+    """Give every dropout layer the random state of an epoch, which checkpoints do not hold."""
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign(np.random.default_rng([seed, epoch, number]).integers(0, 2**31, 2))
+
+
 def predict(model, level, batch=256):
     """Class probabilities [N, 10] of level images."""
     return np.concatenate([model(images, training=False).numpy()
@@ -68,7 +75,7 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
         model = compile_cnn(epochs * -(-len(training.level) // batch), rate)
 
     for epoch in range(len(history), epochs):
-        keras.utils.set_random_seed(seed * 1000 + epoch)
+        seed_dropout(model, seed, epoch)
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(training.level))
         data = batches(augment(training.level[order], rng), training.class_id[order], batch)

@@ -1,0 +1,137 @@
+"""The command line, as a person meets it."""
+import json
+import subprocess
+import sys
+import time
+
+import click.testing
+import numpy as np
+import pytest
+import soundfile
+
+import audio_lrp
+import features
+import lrp_core
+from audio_lrp import plots
+from audio_lrp.cli import main, unique_stems
+
+
+def run(*arguments):
+    return click.testing.CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Three sounds: a tone, noise, silence."""
+    rng, rate = np.random.default_rng(0), 22_050
+    made = {"tone": np.sin(np.arange(2 * rate) / 5) / 2, "noise": rng.standard_normal(rate) / 9, "silence": np.zeros(rate)}
+    for name, y in made.items():
+        soundfile.write(tmp_path / f"{name}.wav", y, rate)
+    return [tmp_path / f"{name}.wav" for name in made]
+
+
+def test_the_embedded_clip_is_explained(tmp_path, urban_sounds):
+    result = run("explain", "-o", tmp_path)
+    assert result.exit_code == 0, result.output
+    name = audio_lrp.EMBEDDED_CLIP.stem
+    assert name.split("_")[0] in result.output and "%" in result.output and "residual" in result.output
+    facts = json.loads((tmp_path / f"{name}.json").read_text())
+    with np.load(tmp_path / f"{name}.npz") as found:
+        arrays = dict(found)
+    assert facts["heard"] == name, "the embedded clip sounds like what it says"
+    assert abs(sum(facts["probabilities"].values()) - 1) < 1e-5
+    assert facts["target"]["logit"] == pytest.approx(max(facts["logits"].values()))
+    for rules in ("epsilon", "preset_a_flat"):
+        book = facts["rules"][rules]
+        assert arrays[f"relevance_{rules}"].sum(dtype=float) == pytest.approx(book["relevance_total"], rel=1e-6)
+        total = book["ledger"]["total"]
+        booked = total["passed"] + total["bias"] + total["stabilizer"] + total["gated"]
+        assert booked == pytest.approx(facts["target"]["logit"], rel=1e-6)
+        assert max(abs(layer["residual"]) for layer in book["ledger"]["layers"]) <= 1e-6 * facts["target"]["logit"]
+        expected = lrp_core.explain(urban_sounds, features.clip_image(audio_lrp.EMBEDDED_CLIP), rules)
+        np.testing.assert_array_equal(arrays[f"relevance_{rules}"], expected.relevance)
+    picture = plots.plt.imread(tmp_path / f"{name}.png")
+    assert min(picture.shape[:2]) > 500 and picture[..., :3].std() > 0.1
+
+
+def test_many_clips_are_each_what_they_are_alone(tmp_path, sounds):
+    assert run("explain", *sounds, "-o", tmp_path / "all", "--rules", "preset_b", "--target", "siren").exit_code == 0
+    for path in sounds:
+        assert run("explain", path, "-o", tmp_path / "one", "--rules", "preset_b", "--target", "siren").exit_code == 0
+        assert (tmp_path / "all" / f"{path.stem}.json").read_text() == (tmp_path / "one" / f"{path.stem}.json").read_text()
+        facts = json.loads((tmp_path / "one" / f"{path.stem}.json").read_text())
+        assert facts["target"]["class"] == "siren" and list(facts["rules"]) == ["preset_b", "epsilon", "preset_a_flat"]
+
+
+def test_one_bad_file_does_not_stop_the_others(tmp_path, sounds):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"RIFF nothing")
+    result = run("explain", sounds[0], bad, tmp_path / "none.wav", sounds[1], "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "bad.wav" in result.stderr and "none.wav" in result.stderr and "2 of 4" in result.stderr
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        f"{name}.{ending}" for name in ("noise", "tone") for ending in ("json", "npz", "png")]
+
+
+def test_silence_is_answered_with_a_warning(tmp_path, sounds):
+    result = run("explain", sounds[2], "-o", tmp_path)
+    assert result.exit_code == 0 and "silent" in result.output
+    assert json.loads((tmp_path / "silence.json").read_text())["warnings"]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["explain", "--target", "cat"], "siren"),
+    (["explain", "--target", "10"], "0..9"),
+    (["explain", "--rules", "magic"], "preset_a_flat"),
+    (["explain", "--model", "none.npz"], "none.npz"),
+    (["explain", "--model", __file__], "test_cli.py"),
+    (["ledger", "none.wav"], "none.wav"),
+    (["summary", "--model", "none.npz"], "none.npz"),
+])
+def test_mistakes_are_answered_in_words(arguments, message, tmp_path):
+    result = run(*arguments, *(["-o", tmp_path] if arguments[0] == "explain" else []))
+    assert result.exit_code != 0 and message in result.output
+    assert "Traceback" not in result.output and isinstance(result.exception, SystemExit)
+
+
+def test_a_model_for_other_inputs_is_refused(tmp_path):
+    network = lrp_core.Network([("dense", lrp_core.layers.Dense(np.ones((4, 2), np.float32)))], (4,))
+    network.save(tmp_path / "small.npz")
+    result = run("explain", "--model", tmp_path / "small.npz", "-o", tmp_path)
+    assert result.exit_code != 0 and "(64, 64, 3)" in result.output
+    assert "Dense" in run("summary", "--model", tmp_path / "small.npz").output
+
+
+def test_the_ledger_table_adds_up(sounds):
+    output = run("ledger", sounds[1], "--rules", "flat").output
+    rows = [line.split() for line in output.splitlines()]
+    total = next(row for row in rows if row and row[0] == "total")
+    start, *rest = (float(number) for number in total[1:-1])
+    assert start == pytest.approx(sum(rest), abs=3e-4)
+    assert sum(row[0].startswith("conv") and "Flat()" in row for row in rows if row) == 1
+
+
+def test_the_summary_counts_as_published():
+    output = run("summary").output
+    counts = [line.split()[-1] for line in output.splitlines() if "Conv2D" in line or "Dense" in line]
+    assert counts == ["896", "18,496", "36,928", "36,928", "73,856", "147,584", "1,638,912", "5,130"]
+    assert output.rstrip().endswith("1,958,730")
+
+
+def test_equal_names_do_not_overwrite_each_other():
+    assert unique_stems(["a/x.wav", "b/x.wav", "c/x-2.wav", "x.flac"]) == ["x", "x-2", "x-2-2", "x-3"]
+
+
+def test_help_teaches():
+    for command in ([], ["explain"], ["ledger"], ["summary"]):
+        result = run(*command, "--help")
+        assert result.exit_code == 0 and len(result.output) > 200
+
+
+def test_a_new_process_answers_within_three_seconds(tmp_path):
+    seconds = []
+    for _ in range(3):  # the first may have to find the machine's fonts
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "audio_lrp", "explain", "-o", str(tmp_path)], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 3, seconds

@@ -1,0 +1,217 @@
+"""Training and export, where TensorFlow is installed: augmentation, resumption, and scores equal to Keras's."""
+import json
+
+import click.testing
+import numpy as np
+import pytest
+
+import features
+import lrp_core
+
+pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install 'audio-lrp[train]'")
+
+import keras
+
+from train_tf.__main__ import main
+from train_tf.data import LevelSet, augment, load_levels
+from train_tf.export import ExportError, keras_logits, load_keras, to_network
+from train_tf.model import build_cnn
+from train_tf.train import train
+
+layers = keras.layers
+RNG = np.random.default_rng(0)
+
+
+def run(*arguments):
+    return click.testing.CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def relative_error(ours, theirs):
+    return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+def with_random_biases(model):
+    """Keras starts biases at zero, which would hide an error."""
+    model.set_weights([w + 0.1 * RNG.standard_normal(w.shape) if w.ndim == 1 else w for w in model.get_weights()])
+    return model
+
+
+SMALL_NETS = {
+    "strides and same": ((9, 10, 2), [layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", activation="relu"),
+                                      layers.MaxPooling2D(3, strides=2, padding="same"), layers.Flatten(), layers.Dense(3)]),
+    "even kernels, same": ((7, 8, 1), [layers.Conv2D(3, (2, 4), strides=(3, 2), padding="same"), layers.ReLU(),
+                                       layers.AveragePooling2D((2, 3), strides=1, padding="same"), layers.Flatten(), layers.Dense(4)]),
+    "no bias": ((8, 8, 3), [layers.Conv2D(5, 3, use_bias=False, activation="relu"), layers.GlobalAveragePooling2D(),
+                            layers.Dense(3, use_bias=False, activation="softmax")]),
+    "separate softmax": ((6,), [layers.Dense(7, activation="relu"), layers.Dropout(0.5), layers.Dense(3), layers.Softmax()]),
+    "activations as layers": ((5, 5, 2), [layers.Conv2D(3, 2, strides=2), layers.Activation("relu"), layers.Activation("linear"),
+                                          layers.AveragePooling2D(2, strides=1), layers.Flatten(), layers.Dense(2)]),
+}
+
+
+@pytest.mark.parametrize("name", SMALL_NETS)
+@pytest.mark.parametrize("functional", [False, True])
+def test_exported_networks_score_as_keras_does(name, functional):
+    shape, stack = SMALL_NETS[name]
+    stack = [type(layer).from_config(layer.get_config()) for layer in stack]
+    if functional:
+        value = tensor = keras.Input(shape)
+        for layer in stack:
+            value = layer(value)
+        model = keras.Model(tensor, value)
+    else:
+        model = keras.Sequential([keras.Input(shape), *stack])
+    x = RNG.standard_normal((6, *shape)).astype(np.float32)
+    network = to_network(with_random_biases(model))
+    assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-5
+    probabilities = np.asarray(model(x))
+    if network.nodes[-1].layer.type == "Softmax":
+        np.testing.assert_allclose(network.probabilities(x), probabilities, atol=1e-6)
+
+
+def test_the_embedded_network_scores_as_tensorflow_on_real_images(urban_sounds, real_levels):
+    model = build_cnn()
+    model.set_weights([array for node in urban_sounds.nodes for array in
+                       (getattr(node.layer, name) for name in node.layer.arrays)])
+    x = features.colour(real_levels["level"][real_levels["fold"] == 1][::9])
+    theirs = keras_logits(model, x)
+    assert len(x) > 90 and (np.abs(urban_sounds.logits(x) - theirs).max(axis=1) <= 1e-4 * np.abs(theirs).max(axis=1)).all()
+
+
+def branching():
+    tensor = keras.Input((4, 4, 2))
+    return keras.Model(tensor, layers.Dense(2)(layers.Flatten()(layers.Add()([layers.Conv2D(2, 1)(tensor), tensor]))))
+
+
+def two_readers():
+    tensor = keras.Input((4,))
+    hidden = layers.Dense(3, name="hidden")(tensor)
+    layers_after = layers.Dense(3, name="aside")(hidden)
+    return keras.Model(tensor, layers.Dense(2)(layers.Concatenate(name="joined")([layers_after, hidden])))
+
+
+REFUSED = {
+    "batch norm": (lambda: keras.Sequential([keras.Input((4, 4, 2)), layers.BatchNormalization(name="bn")]), "'bn'.*BatchNormalization"),
+    "tanh": (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2, activation="tanh", name="d")]), "'d'.*tanh"),
+    "dilation": (lambda: keras.Sequential([keras.Input((9, 9, 2)), layers.Conv2D(2, 3, dilation_rate=2, name="c")]), "'c'.*dilation"),
+    "groups": (lambda: keras.Sequential([keras.Input((9, 9, 2)), layers.Conv2D(2, 3, groups=2, name="c")]), "'c'.*groups"),
+    "relu6": (lambda: keras.Sequential([keras.Input((4,)), layers.ReLU(max_value=6, name="r")]), "'r'.*max_value"),
+    "a branch": (branching, "Add|chain"),
+    "two readers": (two_readers, "chain|joined"),
+    "no fixed size": (lambda: keras.Sequential([keras.Input((None, None, 2)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]),
+                      "not fixed"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_supported_is_refused_by_name(case):
+    build, message = REFUSED[case]
+    with pytest.raises(ExportError, match=message):
+        to_network(build())
+
+
+def test_scores_that_differ_are_refused(monkeypatch):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    monkeypatch.setattr("train_tf.export.keras_logits", lambda model, x: keras_logits(model, x) + 0.01)
+    with pytest.raises(ExportError, match="differ"):
+        to_network(model)
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_the_command_exports_a_file(tmp_path, ending):
+    shape, stack = SMALL_NETS["no bias"]
+    model = keras.Sequential([keras.Input(shape), *(type(layer).from_config(layer.get_config()) for layer in stack)])
+    model.save(tmp_path / f"m.{ending}")
+    result = run("export", tmp_path / f"m.{ending}", "-o", tmp_path / "net.npz", "--class-names", "a,b,c")
+    assert result.exit_code == 0, result.output
+    network = lrp_core.load(tmp_path / "net.npz")
+    x = RNG.random((3, *shape), np.float32)
+    assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-5
+    assert network.class_names == ("a", "b", "c") and network.reference is not None
+    (tmp_path / f"bad.{ending}").write_bytes(b"nothing")
+    result = run("export", tmp_path / f"bad.{ending}", "-o", tmp_path / "bad.npz")
+    assert result.exit_code == 1 and "bad." in result.output and not (tmp_path / "bad.npz").exists()
+
+
+def test_augmentation_shifts_masks_and_cuts():
+    level = np.repeat(np.arange(10, 74, dtype=np.uint8)[None, None, :], 400, axis=0).repeat(64, axis=1)
+    out = augment(level, np.random.default_rng(0))
+    dark = out == 10  # column 0 of every image is at the minimum anyway
+    whole = ~dark.any(axis=2).sum(axis=1).astype(bool)
+    assert not whole.any()
+    for before, after in zip(level, out):
+        rows = after[(after != 10).sum(axis=1) > 40]
+        shifts = {(int(row.argmax()) - 63) % 64 for row in rows if row.max() == 73}
+        assert len(shifts) <= 1, "all rows of an image move together"
+        shift = shifts.pop() if shifts else None
+        if shift is not None:
+            kept = after != 10
+            np.testing.assert_array_equal(after[kept], np.roll(before, shift, axis=1)[kept])
+    cut = (dark.all(axis=2)[:, 0]).mean()
+    assert 0.2 < cut < 0.5, "about a third of the images lose their top rows"
+    assert dark.all(axis=2).sum(axis=1).max() <= 26 + 10
+    np.testing.assert_array_equal(augment(level, np.random.default_rng(0)), out)
+    assert not np.array_equal(augment(level, np.random.default_rng(1)), out)
+
+
+def toy_levels(count=40):
+    rng = np.random.default_rng(0)
+    return LevelSet(rng.integers(0, 256, (count, 64, 64)).astype(np.uint8), rng.integers(0, 10, count), np.arange(count) % 10 + 1)
+
+
+def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path):
+    training, test = toy_levels().split(1)
+    whole, history = train(training, test, tmp_path / "whole", epochs=2, batch=16, report=lambda line: None)
+
+    class Stop(Exception):
+        pass
+
+    def stop_in_second_epoch(line):
+        if line.startswith("epoch 2"):
+            raise Stop
+    with pytest.raises(Stop):
+        train(training, test, tmp_path / "cut", epochs=2, batch=16, report=stop_in_second_epoch)
+    assert len(json.loads((tmp_path / "cut" / "history.json").read_text())["epochs"]) == 1
+    lines = []
+    resumed, again = train(training, test, tmp_path / "cut", epochs=2, batch=16, report=lines.append)
+    assert "resuming after epoch 1 of 2" in lines
+    for ours, theirs in zip(resumed.get_weights(), whole.get_weights()):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert [epoch["loss"] for epoch in again] == pytest.approx([epoch["loss"] for epoch in history], rel=1e-4)
+    with pytest.raises(ValueError, match="other settings"):
+        train(training, test, tmp_path / "cut", epochs=3, batch=16)
+
+
+def test_training_runs_with_no_data_set_at_hand(tmp_path):
+    result = run("train", "--synthetic", "--clips-per-class", 10, "--epochs", 1, "-o", tmp_path)
+    assert result.exit_code == 0, result.output
+    network = lrp_core.load(tmp_path / "net.npz")
+    assert network.parameters == 1_958_730 and network.class_names == features.synth.CLASSES
+    model = load_keras(tmp_path / "model.keras")
+    x = RNG.random((4, 64, 64, 3), np.float32)
+    assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-4
+    card = (tmp_path / "MODEL_CARD.md").read_text()
+    assert f"{network.metadata['training']['held_out_accuracy']:.1%}" in card and "procedural" in card
+    assert {"learning_curves.png", "confusion_matrix.png", "history.json"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_feature_files_of_strangers_are_refused(tmp_path):
+    good = {"level": np.zeros((4, 64, 64), np.uint8), "class_id": np.zeros(4, np.uint8), "fold": np.ones(4, np.uint8)}
+    path = tmp_path / "f.npz"
+    for change, message in (({"level": np.zeros((4, 64, 64))}, "uint8"), ({"fold": np.ones(3)}, "one length"),
+                            ({"class_id": np.full(4, 10)}, "class_id")):
+        np.savez(path, **{**good, **change})
+        with pytest.raises(ValueError, match=message):
+            load_levels(path)
+    np.savez(path, level=good["level"])
+    with pytest.raises(ValueError, match="lacks"):
+        load_levels(path)
+    path.write_bytes(b"no zip")
+    with pytest.raises(ValueError, match=r"f\.npz"):
+        load_levels(path)
+    np.savez(path, **good)
+    with pytest.raises(ValueError, match="fold 1"):
+        load_levels(path).split(1)
+    result = run("train", "--features", path, "-o", tmp_path / "out")
+    assert result.exit_code == 1 and "fold 1" in result.output
+    assert run("train", "-o", tmp_path / "out").exit_code == 2
