@@ -1,6 +1,6 @@
 # The command line in a container:
 #   docker build -t audio-lrp .
-#   docker run --rm -v "$PWD":/work audio-lrp explain clip.wav
+#   docker run --rm --user "$(id -u)" -v "$PWD":/work audio-lrp explain clip.wav
 # With training (TensorFlow, larger):
 #   docker build --build-arg EXTRAS=[train] -t audio-lrp-train .
 #   docker run --rm -v "$PWD":/work --entrypoint python audio-lrp-train -m train_tf train --synthetic -o runs
