@@ -26,6 +26,7 @@ class Trace:
     winners: dict
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Network:
     """Named layers in topological order with the facts that travel with them.
 
@@ -35,26 +36,34 @@ class Network:
     class_names: names of the outputs, or None.
     metadata: front end, training facts, licence and credit, as plain JSON values.
     reference: None, or (x [k, *input_shape], logits [k, classes]) to check a file against.
+    shapes: (made here) the output shape of every node by name.
 
     Raises ValueError that names the node where names, order or shapes do not fit.
     """
+    nodes: tuple
+    input_shape: tuple
+    class_names: tuple | None = dataclasses.field(default=None, kw_only=True)
+    metadata: dict | None = dataclasses.field(default=None, kw_only=True)
+    reference: tuple | None = dataclasses.field(default=None, kw_only=True)
+    shapes: types.MappingProxyType = dataclasses.field(init=False, repr=False)
 
-    def __init__(self, nodes, input_shape, *, class_names=None, metadata=None, reference=None):
-        self.input_shape = L.check_shape(tuple(int(n) for n in input_shape))
-        self.nodes = tuple(self._chain(nodes))
+    def __post_init__(self):
+        def put(name, value):
+            object.__setattr__(self, name, value)
+        put("input_shape", L.check_shape(tuple(int(n) for n in self.input_shape)))
+        put("nodes", tuple(self._chain(self.nodes)))
         if not self.nodes:
             raise ValueError("a network needs at least one layer")
-        self.shapes = types.MappingProxyType(self._infer_shapes())
+        put("shapes", types.MappingProxyType(self._infer_shapes()))
+        put("metadata", dict(self.metadata or {}))
         outputs = self.shapes[self.nodes[-1].name]
         if len(outputs) != 1:
             raise ValueError(f"the last node {self.nodes[-1].name!r} must give one row of scores, its shape is {outputs}")
-        if class_names is not None:
-            class_names = tuple(str(name) for name in class_names)
-            if len(class_names) != outputs[0] or len(set(class_names)) != len(class_names):
-                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(class_names)}: {class_names}")
-        self.class_names = class_names
-        self.metadata = dict(metadata or {})
-        self.reference = reference
+        if self.class_names is not None:
+            names = tuple(str(name) for name in self.class_names)
+            if len(names) != outputs[0] or len(set(names)) != len(names):
+                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(names)}: {names}")
+            put("class_names", names)
 
     @staticmethod
     def _chain(nodes):
@@ -93,8 +102,7 @@ class Network:
 
     def replace(self, **changes):
         """A copy with other nodes, class_names, metadata or reference."""
-        same = {name: getattr(self, name) for name in ("nodes", "input_shape", "class_names", "metadata", "reference")}
-        return Network(**{**same, **changes})
+        return dataclasses.replace(self, **changes)
 
     def astype(self, dtype):
         """The same network with its parameters in another floating type."""
