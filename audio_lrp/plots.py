@@ -1,9 +1,5 @@
 """The picture of an explanation: spectrogram, relevance maps and their overlay, in seconds and hertz."""
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+import matplotlib.figure
 import numpy as np
 
 import features
@@ -50,9 +46,9 @@ def explanation_figure(clip, maps, title):
     """
     panels = len(maps) + 2
     columns = -(-panels // 2)
-    figure, axes = plt.subplots(2, columns, figsize=(5.2 * columns, 7.6), layout="constrained", sharex=True, sharey=True)
+    figure = matplotlib.figure.Figure(figsize=(5.2 * columns, 7.6), layout="constrained")
     figure.suptitle(title)
-    axes = axes.ravel()
+    axes = figure.subplots(2, columns, sharex=True, sharey=True).ravel()
     figure.colorbar(draw_spectrogram(axes[0], clip), ax=axes[0], label="dB below the maximum")
     axes[0].set_title("mel spectrogram")
     for panel, (heading, relevance) in zip(axes[1:], maps.items()):
@@ -68,9 +64,3 @@ def explanation_figure(clip, maps, title):
         panel.label_outer()
         frequency_axis(panel)
     return figure
-
-
-def save(figure, path):
-    """Write the figure and let go of it."""
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

@@ -75,7 +75,7 @@ def write(result, directory, stem):
     """Write STEM.png, STEM.json and STEM.npz into `directory`; each whole or not at all."""
     from . import plots  # matplotlib is loaded only where something is drawn
     with replacing(directory / f"{stem}.png") as partial:
-        plots.save(plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}"), partial)
+        plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}").savefig(partial, dpi=110)
     with replacing(directory / f"{stem}.json") as partial:
         partial.write_text(json.dumps(as_dict(result), indent=1))
     with replacing(directory / f"{stem}.npz") as partial:

@@ -4,7 +4,6 @@ import math
 import os
 
 import numpy as np
-import scipy.signal
 import soundfile
 
 SAMPLE_RATE = 44_100
@@ -90,6 +89,7 @@ def resample(y, sample_rate, target=SAMPLE_RATE):
     ratio = fractions.Fraction(target / sample_rate).limit_denominator(2000)
     if ratio == 1:
         return y
+    import scipy.signal  # takes longer to import than a clip to explain, and a sound at 44.1 kHz does not need it
     return scipy.signal.resample_poly(y, ratio.numerator, ratio.denominator)
 
 

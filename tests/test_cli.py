@@ -2,9 +2,9 @@
 import json
 import subprocess
 import sys
-import time
 
 import click.testing
+import matplotlib.image
 import numpy as np
 import pytest
 import soundfile
@@ -12,7 +12,6 @@ import soundfile
 import audio_lrp
 import features
 import lrp_core
-from audio_lrp import plots
 from audio_lrp.cli import main, unique_stems
 
 
@@ -50,7 +49,7 @@ def test_the_embedded_clip_is_explained(tmp_path, urban_sounds):
         assert max(abs(layer["residual"]) for layer in book["ledger"]["layers"]) <= 1e-6 * facts["target"]["logit"]
         expected = lrp_core.explain(urban_sounds, features.clip_image(audio_lrp.EMBEDDED_CLIP), rules)
         np.testing.assert_array_equal(arrays[f"relevance_{rules}"], expected.relevance)
-    picture = plots.plt.imread(tmp_path / f"{name}.png")
+    picture = matplotlib.image.imread(tmp_path / f"{name}.png")
     assert min(picture.shape[:2]) > 500 and picture[..., :3].std() > 0.1
 
 
@@ -129,9 +128,15 @@ def test_help_teaches():
 
 
 def test_a_new_process_answers_within_three_seconds(tmp_path):
+    resource = pytest.importorskip("resource", reason="processor time of a child process is known on Unix only")
+
+    def used():
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
     seconds = []
     for _ in range(3):  # the first may have to find the machine's fonts
-        start = time.perf_counter()
+        start = used()  # processor time of all threads: not less than the clock on an idle machine, steady on a busy one
         subprocess.run([sys.executable, "-m", "audio_lrp", "explain", "-o", str(tmp_path)], check=True, capture_output=True)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(used() - start)
     assert min(seconds) < 3, seconds

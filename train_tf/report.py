@@ -1,9 +1,5 @@
 """What a training run leaves for people: learning curves, a confusion matrix, a table per class, a model card."""
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+import matplotlib.figure
 import numpy as np
 
 
@@ -16,7 +12,8 @@ def confusion(truth, predicted, classes):
 
 def learning_curves(history, path):
     """Draw loss and accuracies over the epochs."""
-    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(10, 4), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
     epochs = np.arange(1, len(history) + 1)
     loss.plot(epochs, [epoch["loss"] for epoch in history], color="tab:blue")
     loss.set(xlabel="epoch", ylabel="training loss (with label smoothing)")
@@ -25,13 +22,13 @@ def learning_curves(history, path):
     accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
     accuracy.legend()
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def confusion_matrix(counts, names, path):
     """Draw the confusion matrix, rows scaled to each class's own clips, counts written in."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(8, 7), layout="constrained")
+    figure = matplotlib.figure.Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
     picture = axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
     axes.set(xticks=range(len(names)), yticks=range(len(names)), yticklabels=names, xlabel="taken for", ylabel="is")
     axes.set_xticklabels(names, rotation=45, ha="right")
@@ -40,7 +37,6 @@ def confusion_matrix(counts, names, path):
                   color="black" if share[row, column] > 0.5 else "white")
     figure.colorbar(picture, label="share of the class's clips")
     figure.savefig(path, dpi=120)
-    plt.close(figure)
 
 
 def per_class(counts, names):
