@@ -23,13 +23,13 @@ def plain(layer, x, r):
 
 
 def guided(layer, x, r):
-    """The chain rule, for positive gradients only: r⁺ · dy/dx."""
-    return np.maximum(r, 0) * layer.derivative(x)
+    """Through a ReLU only positive gradients: r⁺ · dy/dx. Other activations as the chain rule has it."""
+    return plain(layer, x, np.maximum(r, 0) if isinstance(layer, (L.ReLU, L.ReLU6)) else r)
 
 
 def deconvolved(layer, x, r):
-    """Positive gradients pass whatever the activation did: r⁺."""
-    return np.maximum(r, 0)
+    """Through a ReLU positive gradients, whatever the ReLU did: r⁺. Other activations as the chain rule has it."""
+    return np.maximum(r, 0) if isinstance(layer, (L.ReLU, L.ReLU6)) else plain(layer, x, r)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,6 +37,11 @@ def first_with_weights(network, node):
     return node == next(filter(ruled, network.nodes))
 
 
+def first_convolution(network, node):
+    """The first convolution in topological order."""
+    return is_convolution(network, node) and not any(is_convolution(network, one) for one in network.nodes[:network.nodes.index(node)])
+
+
 def last_with_weights(network, node):
     """The last layer with weights in topological order."""
     return node == next(filter(ruled, reversed(network.nodes)))
@@ -110,18 +115,18 @@ def _innvestigate(name, convolution, *, flat=False):
     return Composite(name, (*first, (L.Dense, Epsilon(0.1)), (is_convolution, convolution)))
 
 
-def _zennit(name, convolution, first=None):
-    return Composite(name, (*(((first_with_weights, first),) if first else ()),
-                            (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
+def _zennit(name, convolution, *first):
+    return Composite(name, (*first, (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
 
 
 def epsilon_gamma_box(low, high):
     """zennit's composite of that name for inputs in a box: z^B in the first layer, gamma in convolutions."""
-    return _zennit("epsilon_gamma_box", Gamma(0.25), ZBox(low, high))
+    return _zennit("epsilon_gamma_box", Gamma(0.25), (first_convolution, ZBox(low, high)))
 
 
 # The first six agree with iNNvestigate's analyzers (Alber et al. 2019): lrp.epsilon, lrp.sequential_preset_a, ...;
-# its α-β rules keep the whole bias. The others agree with zennit's composites (Anders et al. 2021), which split it.
+# its α-β rules keep the whole bias. The others agree with zennit's composites (Anders et al. 2021), which split it and
+# want batch normalisation folded first (`canonize.fold_batch_norm`).
 PRESETS = {composite.name: composite for composite in (
     Composite("epsilon", ((everywhere, Epsilon(1e-7)),)),
     _innvestigate("preset_a", AlphaBeta(1.0, 0.0, "whole")),
@@ -129,11 +134,11 @@ PRESETS = {composite.name: composite for composite in (
     _innvestigate("preset_b", AlphaBeta(2.0, 1.0, "whole")),
     _innvestigate("preset_b_flat", AlphaBeta(2.0, 1.0, "whole"), flat=True),
     _zennit("epsilon_plus", ZPlus("split")),
-    _zennit("epsilon_plus_flat", ZPlus("split"), Flat()),
+    _zennit("epsilon_plus_flat", ZPlus("split"), (first_with_weights, Flat())),
     _zennit("epsilon_alpha2_beta1", AlphaBeta(2.0, 1.0, "split")),
-    _zennit("epsilon_alpha2_beta1_flat", AlphaBeta(2.0, 1.0, "split"), Flat()),
+    _zennit("epsilon_alpha2_beta1_flat", AlphaBeta(2.0, 1.0, "split"), (first_with_weights, Flat())),
     epsilon_gamma_box(0.0, 1.0),
-    Composite("excitation_backprop", ((everywhere, ZPlus("ignore")),)),
+    Composite("excitation_backprop", ((everywhere, ZPlus("split")),)),
 )}
 ALIASES = {"flat": "preset_a_flat"}
 
