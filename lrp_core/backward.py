@@ -117,11 +117,12 @@ def is_forward(group, layer):
     return len(group.terms) == 1 and term.part is whole and term.kernel is layer.kernel and term.bias is layer.bias
 
 
-def propagate(steps, trace, start, *, keep=None, stop=None):
-    """Carry relevance from where it starts down to the input; returns (relevance at every node it met, Ledger).
+def propagate(steps, trace, start, *, keep=None, stop=None, layers=False):
+    """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended}, Ledger).
 
     start: (node name, R [n, *its shape]). keep: {node name: mask over its channels}: relevance of other channels is
-    dropped there (and booked as gated). stop: a node below which nothing is carried.
+    dropped there (and booked as gated). stop: a node below which nothing is carried. layers: return the relevance at
+    every node it met, not only where it ended.
     """
     name, r = start
     relevance, entries, keep = {name: r}, [], keep or {}
@@ -136,6 +137,8 @@ def propagate(steps, trace, start, *, keep=None, stop=None):
             entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept), zero, zero,
                                  total(r) - total(kept), total(np.abs(r))))
             r = relevance[node.name] = kept
+        if not layers:
+            del relevance[node.name]
         moved, booked = step.back(trace, r)
         for source, r_in in zip(node.inputs, moved):
             relevance[source] = relevance[source] + r_in if source in relevance else r_in

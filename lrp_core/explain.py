@@ -1,4 +1,6 @@
 """Explanations as callers ask for them: samples in chunks, one or several targets, parts of a network."""
+import math
+
 import numpy as np
 
 from .backward import plan, propagate
@@ -15,7 +17,7 @@ ROUNDING = {"float64": 1e-9, "float32": 1e-3}
 
 
 def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None, keep=None, layers=False,
-            dtype="float64", threads=None, progress=None):
+            dtype="float64", threads=None, memory=None, progress=None):
     """Which part of the input made the network say what it says: the relevance of every number in x.
 
     network: a Network. A softmax at its end is dropped: logits are explained.
@@ -31,17 +33,18 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
     layers: keep the relevance at every node (`Explanation.layers`).
     dtype: "float64" computes and closes the books to about 1e-15; "float32" is faster.
     threads: how many samples are explained at a time; all processors by default. Results do not depend on it.
+    memory: a bound in bytes on what the samples at work take (weights, input and results come on top).
     progress: called with the number of samples done since the last call.
 
     Returns an Explanation. Raises ValueError or TypeError that names what is wrong, and ConservationError where
     the relevance does not add up to rounding, which would be an error of this program.
     """
     return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, dtype=dtype,
-                        threads=threads, progress=progress)[0]
+                        threads=threads, memory=memory, progress=progress)[0]
 
 
 def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop=None, keep=None, layers=False,
-                 dtype="float64", threads=None, progress=None):
+                 dtype="float64", threads=None, memory=None, progress=None):
     """Explanations of several targets that share one forward pass: a list, in the order of `targets`.
 
     targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything else is
@@ -76,20 +79,28 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
         found = []
         for favoured, other in wanted:
             chosen, beginning = begin(trace, favoured[part], other[part])
-            relevance, ledger = propagate(steps, trace, beginning, keep=keep, stop=stop)
+            relevance, ledger = propagate(steps, trace, beginning, keep=keep, stop=stop, layers=layers)
             ledger.check(ROUNDING[dtype])
             end = stop or INPUT
             if end not in relevance:
                 raise ValueError(f"no relevance reaches node {end!r} from {beginning[0]!r}")
             if gradient and method.times_input:
                 relevance[end] = relevance[end] * trace.outputs[end]
-            kept = relevance if layers else {end: relevance[end]}
-            found.append((trace.outputs[output], chosen, {name: r.astype(np.float32) for name, r in kept.items()}, ledger))
+            found.append((trace.outputs[output], chosen, {name: r.astype(np.float32) for name, r in relevance.items()}, ledger))
         return found
 
-    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress)
+    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory, sample_bytes=sample_bytes(scored, dtype))
     return [Explanation.join([found[number] for found in by_chunk], network, single, layers, stop or INPUT)
             for number in range(len(wanted))]
+
+
+def sample_bytes(network, dtype):
+    """About how many bytes one sample takes while it is explained: the trace, and the largest unrolled convolution."""
+    trace = sum(math.prod(shape) for shape in network.shapes.values())
+    largest = max(math.prod(shape) for shape in network.shapes.values())
+    unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
+                    for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
+    return np.dtype(dtype).itemsize * (trace + 4 * largest + unrolled)
 
 
 def channel_mask(network, name, channels):
