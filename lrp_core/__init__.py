@@ -6,15 +6,17 @@
     e.relevance, e.logits, e.target
     print(e.ledger)
 """
-from .backward import explain
-from .canonize import without_softmax
+from .canonize import fold_batch_norm, without_softmax
+from .explain import explain, explain_each, rank_channels
 from .explanation import Explanation
 from .ledger import ConservationError, Entry, Ledger
 from .network import Network, Node, Trace
-from .presets import ALIASES, PRESETS, Composite, first_layer
-from .rules import AlphaBeta, Epsilon, Flat, Pass, Rule, WSquare, Zero, ZPlus
+from .presets import ALIASES, PRESETS, Composite, epsilon_gamma_box, first_layer, first_with_weights, last_with_weights, up_to
+from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
+from .target import Contrast
 from .weights import ModelFileError, load
 
-__all__ = ["ALIASES", "PRESETS", "AlphaBeta", "Composite", "ConservationError", "Entry", "Epsilon", "Explanation", "Flat",
-           "Ledger", "ModelFileError", "Network", "Node", "Pass", "Rule", "Trace", "WSquare", "ZPlus", "Zero", "explain",
-           "first_layer", "load", "without_softmax"]
+__all__ = ["ALIASES", "PRESETS", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
+           "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "Rule", "Trace", "WSquare", "ZBox", "ZPlus",
+           "Zero", "epsilon_gamma_box", "explain", "explain_each", "first_layer", "first_with_weights", "fold_batch_norm", "last_with_weights",
+           "load", "rank_channels", "up_to", "without_softmax"]

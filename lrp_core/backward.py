@@ -1,43 +1,60 @@
-"""The engine: a trace of the forward pass, a rule for each layer and a target make relevance and its ledger."""
+"""The engine: a trace of the forward pass, a rule for each layer and a start make relevance and its ledger."""
 import dataclasses
 
 import numpy as np
 
 from . import layers as L
-from .canonize import without_softmax
-from .chunks import for_chunks
-from .explanation import Explanation
 from .ledger import Entry, Ledger
 from .network import INPUT, Node
-from .presets import composite
 from .rules import Pass, Rule, whole
 from .stabilize import share, stabilize
-from .target import resolve
 
-# A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
-ROUNDING = {"float64": 1e-9, "float32": 1e-3}
+
+@dataclasses.dataclass
+class Booked:
+    """What a layer absorbed of each sample's relevance: float64 [n] each."""
+    bias: np.ndarray
+    stabilizer: np.ndarray
+    gated: np.ndarray
+
+    @classmethod
+    def nothing(cls, samples):
+        """A new page."""
+        return cls(np.zeros(samples), np.zeros(samples), np.zeros(samples))
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
     """One node with the rule chosen for it and, for a linear layer, the rule's groups of terms."""
     node: Node
-    rule: Rule | None
+    rule: Rule
     groups: tuple
 
     @property
     def rule_name(self):
         """The rule as the ledger prints it."""
-        return "winner takes all" if self.rule is None else repr(self.rule)
+        return "winner takes all" if isinstance(self.node.layer, L.WinnerTakesAll) else repr(self.rule)
+
+    def back(self, trace, r):
+        """([R_in for each input], Booked) from the relevance r at the node's output."""
+        layer, booked = self.node.layer, Booked.nothing(len(r))
+        xs, y = [trace.outputs[name] for name in self.node.inputs], trace.outputs[self.node.name]
+        if isinstance(layer, L.Linear):
+            return [through_linear(self, *xs, y, r, booked)], booked
+        if isinstance(layer, L.Merge):
+            return through_merge(self, xs, y, r, booked), booked
+        moved = move_back(layer, xs, trace.winners.get(self.node.name), r)
+        booked.gated += total(r) - sum(map(total, moved)) if isinstance(layer, L.ZeroPadding2D) else 0
+        return moved, booked
 
 
-def plan(network, rules):
+def plan(network, composite):
     """A Step for every node in topological order: rules are looked up and their weights made once, before any data."""
     steps = []
     for node in network.nodes:
-        rule = rules.rule_for(network, node)
+        rule = composite.rule_for(network, node)
         linear = isinstance(node.layer, L.Linear)
-        if linear and isinstance(rule, Pass):
+        if isinstance(rule, Pass) and (linear or isinstance(node.layer, L.Merge)):
             raise ValueError(f"layer {node.name!r} ({node.layer.type}) mixes its inputs: the rule Pass cannot cross it")
         steps.append(Step(node, rule, rule.groups(node.layer) if linear else ()))
     return tuple(steps)
@@ -48,11 +65,10 @@ def total(array):
     return array.reshape(len(array), -1).sum(axis=1, dtype=np.float64)
 
 
-def through_linear(step, x, y, r):
-    """(R_in, bias, stabilizer, gated) of a linear layer: the loop that every rule shares (see `rules`)."""
-    layer = step.node.layer
-    r_in = np.zeros_like(x)
-    bias, stabilizer, gated = np.zeros(len(x)), np.zeros(len(x)), total(r)
+def through_linear(step, x, y, r, booked):
+    """R_in of a linear layer: the loop that every rule shares (see `rules`)."""
+    layer, r_in = step.node.layer, np.zeros_like(x)
+    booked.gated += total(r)
     for group in step.groups:
         parts = [(term, term.part(x)) for term in group.terms]
         # A part that is zero everywhere (x⁻ behind a ReLU) adds nothing and takes nothing.
@@ -61,16 +77,38 @@ def through_linear(step, x, y, r):
             z = y
         else:
             z = sum((term.sign * layer.linear(part, term.kernel, term.bias) for term, part in parts), np.zeros_like(y))
-        stable = stabilize(z, step.rule.stabilizer)
-        s, gate = share(r, stable)
+        s = divide(r if group.gate is None else r * group.gate(y), z, step.rule, group.coefficient, booked)
         for term, part in parts:
             r_in += (group.coefficient * term.sign) * part * layer.adjoint(s, term.kernel, x.shape[1:])
             if term.bias is not None:
-                bias += group.coefficient * term.sign * total(s * term.bias)
-        if step.rule.stabilizer:
-            stabilizer += group.coefficient * total(s * (stable - z))
-        gated -= group.coefficient * total(r * gate)
-    return r_in, bias, stabilizer, gated
+                booked.bias += group.coefficient * term.sign * total(s * term.bias)
+    return r_in
+
+
+def divide(r, z, rule, coefficient, booked):
+    """s = r / stabilize(z), where z is not zero; books what the stabilizer takes, and takes the rest off `gated`."""
+    stable = stabilize(z, rule.stabilizer(z))
+    s, shared = share(r, stable)
+    booked.stabilizer += coefficient * total(s * (stable - z))
+    booked.gated -= coefficient * total(r * shared)
+    return s
+
+
+def through_merge(step, xs, y, r, booked):
+    """R_in of each input of a sum: in proportion to what it put in, R_i = σ_i x_i · R / z."""
+    booked.gated += total(r)
+    s = divide(r, y, step.rule, 1.0, booked)
+    # An input may come in twice: adding to zeros keeps -0 from depending on the order.
+    return [np.zeros_like(x) + sign * x * s for sign, x in zip(step.node.layer.signs(len(xs)), xs)]
+
+
+def move_back(layer, xs, winners, r):
+    """[R_in] where relevance goes back the way the numbers came: moves, maxima, activations."""
+    if isinstance(layer, L.WinnerTakesAll):
+        return [layer.to_winners(r, winners, xs[0].shape[1:])]
+    if isinstance(layer, L.Move):
+        return list(layer.back(r, *(x.shape[1:] for x in xs)))
+    return [r]
 
 
 def is_forward(group, layer):
@@ -79,63 +117,32 @@ def is_forward(group, layer):
     return len(group.terms) == 1 and term.part is whole and term.kernel is layer.kernel and term.bias is layer.bias
 
 
-def through(step, trace, r):
-    """(R_in, bias, stabilizer, gated) of any node."""
-    node, zero = step.node, np.zeros(len(r))
-    x, y = trace.outputs[node.inputs[0]], trace.outputs[node.name]
-    if step.groups:
-        return through_linear(step, x, y, r)
-    if isinstance(node.layer, L.MaxPool2D):
-        return node.layer.to_winners(r, trace.winners[node.name], x.shape[1:]), zero, zero, zero
-    return r.reshape(x.shape), zero, zero, zero
+def propagate(steps, trace, start, *, keep=None, stop=None, layers=False):
+    """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended}, Ledger).
 
-
-def propagate(steps, trace, start):
-    """Carry `start` [n, classes] from the output down; returns (relevance at every node by name, Ledger)."""
-    relevance = {steps[-1].node.name: start}
-    entries = []
+    start: (node name, R [n, *its shape]). keep: {node name: mask over its channels}: relevance of other channels is
+    dropped there (and booked as gated). stop: a node below which nothing is carried. layers: return the relevance at
+    every node it met, not only where it ended.
+    """
+    name, r = start
+    relevance, entries, keep = {name: r}, [], keep or {}
     for step in reversed(steps):
         node = step.node
-        r = relevance[node.name]
-        r_in, bias, stabilizer, gated = through(step, trace, r)
-        source = node.inputs[0]
-        relevance[source] = relevance[source] + r_in if source in relevance else r_in
-        entries.append(Entry(node.name, node.layer.type, step.rule_name, total(r), total(r_in), bias, stabilizer, gated,
-                             total(np.abs(r)) + total(np.abs(r_in))))
-    return relevance, Ledger(tuple(entries), total(start), total(relevance[INPUT]))
-
-
-def explain(network, x, rules="epsilon", target="max", *, layers=False, dtype="float64", threads=None, progress=None):
-    """Which part of the input made the network say what it says: the relevance of every number in x.
-
-    network: a Network. A softmax at its end is dropped: logits are explained.
-    x: one sample [*input_shape] or a batch [n, *input_shape].
-    rules: a preset's name (see `presets`), a rule for every layer with weights, or an ordered list of
-        (condition, rule).
-    target: "max" for the winning class, a class's name or index, or one of these for each sample.
-    layers: keep the relevance at every node (`Explanation.layers`).
-    dtype: "float64" computes and closes the books to about 1e-15; "float32" is faster.
-    threads: how many samples are explained at a time; all processors by default. Results do not depend on it.
-    progress: called with the number of samples done since the last call.
-
-    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, and ConservationError where
-    the relevance does not add up to rounding, which would be an error of this program.
-    """
-    if dtype not in ROUNDING:
-        raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
-    x, single = network.check_input(x)
-    scored = without_softmax(network).astype(dtype)
-    steps = plan(scored, composite(rules))
-    wanted = resolve(target, len(x), network)
-
-    def work(part):
-        trace = scored.forward(x[part].astype(dtype))
-        logits = trace.outputs[scored.nodes[-1].name]
-        chosen = np.where(wanted[part] < 0, logits.argmax(axis=1), wanted[part])
-        start = np.where(np.arange(logits.shape[1]) == chosen[:, None], logits, 0)
-        relevance, ledger = propagate(steps, trace, start)
-        ledger.check(ROUNDING[dtype])
-        kept = relevance if layers else {INPUT: relevance[INPUT]}
-        return logits, chosen, {name: r.astype(np.float32) for name, r in kept.items()}, ledger
-
-    return Explanation.join(for_chunks(work, len(x), threads=threads, progress=progress), network, single, layers)
+        r = relevance.get(node.name)
+        if r is None or node.name == stop:
+            continue
+        if node.name in keep:
+            kept = r * keep[node.name]
+            zero = np.zeros(len(r))
+            entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept), zero, zero,
+                                 total(r) - total(kept), total(np.abs(r))))
+            r = relevance[node.name] = kept
+        if not layers:
+            del relevance[node.name]
+        moved, booked = step.back(trace, r)
+        for source, r_in in zip(node.inputs, moved):
+            relevance[source] = relevance[source] + r_in if source in relevance else r_in
+        entries.append(Entry(node.name, node.layer.type, step.rule_name, total(r), sum(map(total, moved)), booked.bias,
+                             booked.stabilizer, booked.gated, total(np.abs(r)) + sum(total(np.abs(m)) for m in moved)))
+    ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]
+    return relevance, Ledger(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))

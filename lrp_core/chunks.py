@@ -43,15 +43,28 @@ def default_threads():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def for_chunks(work, count, *, threads=None, progress=None):
+def within(memory, sample_bytes, threads):
+    """(threads, samples a chunk) that keep to `memory` bytes when a sample at work takes `sample_bytes`; None: no bound."""
+    if memory is None:
+        return threads, CHUNK
+    samples = int(memory // sample_bytes)
+    if samples < 1:
+        raise ValueError(f"memory: one sample of this network takes about {sample_bytes / 1e6:.0f} MB, the bound is {memory / 1e6:.0f} MB")
+    threads = min(threads, samples)
+    return threads, min(CHUNK, samples // threads)
+
+
+def for_chunks(work, count, *, threads=None, progress=None, memory=None, sample_bytes=1):
     """Call work(slice) for consecutive slices of range(count); results in order.
 
     threads: how many at a time, all processors by default. progress: called with the number of samples done.
+    memory: None, or a bound in bytes on the samples at work, each of which takes `sample_bytes`.
     """
     threads = default_threads() if threads is None else threads
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ValueError(f"threads must be a whole number above 0, got {threads!r}")
-    slices = [slice(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    threads, chunk = within(memory, sample_bytes, threads)
+    slices = [slice(start, min(start + chunk, count)) for start in range(0, count, chunk)]
     results = []
     with _single_threaded_blas, concurrent.futures.ThreadPoolExecutor(min(threads, len(slices))) as executor:
         for part, result in zip(slices, executor.map(work, slices)):

@@ -11,7 +11,7 @@ from .network import INPUT
 class Explanation:
     """The relevance of an input for a network's score, with the book of where it went.
 
-    relevance: like x, float32; positive where x speaks for the target, negative where it speaks against.
+    relevance: like x (or the output of the node it was stopped at), float32; positive where x speaks for the target, negative where it speaks against.
     logits: the scores, [classes] or [n, classes], float32.
     target: the class number that was explained, an int or [n].
     class_names: the network's, or None.
@@ -28,15 +28,15 @@ class Explanation:
     ledger: Ledger
 
     @classmethod
-    def join(cls, chunks, network, single, layers):
-        """One explanation from the (logits, targets, relevance by node, ledger) of consecutive chunks."""
+    def join(cls, chunks, network, single, layers, end=INPUT):
+        """One explanation from the (logits, targets, relevance by node, ledger) of consecutive chunks; `end`: where relevance was stopped."""
         logits, targets, relevance, ledgers = zip(*chunks)
         at = {name: np.concatenate([r[name] for r in relevance]) for name in relevance[0]}
         entries = tuple(Entry(e[0].name, e[0].type, e[0].rule,
                               *(np.concatenate([getattr(entry, name) for entry in e]) for name in Entry.NUMBERS))
                         for e in zip(*ledgers))
         ledger = Ledger(entries, *(np.concatenate([getattr(one, name) for one in ledgers]) for name in ("start", "arrived")))
-        whole = cls(at[INPUT], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
+        whole = cls(at[end], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
                     at if layers else None, ledger)
         return whole[0] if single else whole
 

@@ -109,7 +109,7 @@ class Ledger:
         rows = [("layer", "rule", "R out", "R in", "bias", "stabilizer", "gated", "residual")]
         for entry in (*self.entries, self.total):
             numbers = [float(np.mean(getattr(entry, name))) for name in columns]
-            rows.append((entry.name, entry.rule, *(f"{n + 0.0:.4f}" for n in numbers[:-1]), f"{numbers[-1]:.1e}"))
+            rows.append((entry.name, entry.rule, *(f"{round(n, 4) + 0.0:.4f}" for n in numbers[:-1]), f"{numbers[-1]:.1e}"))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         lines = ["  ".join(f"{cell:<{w}}" if column < 2 else f"{cell:>{w}}"
                            for column, (cell, w) in enumerate(zip(row, widths))) for row in rows]

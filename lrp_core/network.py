@@ -85,10 +85,11 @@ class Network:
             unknown = [name for name in node.inputs if name not in shapes]
             if unknown:
                 raise ValueError(f"node {node.name!r} reads {unknown}, which does not stand before it")
-            if len(node.inputs) != 1:
-                raise ValueError(f"node {node.name!r} ({node.layer.type}) takes one input, got {len(node.inputs)}")
+            if len(node.inputs) != node.layer.inputs and (node.layer.inputs or len(node.inputs) < 2):
+                raise ValueError(f"node {node.name!r} ({node.layer.type}) takes {node.layer.inputs or 'two or more'} "
+                                 f"input{'s' * (node.layer.inputs != 1)}, got {len(node.inputs)}")
             try:
-                shapes[node.name] = L.check_shape(node.layer.output_shape(shapes[node.inputs[0]]))
+                shapes[node.name] = L.check_shape(node.layer.output_shape(*(shapes[name] for name in node.inputs)))
             except ValueError as error:
                 raise ValueError(f"node {node.name!r}: {error}") from None
         return shapes
@@ -112,11 +113,11 @@ class Network:
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output."""
         outputs, winners = {INPUT: x}, {}
         for node in self.nodes:
-            value = outputs[node.inputs[0]]
-            if isinstance(node.layer, L.MaxPool2D):
-                outputs[node.name], winners[node.name] = node.layer.forward_with_winners(value)
+            values = [outputs[name] for name in node.inputs]
+            if isinstance(node.layer, L.WinnerTakesAll):
+                outputs[node.name], winners[node.name] = node.layer.forward_with_winners(*values)
             else:
-                outputs[node.name] = node.layer.forward(value)
+                outputs[node.name] = node.layer.forward(*values)
         return Trace(outputs, winners)
 
     def check_input(self, x):

@@ -1,26 +1,63 @@
 """Which layer gets which rule: ordered (condition, rule) lists, the first match wins.
 
 A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Conditions are
-asked about layers with weights only: an average pool always takes LRP-0 of its linear map, activations, dropout
-and reshapes pass relevance on, and a max-pool gives it to the winner.
+asked about layers with weights only. The others have no choice: average pools, sums of inputs and batch
+normalisation take LRP-0 of the linear map they are; activations, dropout, reshapes and padding pass relevance on;
+a max-pool gives it to the winner.
 """
 import dataclasses
 import fnmatch
 
 from . import layers as L
+from .gradients import METHODS, GradientMethod
 from .network import INPUT
-from .rules import AlphaBeta, Epsilon, Flat, Pass, Rule, Zero
+from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus
+
+CONVOLUTIONS = (L.Conv2D, L.Conv1D, L.DepthwiseConv2D, L.Conv2DTranspose)
+
+
+def ruled(node):
+    """Is this a layer that rules are chosen for?"""
+    return isinstance(node.layer, L.Weighted) and not isinstance(node.layer, L.BatchNorm)
 
 
 def first_layer(network, node):
-    """The layer with weights that reads the network's input, directly or through a reshape."""
+    """The layer with weights that reads the network's input, directly or through a reshape (iNNvestigate's first)."""
     name = node.inputs[0]
     while name != INPUT:
         before = network[name]
-        if not isinstance(before.layer, L.Flatten):
+        if not isinstance(before.layer, (L.Flatten, L.Reshape, L.Permute)):
             return False
         name = before.inputs[0]
-    return isinstance(node.layer, L.Weighted)
+    return ruled(node)
+
+
+def first_with_weights(network, node):
+    """The first layer with weights in topological order (zennit's first)."""
+    return node == next(filter(ruled, network.nodes))
+
+
+def first_convolution(network, node):
+    """The first convolution in topological order."""
+    return is_convolution(network, node) and not any(is_convolution(network, one) for one in network.nodes[:network.nodes.index(node)])
+
+
+def last_with_weights(network, node):
+    """The last layer with weights in topological order."""
+    return node == next(filter(ruled, reversed(network.nodes)))
+
+
+def up_to(name):
+    """A condition: the node `name` and all that stand before it. `[(up_to("conv2b"), Flat()), ...]` is flat until there."""
+    def before(network, node):
+        names = [one.name for one in network.nodes]
+        return names.index(node.name) <= names.index(network[name].name)
+    return before
+
+
+def is_convolution(network, node):
+    """Any convolution."""
+    return isinstance(node.layer, CONVOLUTIONS)
 
 
 def everywhere(network, node):
@@ -43,20 +80,25 @@ class Composite:
                 raise TypeError(f"a condition is a layer class, a name pattern or a function, got {condition!r}")
 
     def rule_for(self, network, node):
-        """The rule for one node, or None for a max-pool; raises ValueError that names a layer no rule fits."""
-        if isinstance(node.layer, L.Passing):
+        """The rule for one node; raises ValueError that names a layer no rule fits."""
+        if isinstance(node.layer, (L.Activation, L.Move, L.WinnerTakesAll)):
             return Pass()
-        if isinstance(node.layer, L.MaxPool2D):
-            return None
-        if not isinstance(node.layer, L.Linear):
+        if not isinstance(node.layer, (L.Linear, L.Merge)):
             raise ValueError(f"layer {node.name!r} ({node.layer.type}) cannot be explained: LRP has no rule for it")
-        if not isinstance(node.layer, L.Weighted):
+        if not ruled(node):
             return Zero()
         for condition, rule in self.pairs:
             if matches(condition, network, node):
                 return rule
         raise ValueError(f"no rule matches layer {node.name!r} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
+
+    def table(self, network):
+        """Which rule each layer of a network gets, as text."""
+        rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else
+                 repr(self.rule_for(network, node))) for node in network.nodes]
+        widths = [max(len(row[column]) for row in rows) for column in range(2)]
+        return "\n".join(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {rule}" for name, kind, rule in rows)
 
 
 def matches(condition, network, node):
@@ -68,32 +110,49 @@ def matches(condition, network, node):
     return condition(network, node)
 
 
-def _preset(name, convolution, *, flat):
+def _innvestigate(name, convolution, *, flat=False):
     first = ((first_layer, Flat()),) if flat else ()
-    return Composite(name, (*first, (L.Dense, Epsilon(0.1)), (L.Conv2D, convolution)))
+    return Composite(name, (*first, (L.Dense, Epsilon(0.1)), (is_convolution, convolution)))
 
 
-# The names are those of iNNvestigate's analyzers (Alber et al. 2019), with which these agree:
-# lrp.epsilon, lrp.sequential_preset_a, _a_flat, _b, _b_flat. Its α-β rules keep the whole bias.
+def _zennit(name, convolution, *first):
+    return Composite(name, (*first, (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
+
+
+def epsilon_gamma_box(low, high):
+    """zennit's composite of that name for inputs in a box: z^B in the first layer, gamma in convolutions."""
+    return _zennit("epsilon_gamma_box", Gamma(0.25), (first_convolution, ZBox(low, high)))
+
+
+# The first six agree with iNNvestigate's analyzers (Alber et al. 2019): lrp.epsilon, lrp.sequential_preset_a, ...;
+# its α-β rules keep the whole bias. The others agree with zennit's composites (Anders et al. 2021), which split it and
+# want batch normalisation folded first (`canonize.fold_batch_norm`).
 PRESETS = {composite.name: composite for composite in (
     Composite("epsilon", ((everywhere, Epsilon(1e-7)),)),
-    _preset("preset_a", AlphaBeta(1.0, 0.0, "whole"), flat=False),
-    _preset("preset_a_flat", AlphaBeta(1.0, 0.0, "whole"), flat=True),
-    _preset("preset_b", AlphaBeta(2.0, 1.0, "whole"), flat=False),
-    _preset("preset_b_flat", AlphaBeta(2.0, 1.0, "whole"), flat=True),
+    _innvestigate("preset_a", AlphaBeta(1.0, 0.0, "whole")),
+    _innvestigate("preset_a_flat", AlphaBeta(1.0, 0.0, "whole"), flat=True),
+    _innvestigate("preset_b", AlphaBeta(2.0, 1.0, "whole")),
+    _innvestigate("preset_b_flat", AlphaBeta(2.0, 1.0, "whole"), flat=True),
+    _zennit("epsilon_plus", ZPlus("split")),
+    _zennit("epsilon_plus_flat", ZPlus("split"), (first_with_weights, Flat())),
+    _zennit("epsilon_alpha2_beta1", AlphaBeta(2.0, 1.0, "split")),
+    _zennit("epsilon_alpha2_beta1_flat", AlphaBeta(2.0, 1.0, "split"), (first_with_weights, Flat())),
+    epsilon_gamma_box(0.0, 1.0),
+    Composite("excitation_backprop", ((everywhere, ZPlus("split")),)),
 )}
 ALIASES = {"flat": "preset_a_flat"}
 
 
 def composite(rules):
-    """A Composite from a preset's name, one rule for every layer with weights, or a list of (condition, rule)."""
-    if isinstance(rules, Composite):
+    """A Composite or GradientMethod from a preset's name, one rule for every layer with weights, or a list of
+    (condition, rule)."""
+    if isinstance(rules, (Composite, GradientMethod)):
         return rules
     if isinstance(rules, str):
-        name = ALIASES.get(rules, rules)
-        if name not in PRESETS:
-            raise ValueError(f"there is no preset {rules!r}; there are {', '.join([*PRESETS, *ALIASES])}")
-        return PRESETS[name]
+        found = {**PRESETS, **METHODS}.get(ALIASES.get(rules, rules))
+        if found is None:
+            raise ValueError(f"there is no preset {rules!r}; there are {', '.join([*PRESETS, *METHODS, *ALIASES])}")
+        return found
     if isinstance(rules, Rule):
         return Composite(repr(rules), ((everywhere, rules),))
     if isinstance(rules, (list, tuple)):

@@ -2,9 +2,9 @@
 
 A rule turns a layer's kernel W and bias b into groups of terms. One loop propagates all of them:
 
-    for each group (coefficient c, terms [(sign σ, part x', W', b'), ...]):
+    for each group (coefficient c, gate m, terms [(sign σ, part x', W', b'), ...]):
         z    = Σ_terms σ·(W' x' + b')                      what reached each output
-        s    = R / stabilize(z), and 0 where z = 0         relevance for each unit of it
+        s    = m·R / stabilize(z), and 0 where z = 0       relevance for each unit of it
         R_in += c · Σ_terms σ·x'·(W'ᵀ s)                   what each input put in
 
 Layers without parameters have no choice of rule: activations, dropout and reshapes pass relevance on, a max-pool
@@ -51,9 +51,13 @@ class Term:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Terms that share one denominator, and the coefficient c of what they give."""
+    """Terms that share one denominator, and the coefficient c of what they give.
+
+    gate: None, or which outputs take part, as a function of the layer's own output: m = gate(y).
+    """
     terms: tuple
     coefficient: float = 1.0
+    gate: Callable | None = None
 
 
 def as_forward(layer):
@@ -63,11 +67,10 @@ def as_forward(layer):
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What all rules share: `groups(layer)`, and an `epsilon` that is 0 unless the rule has one."""
+    """What all rules share: `groups(layer)`, and a stabilizer that is 0 unless the rule has one."""
 
-    @property
-    def stabilizer(self):
-        """The ε that the rule adds to its denominators."""
+    def stabilizer(self, z):
+        """The ε that the rule adds to the denominators z: a number, or one for each sample."""
         return 0.0
 
     def groups(self, layer):
@@ -94,17 +97,21 @@ class Epsilon(Rule):
 
         R_i = Σ_j  x_i W_ij / (z_j + ε·sign(z_j)) · R_j,    sign(0) = +1
 
+    relative: ε is `epsilon` times the mean of |z| over the layer's outputs, for each sample by itself.
+
     Conserves up to what the bias and the stabilizer take. Bach 2015, eq. 58.
     """
     epsilon: float = 1e-7
+    relative: bool = False
 
     def __post_init__(self):
         if not (isinstance(self.epsilon, (int, float)) and math.isfinite(self.epsilon) and self.epsilon > 0):
             raise ValueError(f"epsilon must be a number above 0, got {self.epsilon!r}; for none use Zero()")
 
-    @property
-    def stabilizer(self):
-        return self.epsilon
+    def stabilizer(self, z):
+        if not self.relative:
+            return self.epsilon
+        return self.epsilon * np.abs(z).reshape(len(z), -1).mean(axis=1).reshape(-1, *[1] * (z.ndim - 1))
 
     def groups(self, layer):
         return as_forward(layer)
@@ -165,11 +172,19 @@ class WSquare(Rule):
 
         R_i = Σ_j  W_ij² / Σ_i' W_i'j² · R_j
 
-    Conserves. Montavon 2017, w² rule.
+    bias: "ignore" (the paper; iNNvestigate), or "whole", which adds b_j² to the denominator (zennit).
+
+    Conserves, without the bias. Montavon 2017, w² rule.
     """
+    bias: str = "ignore"
+
+    def __post_init__(self):
+        if self.bias not in ("whole", "ignore"):
+            raise ValueError(f"bias must be 'whole' or 'ignore', got {self.bias!r}")
 
     def groups(self, layer):
-        return (Group((Term(ones, np.square(layer.kernel)),)),)
+        b = None if layer.bias is None or self.bias == "ignore" else np.square(layer.bias)
+        return (Group((Term(ones, np.square(layer.kernel), b),)),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +198,70 @@ class Flat(Rule):
 
     def groups(self, layer):
         return (Group((Term(ones, np.ones_like(layer.kernel)),)),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gamma(Rule):
+    """LRP-γ: contributions in favour are favoured, by a factor of 1 + γ.
+
+        R_i = Σ_j  ( x_i⁺ (W_ij + γ W_ij⁺) + x_i⁻ (W_ij + γ W_ij⁻) ) / z_j · R_j      where y_j > 0
+        R_i = Σ_j  ( x_i⁺ (W_ij + γ W_ij⁻) + x_i⁻ (W_ij + γ W_ij⁺) ) / z_j · R_j      where y_j < 0
+
+    The generalised form, for inputs and outputs of both signs; behind a ReLU x⁻ = 0 and the first line is
+    Montavon's rule. z_j holds the bias as b + γb⁺ (b + γb⁻ below zero). Montavon 2019; Andéol 2021.
+    """
+    gamma: float = 0.25
+
+    def __post_init__(self):
+        if not (isinstance(self.gamma, (int, float)) and math.isfinite(self.gamma) and self.gamma >= 0):
+            raise ValueError(f"gamma must be a number from 0, got {self.gamma!r}")
+
+    def groups(self, layer):
+        def favour(array, part):
+            return None if array is None else array + array.dtype.type(self.gamma) * part(array)
+        up, down = favour(layer.kernel, positive), favour(layer.kernel, negative)
+        return (Group((Term(positive, up, favour(layer.bias, positive)), Term(negative, down)), gate=above_zero),
+                Group((Term(positive, down, favour(layer.bias, negative)), Term(negative, up)), gate=below_zero))
+
+
+def above_zero(y):
+    """m = 1 where the layer's output is above zero."""
+    return y > 0
+
+
+def below_zero(y):
+    """m = 1 where the layer's output is below zero."""
+    return y < 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ZBox(Rule):
+    """z^B: for a first layer whose inputs lie in a box, low <= x <= high.
+
+        R_i = Σ_j  (x_i W_ij - l_i W_ij⁺ - h_i W_ij⁻) / Σ_i' (x_i' W_i'j - l_i' W_i'j⁺ - h_i' W_i'j⁻) · R_j
+
+    low, high: numbers, or arrays that broadcast against the input (one value a channel, say). No bias. Conserves.
+    Montavon 2017, z^B rule.
+    """
+    low: float | tuple = 0.0
+    high: float | tuple = 1.0
+
+    def __post_init__(self):
+        # Nested tuples compare, hash and print; arrays do not.
+        for name in ("low", "high"):
+            object.__setattr__(self, name, _plain(np.asarray(getattr(self, name), np.float64).tolist()))
+        if not (np.isfinite(self.low).all() and np.isfinite(self.high).all() and (np.asarray(self.low) <= self.high).all()):
+            raise ValueError(f"ZBox needs finite low <= high, got low={self.low}, high={self.high}")
+
+    def groups(self, layer):
+        def fill(bound):
+            return lambda x: np.broadcast_to(np.asarray(bound, x.dtype), x.shape)
+        return (Group((Term(whole, layer.kernel), Term(fill(self.low), positive(layer.kernel), sign=-1),
+                       Term(fill(self.high), negative(layer.kernel), sign=-1))),)
+
+
+def _plain(value):
+    return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
 @dataclasses.dataclass(frozen=True)

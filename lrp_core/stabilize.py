@@ -7,7 +7,8 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 def stabilize(z, epsilon):
     """z + ε·sign(z), with sign(0) = +1 (Bach 2015, eq. 58): moves z away from zero, whatever its sign."""
-    return z + np.where(z >= 0, z.dtype.type(epsilon), z.dtype.type(-epsilon)) if epsilon else z
+    epsilon = np.asarray(epsilon, z.dtype)
+    return z + np.where(z >= 0, epsilon, -epsilon) if epsilon.any() else z
 
 
 def share(r, z):

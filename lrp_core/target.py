@@ -1,21 +1,36 @@
-"""What is explained: class numbers from what a caller asks for."""
+"""What is explained: where relevance starts, from what a caller asks for."""
+import dataclasses
+
 import numpy as np
 
-WINNER = -1
+WINNER, NOBODY = -1, -2
+
+
+@dataclasses.dataclass(frozen=True)
+class Contrast:
+    """Why this class rather than that one: R = logit of `favoured` - logit of `other` (names or indices)."""
+    favoured: str | int
+    other: str | int
 
 
 def resolve(target, count, network):
-    """Class numbers [count] from "max", a class name, an index, or one of these for each sample; WINNER for "max"."""
-    if isinstance(target, (str, int, np.integer)) or np.ndim(target) == 0:
+    """(class numbers [count], the classes they are contrasted with [count]): WINNER for "max", NOBODY for none.
+
+    target: "max", a class name, an index, a Contrast, or one of these for each sample.
+    """
+    if isinstance(target, (str, Contrast)) or np.ndim(target) == 0:
         targets = [target] * count
     else:
         targets = list(target)
         if len(targets) != count:
             raise ValueError(f"target must be one for all or one for each of the {count} samples, got {len(targets)}")
-    return np.array([_class_number(one, network) for one in targets])
+    pairs = [(one.favoured, one.other) if isinstance(one, Contrast) else (one, None) for one in targets]
+    return (np.array([class_number(one, network) for one, _ in pairs]),
+            np.array([NOBODY if other is None else class_number(other, network) for _, other in pairs]))
 
 
-def _class_number(target, network):
+def class_number(target, network):
+    """The number of a class given by name or index, WINNER for "max"; raises ValueError or TypeError."""
     names, classes = network.class_names, network.shapes[network.nodes[-1].name][0]
     if isinstance(target, str):
         if target == "max":
@@ -25,7 +40,12 @@ def _class_number(target, network):
         known = f"the classes are {', '.join(names)}" if names else f"the network names none: give an index 0..{classes - 1}"
         raise ValueError(f"there is no class {target!r}; {known}")
     if isinstance(target, (bool, np.bool_)) or not isinstance(target, (int, np.integer)):
-        raise TypeError(f"target must be 'max', a class name or an index, got {target!r}")
+        raise TypeError(f"target must be 'max', a class name, an index or a Contrast, got {target!r}")
     if not 0 <= target < classes:
         raise ValueError(f"the target index must lie in 0..{classes - 1}, got {target}")
     return int(target)
+
+
+def one_hot(numbers, classes):
+    """[n, classes]: 1 at each sample's number, no 1 for NOBODY."""
+    return (np.arange(classes) == numbers[:, None]).astype(np.float64)

@@ -130,6 +130,11 @@ def _shape(value):
     return tuple(value)
 
 
+def as_tuples(value):
+    """JSON's lists as tuples, at every depth."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
 def _node(archive, entry):
     """One Node from its JSON object and its arrays."""
     name, kind = entry["name"], entry["type"]
@@ -141,7 +146,7 @@ def _node(archive, entry):
     unknown = [key for key in entry["options"] if key not in cls.options] + [key for key in entry["arrays"] if key not in cls.arrays]
     if unknown:
         raise ModelFileError(f"node {name!r}: {kind} has no {unknown[0]!r}")
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in entry["options"].items()}
+    options = {key: as_tuples(value) for key, value in entry["options"].items()}
     arrays = {key: _array(archive, f"{name}/{key}", _shape(shape)) for key, shape in entry["arrays"].items()}
     try:
         return Node(name, cls(**arrays, **options), tuple(entry["inputs"]))

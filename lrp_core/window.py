@@ -18,42 +18,64 @@ def pair(value, what):
     return int(numbers[0]), int(numbers[1])
 
 
+def margins(value, what):
+    """`value` as ((top, bottom), (left, right)), whole numbers from 0; raises ValueError that names `what`."""
+    try:
+        (top, bottom), (left, right) = value
+        numbers = (top, bottom, left, right)
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != 4 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 0 <= n <= MAX_EXTENT for n in numbers):
+        raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got {value!r}")
+    return (int(top), int(bottom)), (int(left), int(right))
+
+
 @dataclasses.dataclass(frozen=True)
 class Window:
     """A window of `size` (rows, columns) that moves by `strides` over a map, with `padding` 'valid' or 'same'.
 
-    'valid':  out = floor((in - size) / stride) + 1
-    'same':   out = ceil(in / stride), with  max((out - 1)·stride + size - in, 0)  rows of padding, half of
+    With dilation its rows lie that far apart, so that it reaches over  reach = (size - 1)·dilation + 1.
+
+    'valid':  out = floor((in - reach) / stride) + 1
+    'same':   out = ceil(in / stride), with  max((out - 1)·stride + reach - in, 0)  rows of padding, half of
               them (rounded down) before and the rest behind, as TensorFlow does.
+    ((top, bottom), (left, right)):  that many rows and columns of padding, then as 'valid'.
     """
     size: tuple
     strides: tuple = (1, 1)
     padding: str = "valid"
+    dilation: tuple = (1, 1)
 
     def __post_init__(self):
         object.__setattr__(self, "size", pair(self.size, "the window's size"))
         object.__setattr__(self, "strides", pair(self.strides, "strides"))
+        object.__setattr__(self, "dilation", pair(self.dilation, "dilation"))
         if self.padding not in ("valid", "same"):
-            raise ValueError(f"padding must be 'valid' or 'same', got {self.padding!r}")
+            object.__setattr__(self, "padding", margins(self.padding, "padding"))
+
+    @property
+    def reach(self):
+        """(rows, columns) from the window's first to its last position."""
+        return tuple((size - 1) * dilation + 1 for size, dilation in zip(self.size, self.dilation))
 
     def output(self, height, width):
         """(rows, columns) of the output for an input map of `height` x `width`."""
-        out = []
-        for extent, size, stride in zip((height, width), self.size, self.strides):
-            if self.padding == "same":
-                out.append(-(-extent // stride))
-            elif extent < size:
-                raise ValueError(f"a {self.size[0]}x{self.size[1]} window does not fit into a {height}x{width} map "
-                                 "(padding 'valid')")
-            else:
-                out.append((extent - size) // stride + 1)
-        return tuple(out)
+        if self.padding == "same":
+            return tuple(-(-extent // stride) for extent, stride in zip((height, width), self.strides))
+        added = (0, 0) if self.padding == "valid" else tuple(map(sum, self.padding))
+        if height + added[0] < self.reach[0] or width + added[1] < self.reach[1]:
+            raise ValueError(f"a {self.reach[0]}x{self.reach[1]} window does not fit into a {height}x{width} map "
+                             f"(padding {self.padding!r})")
+        return tuple((extent + more - reach) // stride + 1
+                     for extent, more, reach, stride in zip((height, width), added, self.reach, self.strides))
 
     def pads(self, height, width):
         """((top, bottom), (left, right)): rows and columns of padding around an input of `height` x `width`."""
+        if not isinstance(self.padding, str):
+            return self.padding
         pads = []
-        for extent, size, stride, out in zip((height, width), self.size, self.strides, self.output(height, width)):
-            total = max((out - 1) * stride + size - extent, 0) if self.padding == "same" else 0
+        for extent, reach, stride, out in zip((height, width), self.reach, self.strides, self.output(height, width)):
+            total = max((out - 1) * stride + reach - extent, 0) if self.padding == "same" else 0
             pads.append((total // 2, total - total // 2))
         return tuple(pads)
 
@@ -62,7 +84,7 @@ class Window:
 
         `out` is the output's (rows, columns); tap t of output (i, j) is padded[rows, columns][i, j].
         """
-        for row in range(self.size[0]):
-            for column in range(self.size[1]):
+        for row in range(0, self.reach[0], self.dilation[0]):
+            for column in range(0, self.reach[1], self.dilation[1]):
                 yield (slice(row, row + (out[0] - 1) * self.strides[0] + 1, self.strides[0]),
                        slice(column, column + (out[1] - 1) * self.strides[1] + 1, self.strides[1]))

@@ -42,18 +42,24 @@ def dense_adjoint(s, kernel):
 def conv2d(x, kernel, bias, window):
     """z[i, j, m] = Σ_{u, v, c} x[i·stride + u, j·stride + v, c] W[u, v, c, m] + b[m], as one product a sample.
 
-    Each row of the left matrix is an unrolled window. In NHWC a window's row, (v, c), is contiguous, so the
-    view below has an inner run of kw·c numbers and the one copy it takes is a fast one.
+    Each row of the left matrix is an unrolled window. (Dilation puts u and v further apart.)
     """
-    n, height, width, channels = x.shape
-    (kh, kw), (down, right) = window.size, window.strides
+    n, height, width, _ = x.shape
     oh, ow = window.output(height, width)
-    padded = pad(x, window)
-    rows = padded.reshape(n, padded.shape[1], -1)
-    unrolled = sliding_window_view(rows, (kh, kw * channels), axis=(1, 2))[:, ::down, ::right * channels]
-    z = np.matmul(unrolled.reshape(n, oh * ow, -1), kernel.reshape(-1, kernel.shape[-1]))
-    z = z.reshape(n, oh, ow, -1)
+    unrolled = unroll(pad(x, window), window).reshape(n, oh * ow, -1)
+    z = np.matmul(unrolled, kernel.reshape(-1, kernel.shape[-1])).reshape(n, oh, ow, -1)
     return z if bias is None else z + bias
+
+
+def unroll(padded, window):
+    """Every window of a padded input, as a view [n, oh, ow, kh, kw·c] or [n, oh, ow, kh, kw, c]."""
+    (down, right), (kh, kw), channels = window.strides, window.size, padded.shape[-1]
+    if window.dilation == (1, 1):
+        # In NHWC a window's row, (v, c), is contiguous: long runs make the copy that `matmul` needs a fast one.
+        rows = padded.reshape(*padded.shape[:2], -1)
+        return sliding_window_view(rows, (kh, kw * channels), axis=(1, 2))[:, ::down, ::right * channels]
+    view = sliding_window_view(padded, window.reach, axis=(1, 2))[:, ::down, ::right, :, ::window.dilation[0], ::window.dilation[1]]
+    return np.moveaxis(view, 3, -1)
 
 
 def conv2d_adjoint(s, kernel, window, height, width):
@@ -65,6 +71,27 @@ def conv2d_adjoint(s, kernel, window, height, width):
     out = padded_zeros(n, height, width, channels, window, s.dtype)
     for tap, (rows, columns) in enumerate(window.taps((oh, ow))):
         out[:, rows, columns] += unrolled[:, :, :, tap]
+    return crop(out, window, height, width)
+
+
+def depthwise(x, kernel, bias, window):
+    """z[i, j, c·q + d] = Σ_{u, v} x[i·stride + u, j·stride + v, c] W[u, v, c, d] + b[c·q + d]."""
+    oh, ow = window.output(*x.shape[1:3])
+    padded, taps = pad(x, window), kernel.reshape(-1, *kernel.shape[2:])
+    z = np.zeros((len(x), oh, ow, *kernel.shape[2:]), x.dtype)
+    for tap, (rows, columns) in zip(taps, window.taps((oh, ow))):
+        z += padded[:, rows, columns, :, None] * tap
+    z = z.reshape(len(x), oh, ow, -1)
+    return z if bias is None else z + bias
+
+
+def depthwise_adjoint(s, kernel, window, height, width):
+    """c[y, x, c] = Σ s[i, j, c·q + d] W[u, v, c, d] over all that meet (y, x): the transpose of `depthwise`."""
+    n, oh, ow, _ = s.shape
+    s, taps = s.reshape(n, oh, ow, *kernel.shape[2:]), kernel.reshape(-1, *kernel.shape[2:])
+    out = padded_zeros(n, height, width, kernel.shape[2], window, s.dtype)
+    for tap, (rows, columns) in zip(taps, window.taps((oh, ow))):
+        out[:, rows, columns] += (s * tap).sum(axis=-1)
     return crop(out, window, height, width)
 
 

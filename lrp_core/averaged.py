@@ -1,0 +1,56 @@
+"""Baselines that average gradients over many inputs: integrated gradients and SmoothGrad."""
+import numpy as np
+
+from .explain import explain
+
+
+def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, dtype="float64", threads=None):
+    """(x - x') · mean gradient of the score along the straight way from a baseline x' to x; like x, float32.
+
+        R = (x - x') · 1/steps · Σ_k ∇f(x' + (k + 1/2)/steps · (x - x')),    k = 0..steps - 1
+
+    baseline: a number, or an array that broadcasts against a sample. Sums to f(x) - f(x') as steps grow.
+    Sundararajan, Taly and Yan 2017, eq. 3, by the midpoint rule. Raises as `explain`.
+    """
+    share = (np.arange(_count(steps, "steps")) + 0.5) / steps
+
+    def inputs(sample):
+        start = np.broadcast_to(np.asarray(baseline, np.float32), sample.shape)
+        return start + share.reshape(-1, *[1] * sample.ndim).astype(np.float32) * (sample - start)
+
+    def finish(sample, gradient):
+        return (sample - np.asarray(baseline, np.float32)) * gradient
+
+    return _averaged(network, x, target, inputs, finish, dtype, threads)
+
+
+def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, dtype="float64", threads=None):
+    """The mean gradient over inputs with Gaussian noise added; like x, float32.
+
+        R = 1/samples · Σ_k ∇f(x + n_k),    n_k ~ N(0, (noise · (max x - min x))²)
+
+    Deterministic: the same seed gives the same noise, whatever the batch. Smilkov et al. 2017, eq. 1.
+    """
+    count = _count(samples, "samples")
+
+    def inputs(sample):
+        spread = noise * (sample.max() - sample.min())
+        drawn = np.random.default_rng(seed).standard_normal((count, *sample.shape))
+        return sample + (spread * drawn).astype(np.float32)
+
+    return _averaged(network, x, target, inputs, lambda sample, gradient: gradient, dtype, threads)
+
+
+def _averaged(network, x, target, inputs, finish, dtype, threads):
+    """For each sample: explain `inputs(sample)` by the gradient of one class, average, and `finish`."""
+    x, single = network.check_input(x)
+    targets = explain(network, x, "gradient", target, dtype=dtype, threads=threads).target
+    out = [finish(sample, explain(network, inputs(sample), "gradient", int(number), dtype=dtype, threads=threads)
+                  .relevance.mean(axis=0, dtype=np.float64)).astype(np.float32) for sample, number in zip(x, targets)]
+    return out[0] if single else np.stack(out)
+
+
+def _count(number, what):
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+        raise ValueError(f"{what} must be a whole number above 0, got {number!r}")
+    return int(number)

@@ -1,0 +1,138 @@
+"""Explanations as callers ask for them: samples in chunks, one or several targets, parts of a network."""
+import math
+
+import numpy as np
+
+from .backward import plan, propagate
+from .canonize import without_softmax
+from .chunks import for_chunks
+from .explanation import Explanation
+from .gradients import GradientMethod, plan_gradient
+from .network import INPUT
+from .presets import composite
+from .target import WINNER, one_hot, resolve
+
+# A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
+ROUNDING = {"float64": 1e-9, "float32": 1e-3}
+
+
+def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None, keep=None, layers=False,
+            dtype="float64", threads=None, memory=None, progress=None):
+    """Which part of the input made the network say what it says: the relevance of every number in x.
+
+    network: a Network. A softmax at its end is dropped: logits are explained.
+    x: one sample [*input_shape] or a batch [n, *input_shape].
+    rules: a preset's name (see `presets`), a rule for every layer with weights, or an ordered list of
+        (condition, rule).
+    target: "max" for the winning class, a class's name or index, a Contrast of two, or one of these for each sample.
+    start: instead of a class, an inner node: (name, channel) or (name, (position ..., channel)); its output there is
+        what is explained. `target` is then only reported.
+    stop: the name of a node at which relevance stays: `relevance` is then the relevance at its output.
+    keep: {node name: channels}: only the relevance of these channels goes on below that node (conditional relevance,
+        as in concept relevance propagation, Achtibat et al. 2023).
+    layers: keep the relevance at every node (`Explanation.layers`).
+    dtype: "float64" computes and closes the books to about 1e-15; "float32" is faster.
+    threads: how many samples are explained at a time; all processors by default. Results do not depend on it.
+    memory: a bound in bytes on what the samples at work take (weights, input and results come on top).
+    progress: called with the number of samples done since the last call.
+
+    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, and ConservationError where
+    the relevance does not add up to rounding, which would be an error of this program.
+    """
+    return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, dtype=dtype,
+                        threads=threads, memory=memory, progress=progress)[0]
+
+
+def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop=None, keep=None, layers=False,
+                 dtype="float64", threads=None, memory=None, progress=None):
+    """Explanations of several targets that share one forward pass: a list, in the order of `targets`.
+
+    targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything else is
+    as in `explain`.
+    """
+    if dtype not in ROUNDING:
+        raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
+    x, single = network.check_input(x)
+    scored = without_softmax(network).astype(dtype)
+    method = composite(rules)
+    gradient = isinstance(method, GradientMethod)
+    steps = plan_gradient(scored, method) if gradient else plan(scored, method)
+    output = scored.nodes[-1].name
+    classes = scored.shapes[output][0]
+    wanted = [resolve(one, len(x), network) for one in (range(classes) if isinstance(targets, str) and targets == "all" else targets)]
+    keep = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
+    for name in (stop,) if stop else ():
+        scored[name]  # noqa: B018  (raises KeyError for an unknown node)
+    place = None if start is None else start_mask(scored, start)
+
+    def begin(trace, favoured, other):
+        """(class numbers, (node, relevance there)) for one target."""
+        logits = trace.outputs[output]
+        favoured = np.where(favoured == WINNER, logits.argmax(axis=1), favoured)
+        other = np.where(other == WINNER, logits.argmax(axis=1), other)
+        name, mask = (output, one_hot(favoured, classes) - one_hot(other, classes)) if place is None else place
+        r = mask if gradient else mask * trace.outputs[name]
+        return favoured, (name, np.broadcast_to(r, trace.outputs[name].shape).astype(dtype))
+
+    def work(part):
+        trace = scored.forward(x[part].astype(dtype))
+        found = []
+        for favoured, other in wanted:
+            chosen, beginning = begin(trace, favoured[part], other[part])
+            relevance, ledger = propagate(steps, trace, beginning, keep=keep, stop=stop, layers=layers)
+            ledger.check(ROUNDING[dtype])
+            end = stop or INPUT
+            if end not in relevance:
+                raise ValueError(f"no relevance reaches node {end!r} from {beginning[0]!r}")
+            if gradient and method.times_input:
+                relevance[end] = relevance[end] * trace.outputs[end]
+            found.append((trace.outputs[output], chosen, {name: r.astype(np.float32) for name, r in relevance.items()}, ledger))
+        return found
+
+    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory, sample_bytes=sample_bytes(scored, dtype))
+    return [Explanation.join([found[number] for found in by_chunk], network, single, layers, stop or INPUT)
+            for number in range(len(wanted))]
+
+
+def sample_bytes(network, dtype):
+    """About how many bytes one sample takes while it is explained: the trace, and the largest unrolled convolution."""
+    trace = sum(math.prod(shape) for shape in network.shapes.values())
+    largest = max(math.prod(shape) for shape in network.shapes.values())
+    unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
+                    for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
+    return np.dtype(dtype).itemsize * (trace + 4 * largest + unrolled)
+
+
+def channel_mask(network, name, channels):
+    """1 for the chosen channels (last axis) of a node, 0 for the others."""
+    size = network.shapes[network[name].name][-1]
+    channels = np.atleast_1d(channels)
+    if channels.dtype.kind not in "iu" or channels.min() < 0 or channels.max() >= size:
+        raise ValueError(f"keep: node {name!r} has the channels 0..{size - 1}, got {channels.tolist()}")
+    return np.isin(np.arange(size), channels).astype(np.float64)
+
+
+def start_mask(network, start):
+    """(node name, mask over its output) of a channel or a neuron of an inner node."""
+    name, place = start
+    shape = network.shapes[network[name].name]
+    mask = np.zeros(shape)
+    place = place if isinstance(place, tuple) else (..., place)
+    try:
+        mask[place] = 1
+    except IndexError:
+        raise ValueError(f"start: node {name!r} has the shape {shape}, there is no {start[1]!r} in it") from None
+    return name, mask
+
+
+def rank_channels(explanation, name):
+    """The channels of a node by the relevance they carry, most relevant first: (channels, relevance [channels]).
+
+    Needs an explanation of a single sample made with `layers=True`.
+    """
+    if explanation.layers is None or name not in explanation.layers:
+        raise ValueError(f"the explanation does not hold node {name!r}: make it with layers=True")
+    r = explanation.layers[name]
+    by_channel = r.reshape(-1, r.shape[-1]).sum(axis=0, dtype=np.float64)
+    order = np.argsort(-by_channel, kind="stable")
+    return order, by_channel[order]

@@ -1,0 +1,161 @@
+"""Pools: maxima, which relevance follows to the winner, and means, which are linear. 1-D pools see a map of one row."""
+import dataclasses
+import math
+
+import numpy as np
+
+from ..kernels import twin
+from ..window import Window
+from .base import Layer, Linear, map_shape, row_shape
+
+
+class WinnerTakesAll(Layer):
+    """A pool whose output is one of its inputs; `forward_with_winners` tells which."""
+
+    def forward(self, x):
+        return self.forward_with_winners(x)[0]
+
+    def forward_with_winners(self, x):
+        """(y, number of each window's winner in scan order); on ties the first."""
+        raise NotImplementedError
+
+    def to_winners(self, r, winners, shape):
+        """r at the winners' places, in the input's `shape`; windows that overlap add up."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool2D(Layer):
+    """What the windowed pools share; strides default to the window's size, as in Keras."""
+    pool_size: tuple = (2, 2)
+    strides: tuple | None = None
+    padding: str = "valid"
+    options = ("pool_size", "strides", "padding")
+
+    def __post_init__(self):
+        window = Window(self.pool_size, self.pool_size if self.strides is None else self.strides, self.padding)
+        object.__setattr__(self, "pool_size", window.size)
+        object.__setattr__(self, "strides", window.strides)
+        object.__setattr__(self, "padding", window.padding)
+
+    @property
+    def window(self):
+        """Where the pool looks."""
+        return Window(self.pool_size, self.strides, self.padding)
+
+    def output_shape(self, shape):
+        return (*self.window.output(*map_shape(self, shape)), shape[2])
+
+
+@dataclasses.dataclass(frozen=True)
+class MaxPool2D(Pool2D, WinnerTakesAll):
+    """The maximum of each window; padding never wins, ties go to the first in scan order."""
+
+    def forward_with_winners(self, x):
+        return twin.max_pool(x, self.window)
+
+    def to_winners(self, r, winners, shape):
+        return twin.max_unpool(r, winners, self.window, *shape[:2])
+
+
+@dataclasses.dataclass(frozen=True)
+class AveragePool2D(Pool2D, Linear):
+    """The mean of each window over the positions inside the map: a linear map without parameters."""
+
+    def linear(self, x, kernel, bias):
+        return twin.average_pool(x, self.window)
+
+    def adjoint(self, s, kernel, shape):
+        return twin.average_pool_adjoint(s, self.window, *shape[:2])
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool1D(Layer):
+    """What the 1-D windowed pools share."""
+    pool_size: int = 2
+    strides: int | None = None
+    padding: str = "valid"
+    options = ("pool_size", "strides", "padding")
+
+    def __post_init__(self):
+        object.__setattr__(self, "strides", self.pool_size if self.strides is None else self.strides)
+        self.window  # noqa: B018  (checks the options)
+
+    @property
+    def window(self):
+        """Where the pool looks, in a map of one row."""
+        return Window((1, self.pool_size), (1, self.strides), self.padding)
+
+    def output_shape(self, shape):
+        return (self.window.output(1, row_shape(self, shape))[1], shape[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class MaxPool1D(Pool1D, WinnerTakesAll):
+    """The maximum of each window of a sequence."""
+
+    def forward_with_winners(self, x):
+        y, winners = twin.max_pool(x[:, None], self.window)
+        return y[:, 0], winners
+
+    def to_winners(self, r, winners, shape):
+        return twin.max_unpool(r[:, None], winners, self.window, 1, shape[0])[:, 0]
+
+
+@dataclasses.dataclass(frozen=True)
+class AveragePool1D(Pool1D, Linear):
+    """The mean of each window of a sequence over the positions inside it."""
+
+    def linear(self, x, kernel, bias):
+        return twin.average_pool(x[:, None], self.window)[:, 0]
+
+    def adjoint(self, s, kernel, shape):
+        return twin.average_pool_adjoint(s[:, None], self.window, 1, shape[0])[:, 0]
+
+
+class GlobalPool(Layer):
+    """A pool over all positions, for each channel; the 1-D and 2-D forms differ in the shapes they take."""
+    takes = staticmethod(map_shape)
+
+    def output_shape(self, shape):
+        self.takes(self, shape)
+        return shape[-1:]
+
+
+@dataclasses.dataclass(frozen=True)
+class GlobalAveragePool2D(GlobalPool, Linear):
+    """The mean over the whole map, for each channel."""
+
+    def linear(self, x, kernel, bias):
+        rows = x.reshape(len(x), -1, x.shape[-1])
+        return rows.sum(axis=1) / rows.shape[1]
+
+    def adjoint(self, s, kernel, shape):
+        share = s / math.prod(shape[:-1])
+        return np.broadcast_to(share.reshape(len(s), *[1] * (len(shape) - 1), -1), (len(s), *shape)).copy()
+
+
+@dataclasses.dataclass(frozen=True)
+class GlobalAveragePool1D(GlobalAveragePool2D):
+    """The mean over the whole sequence, for each channel."""
+    takes = staticmethod(row_shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class GlobalMaxPool2D(GlobalPool, WinnerTakesAll):
+    """The maximum over the whole map, for each channel; ties go to the first in scan order."""
+
+    def forward_with_winners(self, x):
+        rows = x.reshape(len(x), -1, x.shape[-1])
+        return rows.max(axis=1), rows.argmax(axis=1)
+
+    def to_winners(self, r, winners, shape):
+        out = np.zeros((len(r), math.prod(shape[:-1]), shape[-1]), r.dtype)
+        np.put_along_axis(out, winners[:, None], r[:, None], axis=1)
+        return out.reshape(len(r), *shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class GlobalMaxPool1D(GlobalMaxPool2D):
+    """The maximum over the whole sequence, for each channel."""
+    takes = staticmethod(row_shape)
