@@ -6,6 +6,7 @@
     e.relevance, e.logits, e.target
     print(e.ledger)
 """
+from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_softmax
 from .explain import explain, explain_each, rank_channels
 from .explanation import Explanation
@@ -18,5 +19,5 @@ from .weights import ModelFileError, load
 
 __all__ = ["ALIASES", "PRESETS", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "Rule", "Trace", "WSquare", "ZBox", "ZPlus",
-           "Zero", "epsilon_gamma_box", "explain", "explain_each", "first_layer", "first_with_weights", "fold_batch_norm", "last_with_weights",
-           "load", "rank_channels", "up_to", "without_softmax"]
+           "Zero", "epsilon_gamma_box", "explain", "explain_each", "first_layer", "first_with_weights", "fold_batch_norm",
+           "integrated_gradients", "last_with_weights", "load", "rank_channels", "smooth_grad", "up_to", "without_softmax"]

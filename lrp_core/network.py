@@ -1,6 +1,8 @@
 """A network: an immutable graph of named layers in topological order; `forward` leaves everything in a Trace."""
+import copy
 import dataclasses
 import types
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -43,7 +45,7 @@ class Network:
     nodes: tuple
     input_shape: tuple
     class_names: tuple | None = dataclasses.field(default=None, kw_only=True)
-    metadata: dict | None = dataclasses.field(default=None, kw_only=True)
+    metadata: Mapping | None = dataclasses.field(default=None, kw_only=True)
     reference: tuple | None = dataclasses.field(default=None, kw_only=True)
     shapes: types.MappingProxyType = dataclasses.field(init=False, repr=False)
 
@@ -55,7 +57,7 @@ class Network:
         if not self.nodes:
             raise ValueError("a network needs at least one layer")
         put("shapes", types.MappingProxyType(self._infer_shapes()))
-        put("metadata", dict(self.metadata or {}))
+        put("metadata", types.MappingProxyType(copy.deepcopy(dict(self.metadata or {}))))
         outputs = self.shapes[self.nodes[-1].name]
         if len(outputs) != 1:
             raise ValueError(f"the last node {self.nodes[-1].name!r} must give one row of scores, its shape is {outputs}")

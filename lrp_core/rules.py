@@ -60,14 +60,24 @@ class Group:
     gate: Callable | None = None
 
 
+def seldom(default):
+    """A field of a rule that its printed form leaves out at its default."""
+    return dataclasses.field(default=default, metadata={"seldom": True})
+
+
 def as_forward(layer):
     """The groups of LRP-0: the layer as it is, so that z is the output that the forward pass left behind."""
     return (Group((Term(whole, layer.kernel, layer.bias),)),)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Rule:
     """What all rules share: `groups(layer)`, and a stabilizer that is 0 unless the rule has one."""
+
+    def __repr__(self):
+        shown = [field for field in dataclasses.fields(self)
+                 if not ("seldom" in field.metadata and getattr(self, field.name) == field.default)]
+        return f"{type(self).__name__}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in shown)})"
 
     def stabilizer(self, z):
         """The ε that the rule adds to the denominators z: a number, or one for each sample."""
@@ -78,7 +88,7 @@ class Rule:
         raise NotImplementedError
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Zero(Rule):
     """LRP-0: each input gets what it contributed.
 
@@ -91,7 +101,7 @@ class Zero(Rule):
         return as_forward(layer)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Epsilon(Rule):
     """LRP-ε: LRP-0 with denominators kept away from zero; a large ε also absorbs weak contributions.
 
@@ -102,7 +112,7 @@ class Epsilon(Rule):
     Conserves up to what the bias and the stabilizer take. Bach 2015, eq. 58.
     """
     epsilon: float = 1e-7
-    relative: bool = False
+    relative: bool = seldom(False)
 
     def __post_init__(self):
         if not (isinstance(self.epsilon, (int, float)) and math.isfinite(self.epsilon) and self.epsilon > 0):
@@ -117,7 +127,7 @@ class Epsilon(Rule):
         return as_forward(layer)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class AlphaBeta(Rule):
     """LRP-αβ: contributions for and against are shared out apart, α of one and -β of the other.
 
@@ -149,7 +159,7 @@ class AlphaBeta(Rule):
         return tuple(groups)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ZPlus(Rule):
     """z⁺: LRP-α1β0, by default without the bias: only contributions in favour count.
 
@@ -166,7 +176,7 @@ class ZPlus(Rule):
         return AlphaBeta(1.0, 0.0, self.bias).groups(layer)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class WSquare(Rule):
     """w²: relevance follows the squared weights, whatever the input was.
 
@@ -176,7 +186,7 @@ class WSquare(Rule):
 
     Conserves, without the bias. Montavon 2017, w² rule.
     """
-    bias: str = "ignore"
+    bias: str = seldom("ignore")
 
     def __post_init__(self):
         if self.bias not in ("whole", "ignore"):
@@ -187,7 +197,7 @@ class WSquare(Rule):
         return (Group((Term(ones, np.square(layer.kernel), b),)),)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Flat(Rule):
     """Flat: relevance is spread evenly over all inputs that an output can see.
 
@@ -200,7 +210,7 @@ class Flat(Rule):
         return (Group((Term(ones, np.ones_like(layer.kernel)),)),)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Gamma(Rule):
     """LRP-γ: contributions in favour are favoured, by a factor of 1 + γ.
 
@@ -234,7 +244,7 @@ def below_zero(y):
     return y < 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class ZBox(Rule):
     """z^B: for a first layer whose inputs lie in a box, low <= x <= high.
 
@@ -264,7 +274,7 @@ def _plain(value):
     return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Pass(Rule):
     """Relevance passes unchanged: what activations, dropout and reshapes do. Not for layers that mix inputs."""
 

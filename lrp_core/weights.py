@@ -52,7 +52,7 @@ def save(network, path):
     if network.reference is not None:
         arrays["reference/input"], arrays["reference/logits"] = (np.asarray(a, np.float32) for a in network.reference)
     description = {"format": FORMAT, "version": VERSION, "input_shape": network.input_shape, "nodes": nodes,
-                   "class_names": network.class_names, "metadata": network.metadata,
+                   "class_names": network.class_names, "metadata": dict(network.metadata),
                    "reference": 0 if network.reference is None else len(network.reference[0])}
     partial = f"{path}.part"
     try:

@@ -3,6 +3,7 @@ import naive
 import nets
 import numpy as np
 import pytest
+import test_zennit
 
 import lrp_core
 from lrp_core import AlphaBeta, Epsilon, Flat, Network, Pass, WSquare, Zero, ZPlus
@@ -82,7 +83,9 @@ def test_rule_where_inputs_and_weights_are_zero(rule):
         # Flat above hands relevance to every hidden unit, also to those at zero.
         for above in (Flat(), rule):
             network = Network([("hidden", hidden), ("out", nets.dense(rng, 5, 3))], (4,))
-            assert_explained(network, x, [("hidden", rule), ("out", above)], formulas={"hidden": rule, "out": above})
+            rules = {"hidden": rule, "out": above}
+            for batch in (x, x[:1]):        # silence beside other samples, and alone
+                assert_explained(network, batch, list(rules.items()), formulas=rules)
 
 
 def test_epsilon_at_zero_moves_up():
@@ -227,7 +230,8 @@ def test_presets(name):
 
 
 def test_every_preset_is_tested():
-    assert {*lrp_core.PRESETS, *lrp_core.ALIASES} == set(PRESETS)
+    """Here or, those that carry zennit's names, against its outputs."""
+    assert {*lrp_core.PRESETS, *lrp_core.ALIASES} == {*PRESETS, *(name for name in test_zennit.RULES if name in lrp_core.PRESETS)}
 
 
 def test_flat_finds_the_first_layer_behind_a_reshape():

@@ -78,26 +78,54 @@ def test_the_embedded_network_scores_as_tensorflow_on_real_images(urban_sounds, 
     assert len(x) > 90 and (np.abs(urban_sounds.logits(x) - theirs).max(axis=1) <= 1e-4 * np.abs(theirs).max(axis=1)).all()
 
 
-def branching():
-    tensor = keras.Input((4, 4, 2))
-    return keras.Model(tensor, layers.Dense(2)(layers.Flatten()(layers.Add()([layers.Conv2D(2, 1)(tensor), tensor]))))
+def everything():
+    """A Functional model with every layer that can be exported and is not in the small nets, branches included."""
+    tensor = keras.Input((12, 12, 3))
+    h = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(tensor))
+    a = layers.Activation("gelu")(h)
+    b = layers.SeparableConv2D(8, 3, padding="same", depth_multiplier=2, activation="silu")(a)
+    h = layers.LeakyReLU()(layers.Add()([a, layers.BatchNormalization(scale=False)(b)]))
+    c = layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2)(h)
+    d = layers.SpatialDropout2D(0.1)(layers.Conv2D(16, 1, strides=2, groups=4, activation="elu")(h))
+    h = layers.Concatenate()([c, d])
+    h = layers.Subtract()([h, layers.Conv2D(32, 3, dilation_rate=2, padding="same", activation="tanh")(h)])
+    h = layers.Conv2DTranspose(6, 3, strides=2, padding="same", activation="sigmoid")(layers.Rescaling(0.5)(h))
+    h = layers.UpSampling2D((1, 2))(layers.ZeroPadding2D(((1, 2), (0, 1)))(layers.Cropping2D(1)(h)))
+    h = layers.Permute((2, 1, 3))(layers.ReLU(6)(layers.MaxPooling2D(3, 2, "same")(h)))
+    h = layers.ELU()(layers.Conv1D(7, 3, dilation_rate=2, padding="same")(layers.Reshape((-1, 6))(h)))
+    h = layers.MaxPooling1D(3, 2, "same")(layers.AveragePooling1D(2)(h))
+    shared = layers.Dense(5, activation="relu6", name="shared")
+    h = shared(layers.Dense(5)(shared(layers.ReLU(negative_slope=0.1)(layers.Dense(5, activation="leaky_relu")(h)))))
+    h = layers.Add()([layers.GlobalMaxPooling1D()(h), layers.GlobalAveragePooling1D()(h)])
+    return keras.Model(tensor, layers.Dense(4, activation="softmax")(h))
 
 
-def two_readers():
-    tensor = keras.Input((4,))
-    hidden = layers.Dense(3, name="hidden")(tensor)
-    layers_after = layers.Dense(3, name="aside")(hidden)
-    return keras.Model(tensor, layers.Dense(2)(layers.Concatenate(name="joined")([layers_after, hidden])))
+def test_every_layer_scores_as_keras_does_and_closes_its_book():
+    model = everything()
+    model.set_weights([np.abs(w + 0.3 * RNG.standard_normal(w.shape)) + 0.1 if w.ndim == 1 else w for w in model.get_weights()])
+    network, x = to_network(model), RNG.standard_normal((3, 12, 12, 3)).astype(np.float32)
+    assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-5
+    folded = lrp_core.fold_batch_norm(network)
+    assert len(folded.nodes) == len(network.nodes) - 1, "one of the two follows a convolution directly"
+    for rules in ("epsilon", "preset_b_flat", "epsilon_gamma_box", "epsilon_plus", "gradient"):
+        e = lrp_core.explain(folded, x, rules)
+        for entry in (*e.ledger, e.ledger.total):
+            assert (np.abs(entry.residual) <= 1e-12 * entry.turnover).all(), entry.name
+
+
+def two_inputs():
+    tensors = keras.Input((4,)), keras.Input((4,))
+    return keras.Model(tensors, layers.Dense(2)(layers.Add()(list(tensors))))
 
 
 REFUSED = {
-    "batch norm": (lambda: keras.Sequential([keras.Input((4, 4, 2)), layers.BatchNormalization(name="bn")]), "'bn'.*BatchNormalization"),
-    "tanh": (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2, activation="tanh", name="d")]), "'d'.*tanh"),
-    "dilation": (lambda: keras.Sequential([keras.Input((9, 9, 2)), layers.Conv2D(2, 3, dilation_rate=2, name="c")]), "'c'.*dilation"),
-    "groups": (lambda: keras.Sequential([keras.Input((9, 9, 2)), layers.Conv2D(2, 3, groups=2, name="c")]), "'c'.*groups"),
-    "relu6": (lambda: keras.Sequential([keras.Input((4,)), layers.ReLU(max_value=6, name="r")]), "'r'.*max_value"),
-    "a branch": (branching, "Add|chain"),
-    "two readers": (two_readers, "chain|joined"),
+    "an unknown layer": (lambda: keras.Sequential([keras.Input((4, 2)), layers.LSTM(2, name="memory")]), "'memory'.*LSTM"),
+    "an unknown activation": (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2, activation="softplus", name="d")]), "'d'.*softplus"),
+    "causal": (lambda: keras.Sequential([keras.Input((9, 2)), layers.Conv1D(2, 3, padding="causal", name="c")]), "'c'.*causal"),
+    "relu2": (lambda: keras.Sequential([keras.Input((4,)), layers.ReLU(max_value=2, name="r")]), "'r'.*max_value"),
+    "bilinear": (lambda: keras.Sequential([keras.Input((4, 4, 2)), layers.UpSampling2D(interpolation="bilinear", name="u"),
+                                           layers.Flatten()]), "'u'.*interpolation"),
+    "two inputs": (two_inputs, "one input"),
     "no fixed size": (lambda: keras.Sequential([keras.Input((None, None, 2)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]),
                       "not fixed"),
 }

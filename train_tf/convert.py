@@ -19,11 +19,16 @@ def require(layer, **settings):
             raise ExportError(f"layer {layer.name!r} ({type(layer).__name__}): {name}={found!r} is not supported, only {wanted!r}")
 
 
+def as_array(variable, dtype):
+    """A Keras variable's value."""
+    return keras.ops.convert_to_numpy(variable).astype(dtype)
+
+
 def weights(layer, kernel="kernel"):
     """{"kernel": ..., "bias": ...} of a Keras layer."""
-    arrays = {"kernel": np.asarray(getattr(layer, kernel), np.float32)}
+    arrays = {"kernel": as_array(getattr(layer, kernel), np.float32)}
     if layer.use_bias:
-        arrays["bias"] = np.asarray(layer.bias, np.float32)
+        arrays["bias"] = as_array(layer.bias, np.float32)
     return arrays
 
 
@@ -47,7 +52,7 @@ def depthwise(layer):
 def separable(layer):
     """A depthwise convolution without a bias, then a 1x1 convolution: two layers, each with its own rule."""
     require(layer, data_format="channels_last")
-    first = L.DepthwiseConv2D(np.asarray(layer.depthwise_kernel, np.float32), strides=layer.strides, padding=layer.padding,
+    first = L.DepthwiseConv2D(as_array(layer.depthwise_kernel, np.float32), strides=layer.strides, padding=layer.padding,
                               dilation=layer.dilation_rate)
     return [("_depthwise", first), ("", L.Conv2D(**weights(layer, "pointwise_kernel")))]
 
@@ -62,9 +67,9 @@ def batch_norm(layer):
     axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
     if axis not in (-1, len(layer.input.shape) - 1):
         raise ExportError(f"layer {layer.name!r} (BatchNormalization): axis={layer.axis} is not supported, only the last")
-    mean, variance = np.asarray(layer.moving_mean, np.float64), np.asarray(layer.moving_variance, np.float64)
-    a = (np.asarray(layer.gamma, np.float64) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
-    b = (np.asarray(layer.beta, np.float64) if layer.center else 0.0) - a * mean
+    mean, variance = as_array(layer.moving_mean, np.float64), as_array(layer.moving_variance, np.float64)
+    a = (as_array(layer.gamma, np.float64) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
+    b = (as_array(layer.beta, np.float64) if layer.center else 0.0) - a * mean
     return L.BatchNorm(a.astype(np.float32), b.astype(np.float32))
 
 

@@ -51,11 +51,11 @@ def keras_logits(model, x):
     """The model's scores before a softmax at its end, as Keras computes them."""
     last = list(calls(model))[-1][0]
     if convert(last)[-1][1].type != "Softmax":
-        return np.asarray(model(x, training=False))
+        return keras.ops.convert_to_numpy(model(x, training=False))
     below = keras.Model(model.inputs[0], last.input)(x, training=False)
     if isinstance(last, keras.layers.Dense):
         below = tf.matmul(below, last.kernel) + (last.bias if last.use_bias else 0)
-    return np.asarray(below)
+    return keras.ops.convert_to_numpy(below)
 
 
 def to_network(model, *, class_names=None, metadata=None, reference_input=None):

@@ -79,7 +79,7 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(training.level))
         data = batches(augment(training.level[order], rng), training.class_id[order], batch)
-        fit = model.fit(data, initial_epoch=epoch, epochs=epoch + 1, verbose="auto").history
+        fit = model.fit(data, initial_epoch=epoch, epochs=epoch + 1, verbose="auto", shuffle=False).history
         right = predict(model, test.level).argmax(1) == test.class_id
         history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0], "test_accuracy": float(right.mean())})
         report(f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy {fit['accuracy'][0]:.3f}, "

@@ -43,8 +43,10 @@ class Layer:
 
     def astype(self, dtype):
         """The same layer with its parameter arrays in another floating type."""
-        arrays = {name: getattr(self, name) for name in self.arrays}
-        return dataclasses.replace(self, **{name: a.astype(dtype) for name, a in arrays.items() if a is not None})
+        arrays = {name: getattr(self, name).astype(dtype) for name in self.arrays if getattr(self, name) is not None}
+        for array in arrays.values():
+            array.flags.writeable = False  # ours alone: the new layer need not copy it
+        return dataclasses.replace(self, **arrays)
 
 
 class Linear(Layer):
@@ -115,12 +117,12 @@ class Activation(Layer):
 
 
 def frozen(array, what):
-    """A read-only view of a floating-point array; refuses other types, NaN and infinity by name."""
+    """A read-only floating-point array, a copy if the caller could still write to it; refuses NaN and infinity by name."""
     if array.dtype.kind != "f":
         raise ValueError(f"{what} must be floating point, found {array.dtype}")
     if not np.isfinite(array).all():
         raise ValueError(f"{what} holds NaN or infinity")
-    array = array.view()
+    array = array.copy() if array.flags.writeable else array
     array.flags.writeable = False
     return array
 

@@ -1,0 +1,292 @@
+"""Networks that branch: sums, concatenation, several readers, batch normalisation, and every further layer."""
+import numpy as np
+import pytest
+
+import lrp_core
+from lrp_core import AlphaBeta, Contrast, Epsilon, Flat, Network, Zero, explain, explain_each, fold_batch_norm
+from lrp_core import layers as L
+
+RNG = np.random.default_rng(0)
+
+
+def draw(*shape, scale=0.5):
+    return (scale * RNG.standard_normal(shape)).astype(np.float32)
+
+
+def norm(channels):
+    return L.BatchNorm(1 + draw(channels, scale=0.3), draw(channels))
+
+
+def residual(bias=True):
+    """A residual net with a shared tensor of three readers, an overlapping max-pool, and a sum, a difference, a join."""
+    b = (lambda n: draw(n)) if bias else (lambda n: None)
+    return Network([
+        ("conv1", L.Conv2D(draw(3, 3, 2, 4), b(4), padding="same")), ("relu1", L.ReLU()),
+        ("conv2", L.Conv2D(draw(3, 3, 4, 4), b(4), padding="same")),
+        ("add", L.Add(), ("conv2", "relu1")), ("relu2", L.ReLU()),
+        ("conv3", L.Conv2D(draw(1, 1, 4, 4), b(4)), ("relu2",)),
+        ("difference", L.Subtract(), ("conv3", "relu1")),
+        ("join", L.Concatenate(), ("difference", "relu2")), ("pool", L.MaxPool2D(3, 1)),
+        ("average", L.GlobalAveragePool2D()), ("dense", L.Dense(draw(8, 3), b(3)))], (6, 5, 2))
+
+
+LRP_PRESETS = [name for name in lrp_core.PRESETS]
+
+
+@pytest.mark.parametrize("rules", [*LRP_PRESETS, Zero(), Flat(), lrp_core.WSquare(), lrp_core.Gamma(0.5), lrp_core.ZPlus()])
+def test_every_node_of_a_branching_net_closes_its_book(rules):
+    network, x = residual(), draw(5, 6, 5, 2)
+    e = explain(network, x, rules, layers=True)
+    logits = e.logits[np.arange(5), e.target]
+    for entry in (*e.ledger, e.ledger.total):
+        assert (np.abs(entry.residual) <= 1e-12 * entry.turnover).all(), entry.name
+    np.testing.assert_allclose(e.ledger.start, logits, rtol=1e-6)
+    np.testing.assert_allclose(e.ledger.total.passed, e.relevance.sum(axis=(1, 2, 3), dtype=float), rtol=1e-4, atol=1e-4)
+
+
+def test_without_biases_a_branching_net_conserves():
+    e = explain(residual(bias=False), draw(5, 6, 5, 2), Zero())
+    np.testing.assert_allclose(e.ledger.arrived, e.ledger.start, rtol=1e-10)
+
+
+def test_relevance_from_all_readers_adds_up():
+    """LRP-0 without biases is input x gradient, however the net branches; the gradient by finite differences."""
+    network, x = residual(bias=False).astype(np.float64), draw(1, 6, 5, 2).astype(np.float64)
+    e = explain(network, x, Zero(), target=1)
+
+    def score(shifted):
+        return network.forward(shifted).outputs["dense"][0, 1]
+
+    for place in [(0, 0, 0), (2, 3, 1), (5, 4, 0), (3, 1, 1)]:
+        step = np.zeros_like(x)
+        step[(0, *place)] = 1e-6
+        gradient = (score(x + step) - score(x - step)) / 2e-6
+        assert e.relevance[(0, *place)] == pytest.approx(x[(0, *place)] * gradient, rel=1e-4, abs=1e-6)
+
+
+def test_a_sum_shares_by_contribution():
+    network = Network([("left", L.Dense(np.float32([[1, 0]]))), ("right", L.Dense(np.float32([[2, 0]])), ("input",)),
+                       ("sum", L.Add(), ("left", "right")), ("difference", L.Subtract(), ("sum", "right"))], (1,))
+    e = explain(network, np.float32([3]), Zero(), target=0, layers=True)
+    # difference = sum - right = 9 - 6 = 3; R(sum) = 9/3·3, R(right) = -6/3·3 + 6/9·9
+    assert e.layers["sum"][0] == pytest.approx(9) and e.layers["left"][0] == pytest.approx(3)
+    assert e.layers["right"][0] == pytest.approx(0) and e.relevance[0] == pytest.approx(3)
+
+
+FURTHER_LAYERS = {
+    "dilated": ((9, 8, 2), L.Conv2D(draw(3, 2, 2, 3), draw(3), dilation=(2, 3), padding="same")),
+    "grouped": ((5, 6, 4), L.Conv2D(draw(2, 3, 2, 6), draw(6), strides=2, groups=2)),
+    "explicit padding": ((5, 6, 2), L.Conv2D(draw(3, 3, 2, 3), draw(3), strides=2, padding=((1, 2), (0, 1)))),
+    "depthwise": ((6, 5, 3), L.DepthwiseConv2D(draw(3, 2, 3, 2), draw(6), strides=(2, 1), padding="same")),
+    "transposed same": ((4, 3, 2), L.Conv2DTranspose(draw(3, 3, 5, 2), draw(5), strides=2, padding="same")),
+    "transposed valid": ((4, 3, 2), L.Conv2DTranspose(draw(2, 3, 5, 2), draw(5), strides=(3, 1))),
+    "1-D": ((11, 3), L.Conv1D(draw(3, 3, 4), draw(4), strides=2, padding="same")),
+    "1-D dilated": ((11, 3), L.Conv1D(draw(3, 3, 4), draw(4), dilation=2)),
+    "batch norm": ((4, 5, 3), norm(3)),
+    "average 1-D": ((9, 2), L.AveragePool1D(3, 2, "same")),
+    "global average 1-D": ((9, 2), L.GlobalAveragePool1D()),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER_LAYERS)
+def test_adjoints_are_transposes(name):
+    shape, layer = FURTHER_LAYERS[name]
+    layer = layer.astype(np.float64)
+    x, s = RNG.standard_normal((3, *shape)), RNG.standard_normal((3, *layer.output_shape(shape)))
+    left = np.vdot(layer.linear(x, layer.kernel, None), s)
+    assert np.vdot(x, layer.adjoint(s, layer.kernel, shape)) == pytest.approx(left, rel=1e-12)
+
+
+@pytest.mark.parametrize("layer, shape", [
+    (L.Reshape((3, 8)), (4, 6)), (L.Permute((3, 1, 2)), (2, 3, 4)), (L.ZeroPadding2D(((1, 2), (0, 3))), (3, 4, 2)),
+    (L.Cropping2D(((1, 0), (2, 1))), (4, 5, 2)), (L.UpSampling2D((2, 3)), (3, 2, 2)), (L.Flatten(), (2, 3))], ids=repr)
+def test_moves_go_back_the_way_they_came(layer, shape):
+    x = RNG.standard_normal((2, *shape))
+    y = layer.forward(x)
+    assert y.shape == (2, *layer.output_shape(shape))
+    r = RNG.standard_normal(y.shape)
+    (back,) = layer.back(r, shape)
+    assert np.vdot(x, back) == pytest.approx(np.vdot(y, r), rel=1e-12)
+
+
+def test_relevance_on_padding_is_booked_as_gated():
+    network = Network([("pad", L.ZeroPadding2D(((1, 1), (1, 1)))), ("conv", L.Conv2D(draw(3, 3, 1, 2))),
+                       ("flat", L.Flatten()), ("dense", L.Dense(draw(18, 2)))], (3, 3, 1))
+    e = explain(network, draw(3, 3, 1), Flat())
+    # On a 5x5 map seen by nine 3x3 windows each pixel gets R/9 for each window over it.
+    per_window = explain(network, draw(3, 3, 1), Flat(), stop="conv").relevance  # only its shape is used
+    assert per_window.shape == (3, 3, 2)
+    assert abs(e.ledger["pad"].gated) > 1e-3 and abs(e.ledger["pad"].residual) < 1e-12
+    assert e.ledger["pad"].received - e.ledger["pad"].passed == pytest.approx(e.ledger["pad"].gated)
+
+
+@pytest.mark.parametrize("layer", [L.ReLU(), L.ReLU6(), L.LeakyReLU(0.1), L.ELU(0.7), L.GELU(), L.GELU(True), L.SiLU(), L.Tanh(),
+                                   L.Sigmoid(), L.Scale(-2.5)], ids=repr)
+def test_derivatives_are_differences(layer):
+    x = np.linspace(-8, 8, 401) + 0.001  # no point lies on a kink
+    numeric = (layer.forward(x + 1e-6) - layer.forward(x - 1e-6)) / 2e-6
+    np.testing.assert_allclose(layer.derivative(x), numeric, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("shape", [(7, 6, 2), (8, 2)])
+def test_global_maxima_go_to_the_first_winner(shape):
+    layer = L.GlobalMaxPool2D() if len(shape) == 3 else L.GlobalMaxPool1D()
+    x = np.zeros((1, *shape))
+    x[0, 2, ..., 0] = 5  # a tie along the row, in 2-D
+    y, winners = layer.forward_with_winners(x)
+    back = layer.to_winners(np.float64([[3, 4]]), winners, shape)
+    assert y[0, 0] == 5 and back[0, ..., 0].sum() == 3 and back[0, ..., 1].sum() == 4
+    first = np.unravel_index(back[0, ..., 0].argmax(), shape[:-1])
+    assert first == ((2, 0) if len(shape) == 3 else (2,))
+    assert back[0, ..., 1].reshape(-1)[0] == 4
+
+
+def foldable(padding="valid"):
+    return Network([("norm1", norm(2)), ("conv1", L.Conv2D(draw(3, 3, 2, 4), draw(4), padding=padding)), ("norm2", norm(4)),
+                    ("relu", L.ReLU()), ("depth", L.DepthwiseConv2D(draw(2, 2, 4, 2))), ("norm3", norm(8)),
+                    ("up", L.Conv2DTranspose(draw(2, 2, 3, 8), draw(3), strides=2)), ("norm4", norm(3)), ("flat", L.Flatten()),
+                    ("dense", L.Dense(draw(8 * 8 * 3 if padding == "valid" else 12 * 12 * 3, 4)))], (7, 7, 2))
+
+
+def test_batch_norm_folds_where_that_is_exact():
+    network, x = foldable(), draw(4, 7, 7, 2)
+    folded = fold_batch_norm(network)
+    assert [node.name for node in folded.nodes] == ["conv1", "relu", "depth", "up", "flat", "dense"]
+    np.testing.assert_allclose(folded.logits(x), network.logits(x), rtol=1e-4, atol=1e-4)
+
+
+def test_batch_norm_stays_before_a_zero_padded_border_and_where_others_read():
+    names = [node.name for node in fold_batch_norm(foldable("same")).nodes]
+    assert "norm1" in names and "norm2" not in names
+    shared = Network([("conv", L.Conv2D(draw(1, 1, 2, 2))), ("norm", norm(2)), ("add", L.Add(), ("norm", "conv")), ("flat", L.Flatten()),
+                      ("dense", L.Dense(draw(18, 2)))], (3, 3, 2))
+    assert "norm" in [node.name for node in fold_batch_norm(shared).nodes]
+    e = explain(shared, draw(3, 3, 2), "epsilon")
+    assert e.ledger["norm"].type == "BatchNorm" and e.ledger["norm"].rule == "Zero()" and abs(e.ledger["norm"].bias) > 0
+
+
+def test_all_classes_in_one_call_are_each_what_they_are_alone():
+    network, x = residual(), draw(3, 6, 5, 2)
+    for number, e in enumerate(explain_each(network, x, "preset_b")):
+        alone = explain(network, x, "preset_b", number)
+        assert e.relevance.tobytes() == alone.relevance.tobytes() and (e.target == number).all()
+
+
+def test_a_contrast_is_the_difference_under_linear_rules():
+    network, x = residual(), draw(6, 5, 2)
+    first, other = explain_each(network, x, Epsilon(1e-3), [0, 2])
+    contrast = explain(network, x, Epsilon(1e-3), Contrast(0, 2))
+    np.testing.assert_allclose(contrast.relevance, first.relevance - other.relevance, atol=1e-5)
+    assert contrast.ledger.start == pytest.approx(float(first.logits[0] - first.logits[2]), rel=1e-6)
+
+
+def test_explaining_can_start_and_stop_inside():
+    network, x = residual(), draw(6, 5, 2)
+    whole = explain(network, x, "epsilon", 1, layers=True)
+    stopped = explain(network, x, "epsilon", 1, stop="add")
+    np.testing.assert_array_equal(stopped.relevance, whole.layers["add"])
+    # Relevance that went around the node and down to the input is not lost from the book.
+    assert abs(stopped.ledger.total.residual) < 1e-12
+    inner = explain(network, x, Zero(), start=("conv2", 3), layers=True)
+    activation = network.astype(np.float64).forward(x[None].astype(np.float64)).outputs["conv2"][0]
+    np.testing.assert_allclose(inner.layers["conv2"][..., 3], activation[..., 3], rtol=1e-6)
+    assert not inner.layers["conv2"][..., :3].any() and "dense" not in inner.layers
+    one = explain(network, x, Zero(), start=("conv2", (2, 1, 3)))
+    assert one.ledger.start == pytest.approx(activation[2, 1, 3], rel=1e-6)
+    assert not one.relevance[5].any(), "a 3x3 window twice over reaches two rows down"
+    parts = sum(explain(network, x, Zero(), start=("conv2", (i, j, 3))).relevance for i in range(6) for j in range(5))
+    np.testing.assert_allclose(parts, inner.relevance, rtol=1e-3, atol=1e-4)
+
+
+def test_kept_channels_add_up_to_the_whole():
+    network, x = residual(), draw(6, 5, 2)
+    whole = explain(network, x, "epsilon", layers=True)
+    parts = [explain(network, x, "epsilon", keep={"conv1": [channel]}) for channel in range(4)]
+    np.testing.assert_allclose(sum(part.relevance for part in parts), whole.relevance, atol=1e-4)
+    dropped = parts[0].ledger["conv1 (kept)"]
+    assert dropped.gated == pytest.approx(dropped.received - dropped.passed)
+    channels, relevance = lrp_core.rank_channels(whole, "conv1")
+    assert (np.diff(relevance) <= 0).all() and sorted(channels) == [0, 1, 2, 3]
+    assert relevance[0] == pytest.approx(whole.layers["conv1"][..., channels[0]].sum(dtype=float), rel=1e-6)
+
+
+def test_gradients_are_differences():
+    network, x = residual().astype(np.float64), draw(6, 5, 2)
+    gradient = explain(network, x, "gradient", 2).relevance
+    times_input = explain(network, x, "input_x_gradient", 2).relevance
+    for place in [(0, 0, 0), (2, 3, 1), (5, 4, 0)]:
+        step = np.zeros((1, 6, 5, 2))
+        step[(0, *place)] = 1e-6
+        up, down = (network.forward(x[None] + sign * step).outputs["dense"][0, 2] for sign in (1, -1))
+        assert gradient[place] == pytest.approx((up - down) / 2e-6, rel=1e-4, abs=1e-6)
+    np.testing.assert_allclose(times_input, x * gradient, rtol=1e-6)
+
+
+def test_integrated_gradients_are_complete():
+    network, x = residual(), draw(2, 6, 5, 2)
+    r = lrp_core.integrated_gradients(network, x, [0, "max"], baseline=0.25, steps=400)
+    logits, base = network.logits(x), network.logits(np.full((6, 5, 2), 0.25, np.float32))
+    for sample, number in ((0, 0), (1, int(logits[1].argmax()))):
+        assert r[sample].sum(dtype=float) == pytest.approx(logits[sample, number] - base[number], rel=0.01, abs=0.01)
+    np.testing.assert_array_equal(lrp_core.integrated_gradients(network, x[1], "max", baseline=0.25, steps=400), r[1])
+
+
+def test_smooth_grad_is_a_mean_of_gradients():
+    network, x = residual(), draw(6, 5, 2)
+    np.testing.assert_allclose(lrp_core.smooth_grad(network, x, 1, noise=0, samples=3), explain(network, x, "gradient", 1).relevance, rtol=1e-6)
+    noisy = [lrp_core.smooth_grad(network, x, 1, seed=seed) for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(noisy[0], noisy[1])
+    assert not np.array_equal(noisy[0], noisy[2])
+
+
+def test_memory_bounds_change_nothing_but_memory():
+    network, x = residual(), draw(7, 6, 5, 2)
+    free = explain(network, x, "epsilon")
+    for memory in (60_000, 120_000, 10**9):
+        assert explain(network, x, "epsilon", memory=memory).relevance.tobytes() == free.relevance.tobytes()
+    with pytest.raises(ValueError, match="memory"):
+        explain(network, x, "epsilon", memory=100)
+
+
+def test_a_relative_epsilon_follows_the_layers_scale():
+    network, x = residual(), draw(6, 5, 2)
+    z = np.abs(network.astype(np.float64).forward(x[None].astype(np.float64)).outputs["dense"]).mean()
+    last = [("dense", Epsilon(0.3, relative=True)), ("*", Zero())]
+    fixed = [("dense", Epsilon(0.3 * z)), ("*", Zero())]
+    np.testing.assert_allclose(explain(network, x, last).relevance, explain(network, x, fixed).relevance, rtol=1e-6)
+
+
+def test_a_composite_shows_which_rule_each_layer_gets():
+    table = lrp_core.Composite("mine", (("conv1", Flat()), ("*", AlphaBeta(1, 0)))).table(residual())
+    rows = {line.split()[0]: line for line in table.splitlines()}
+    assert "Flat()" in rows["conv1"] and "AlphaBeta" in rows["conv2"] and "Zero()" in rows["add"] and "winner" in rows["pool"]
+
+
+def test_conditions_know_the_first_the_last_and_the_way_up():
+    network = residual()
+    names = {condition: [node.name for node in network.nodes if lrp_core.presets.ruled(node) and condition(network, node)]
+             for condition in (lrp_core.first_layer, lrp_core.first_with_weights, lrp_core.last_with_weights, lrp_core.up_to("conv2"))}
+    assert list(names.values()) == [["conv1"], ["conv1"], ["dense"], ["conv1", "conv2"]]
+
+
+@pytest.mark.parametrize("nodes, message", [
+    ([("a", L.Dense(draw(2, 2))), ("b", L.Add(), ("a",))], "'b'.*two or more"),
+    ([("a", L.Dense(draw(2, 2))), ("b", L.Add(), ("a", "zzz"))], "'b'.*zzz"),
+    ([("a", L.Dense(draw(2, 3))), ("b", L.Add(), ("a", "input"))], "'b'.*one shape"),
+    ([("a", L.Dense(draw(2, 2))), ("b", L.Subtract(), ("a", "a", "input"))], "Subtract|two"),
+    ([("a", L.Reshape((2, 2)))], "'a'.*Reshape"),
+    ([("a", L.Permute((2, 1)))], "'a'.*Permute"),
+    ([("a", L.Cropping2D(((1, 1), (0, 0))))], "'a'.*maps"),
+    ([("a", norm(3))], "'a'.*channels"),
+])
+def test_graphs_that_do_not_fit_are_refused_by_name(nodes, message):
+    with pytest.raises(ValueError, match=message):
+        Network(nodes, (2,)).logits(np.zeros(2))
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"stop": "nowhere"}, "nowhere"), ({"start": ("nowhere", 0)}, "nowhere"), ({"start": ("conv1", 9)}, "conv1"),
+    ({"keep": {"conv1": [4]}}, "conv1"), ({"start": ("conv1", 0), "stop": "dense"}, "dense")])
+def test_parts_that_do_not_exist_are_refused_by_name(arguments, message):
+    with pytest.raises((ValueError, KeyError), match=message):
+        explain(residual(), draw(6, 5, 2), "epsilon", **arguments)
