@@ -43,6 +43,8 @@ class Step:
             return [through_linear(self, *xs, y, r, booked)], booked
         if isinstance(layer, L.Merge):
             return through_merge(self, xs, y, r, booked), booked
+        if isinstance(layer, L.LayerNorm):
+            return [through_layer_norm(self, *xs, y, r, booked)], booked
         moved = move_back(layer, xs, trace.winners.get(self.node.name), r)
         booked.gated += total(r) - sum(map(total, moved)) if isinstance(layer, L.ZeroPadding2D) else 0
         return moved, booked
@@ -54,7 +56,7 @@ def plan(network, composite):
     for node in network.nodes:
         rule = composite.rule_for(network, node)
         linear = isinstance(node.layer, L.Linear)
-        if isinstance(rule, Pass) and (linear or isinstance(node.layer, L.Merge)):
+        if isinstance(rule, Pass) and linear:
             raise ValueError(f"layer {node.name!r} ({node.layer.type}) mixes its inputs: the rule Pass cannot cross it")
         steps.append(Step(node, rule, rule.groups(node.layer) if linear else ()))
     return tuple(steps)
@@ -100,6 +102,14 @@ def through_merge(step, xs, y, r, booked):
     s = divide(r, y, step.rule, 1.0, booked)
     # An input may come in twice: adding to zeros keeps -0 from depending on the order.
     return [np.zeros_like(x) + sign * x * s for sign, x in zip(step.node.layer.signs(len(xs)), xs)]
+
+
+def through_layer_norm(step, x, y, r, booked):
+    """R_in of a layer normalisation: LRP-0 of the linear map it is with its deviation held fixed."""
+    booked.gated += total(r)
+    s = divide(r, y, step.rule, 1.0, booked)
+    booked.bias += total(s * step.node.layer.bias)
+    return np.zeros_like(x) + x * step.node.layer.adjoint_at(x, s)
 
 
 def move_back(layer, xs, winners, r):

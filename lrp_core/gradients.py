@@ -64,6 +64,8 @@ class GradientStep:
             moved = [layer.adjoint(r, layer.kernel, xs[0].shape[1:])]
         elif isinstance(layer, L.Merge):
             moved = [sign * r for sign in layer.signs(len(xs))]
+        elif isinstance(layer, L.LayerNorm):
+            moved = [layer.gradient_at(xs[0], r)]
         elif isinstance(layer, L.Activation):
             moved = [self.method.through_activation(layer, xs[0], r)]
         else:

@@ -1,7 +1,7 @@
 """Which layer gets which rule: ordered (condition, rule) lists, the first match wins.
 
 A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Conditions are
-asked about layers with weights only. The others have no choice: average pools, sums of inputs and batch
+asked about layers with weights only. The others have no choice: average pools, sums of inputs, batch and layer
 normalisation take LRP-0 of the linear map they are; activations, dropout, reshapes and padding pass relevance on;
 a max-pool gives it to the winner.
 """
@@ -83,7 +83,7 @@ class Composite:
         """The rule for one node; raises ValueError that names a layer no rule fits."""
         if isinstance(node.layer, (L.Activation, L.Move, L.WinnerTakesAll)):
             return Pass()
-        if not isinstance(node.layer, (L.Linear, L.Merge)):
+        if not isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm)):
             raise ValueError(f"layer {node.name!r} ({node.layer.type}) cannot be explained: LRP has no rule for it")
         if not ruled(node):
             return Zero()

@@ -141,6 +141,30 @@ def test_global_maxima_go_to_the_first_winner(shape):
     assert back[0, ..., 1].reshape(-1)[0] == 4
 
 
+def test_layer_norm_is_shared_as_the_linear_map_it_is_with_its_deviation_fixed():
+    layer = L.LayerNorm(1 + draw(5), draw(5), 1e-3)
+    network = Network([("norm", layer), ("flat", L.Flatten()), ("dense", L.Dense(draw(10, 2), draw(2)))], (2, 5))
+    x = draw(2, 5).astype(np.float64)
+    e = explain(network, x, Zero(), target=0, layers=True)
+    r = e.layers["norm"].astype(np.float64)
+    expected = np.zeros((2, 5))
+    for row in range(2):
+        sigma = np.sqrt(np.mean((x[row] - x[row].mean()) ** 2) + 1e-3)
+        for i in range(5):
+            z = layer.kernel[i] * (x[row, i] - x[row].mean()) / sigma + layer.bias[i]
+            for j in range(5):
+                expected[row, j] += x[row, j] * layer.kernel[i] / sigma * ((i == j) - 1 / 5) / z * r[row, i]
+    np.testing.assert_allclose(e.relevance, expected, rtol=1e-4, atol=1e-5)
+    assert abs(e.ledger["norm"].residual) < 1e-12 * e.ledger["norm"].turnover
+    gradient = explain(network, x, "gradient", 0).relevance
+    double = network.astype(np.float64)
+    for place in [(0, 1), (1, 4)]:
+        step = np.zeros((1, 2, 5))
+        step[(0, *place)] = 1e-6
+        up, down = (double.forward(x[None] + sign * step).outputs["dense"][0, 0] for sign in (1, -1))
+        assert gradient[place] == pytest.approx((up - down) / 2e-6, rel=1e-4, abs=1e-5)
+
+
 def foldable(padding="valid"):
     return Network([("norm1", norm(2)), ("conv1", L.Conv2D(draw(3, 3, 2, 4), draw(4), padding=padding)), ("norm2", norm(4)),
                     ("relu", L.ReLU()), ("depth", L.DepthwiseConv2D(draw(2, 2, 4, 2))), ("norm3", norm(8)),

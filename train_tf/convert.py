@@ -73,6 +73,16 @@ def batch_norm(layer):
     return L.BatchNorm(a.astype(np.float32), b.astype(np.float32))
 
 
+def layer_norm(layer):
+    axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
+    if axis not in (-1, len(layer.input.shape) - 1):
+        raise ExportError(f"layer {layer.name!r} (LayerNormalization): axis={layer.axis} is not supported, only the last")
+    channels = layer.input.shape[-1]
+    gamma = as_array(layer.gamma, np.float32) if layer.scale else np.ones(channels, np.float32)
+    beta = as_array(layer.beta, np.float32) if layer.center else np.zeros(channels, np.float32)
+    return L.LayerNorm(gamma, beta, float(layer.epsilon))
+
+
 def pool2d(ours):
     def convert_pool(layer):
         require(layer, data_format="channels_last")
@@ -134,6 +144,7 @@ def rescaling(layer):
 CONVERSIONS = {
     K.Dense: lambda layer: L.Dense(**weights(layer)), K.Conv2D: conv2d, K.Conv1D: conv1d, K.DepthwiseConv2D: depthwise,
     K.SeparableConv2D: separable, K.Conv2DTranspose: transposed, K.BatchNormalization: batch_norm,
+    K.LayerNormalization: layer_norm,
     K.MaxPooling2D: pool2d(L.MaxPool2D), K.AveragePooling2D: pool2d(L.AveragePool2D),
     K.MaxPooling1D: pool1d(L.MaxPool1D), K.AveragePooling1D: pool1d(L.AveragePool1D),
     K.GlobalMaxPooling2D: over_all(L.GlobalMaxPool2D), K.GlobalAveragePooling2D: over_all(L.GlobalAveragePool2D),
