@@ -31,7 +31,9 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
     keep: {node name: channels}: only the relevance of these channels goes on below that node (conditional relevance,
         as in concept relevance propagation, Achtibat et al. 2023).
     layers: keep the relevance at every node (`Explanation.layers`).
-    dtype: "float64" computes and closes the books to about 1e-15; "float32" is faster.
+    dtype: "float64" computes and closes the books to about 1e-15; "float32" goes back in single precision, faster.
+        The forward pass runs in double precision either way: single precision breaks exact ties, as digital silence
+        makes them, and so hands a max-pool's relevance to other winners.
     threads: how many samples are explained at a time; all processors by default. Results do not depend on it.
     memory: a bound in bytes on what the samples at work take (weights, input and results come on top).
     progress: called with the number of samples done since the last call.
@@ -53,7 +55,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if dtype not in ROUNDING:
         raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
     x, single = network.check_input(x)
-    scored = without_softmax(network).astype(dtype)
+    exact = without_softmax(network).astype("float64")
+    scored = exact.astype(dtype)
     method = composite(rules)
     gradient = isinstance(method, GradientMethod)
     steps = plan_gradient(scored, method) if gradient else plan(scored, method)
@@ -75,7 +78,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
         return favoured, (name, np.broadcast_to(r, trace.outputs[name].shape).astype(dtype))
 
     def work(part):
-        trace = scored.forward(x[part].astype(dtype))
+        trace = exact.forward(x[part].astype(np.float64)).astype(dtype)
         found = []
         for favoured, other in wanted:
             chosen, beginning = begin(trace, favoured[part], other[part])

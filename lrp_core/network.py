@@ -27,6 +27,10 @@ class Trace:
     outputs: dict
     winners: dict
 
+    def astype(self, dtype):
+        """The same trace in another floating type; the winners stay."""
+        return Trace({name: y.astype(dtype, copy=False) for name, y in self.outputs.items()}, self.winners)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
