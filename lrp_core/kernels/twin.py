@@ -48,9 +48,10 @@ def conv2d(x, kernel, bias, window):
     oh, ow = window.output(height, width)
     # BLAS sums the odd rows at a product's end in another order. Rows of zeros behind them keep equal windows, as in
     # digital silence, equal to the last bit (in float64), so that a pool over them has a first winner.
-    unrolled = np.zeros((n, -(-oh * ow // 8) * 8, kernel[..., 0].size), x.dtype)
+    unrolled = np.empty((n, -(-oh * ow // 8) * 8, kernel[..., 0].size), x.dtype)
     windows = unroll(pad(x, window), window)
     unrolled[:, :oh * ow].reshape(windows.shape)[...] = windows
+    unrolled[:, oh * ow:] = 0
     z = np.matmul(unrolled, kernel.reshape(-1, kernel.shape[-1]))[:, :oh * ow].reshape(n, oh, ow, -1)
     return z if bias is None else z + bias
 
@@ -67,14 +68,18 @@ def unroll(padded, window):
 
 
 def conv2d_adjoint(s, kernel, window, height, width):
-    """c[y, x, c] = Σ s[i, j, m] W[u, v, c, m] over all (i, j, u, v) that meet (y, x): the transpose of `conv2d`."""
+    """c[y, x, c] = Σ s[i, j, m] W[u, v, c, m] over all (i, j, u, v) that meet (y, x): the transpose of `conv2d`.
+
+    One product for each position (u, v) of the window, added where that position lay.
+    """
     n, oh, ow, filters = s.shape
     channels = kernel.shape[2]
-    unrolled = np.matmul(s.reshape(n, oh * ow, filters), kernel.reshape(-1, filters).T)
-    unrolled = unrolled.reshape(n, oh, ow, -1, channels)
+    rows = s.reshape(n, oh * ow, filters)
+    share = np.empty((n, oh * ow, channels), s.dtype)
     out = padded_zeros(n, height, width, channels, window, s.dtype)
-    for tap, (rows, columns) in enumerate(window.taps((oh, ow))):
-        out[:, rows, columns] += unrolled[:, :, :, tap]
+    for tap, (down, across) in zip(kernel.reshape(-1, channels, filters), window.taps((oh, ow))):
+        np.matmul(rows, tap.T, out=share)
+        out[:, down, across] += share.reshape(n, oh, ow, channels)
     return crop(out, window, height, width)
 
 
