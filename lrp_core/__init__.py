@@ -20,4 +20,10 @@ from .weights import ModelFileError, load
 __all__ = ["ALIASES", "PRESETS", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "Rule", "Trace", "WSquare", "ZBox", "ZPlus",
            "Zero", "epsilon_gamma_box", "explain", "explain_each", "first_layer", "first_with_weights", "fold_batch_norm",
-           "integrated_gradients", "last_with_weights", "load", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
+           "from_onnx", "integrated_gradients", "last_with_weights", "load", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
+
+
+def from_onnx(path, *, class_names=None, fold=True):
+    """The Network in an ONNX file; needs the package onnx, an extra. See `lrp_core.onnx.from_onnx`."""
+    from . import onnx
+    return onnx.from_onnx(path, class_names=class_names, fold=fold)

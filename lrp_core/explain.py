@@ -55,8 +55,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if dtype not in ROUNDING:
         raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
     x, single = network.check_input(x)
-    exact = without_softmax(network).astype("float64")
-    scored = exact.astype(dtype)
+    exact = network.scoring
+    scored = exact if dtype == "float64" else without_softmax(network).astype(dtype)
     method = composite(rules)
     gradient = isinstance(method, GradientMethod)
     steps = plan_gradient(scored, method) if gradient else plan(scored, method)

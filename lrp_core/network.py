@@ -1,6 +1,7 @@
 """A network: an immutable graph of named layers in topological order; `forward` leaves everything in a Trace."""
 import copy
 import dataclasses
+import functools
 import types
 from collections.abc import Mapping
 
@@ -115,6 +116,11 @@ class Network:
         """The same network with its parameters in another floating type."""
         return self.replace(nodes=[dataclasses.replace(node, layer=node.layer.astype(dtype)) for node in self.nodes])
 
+    @functools.cached_property
+    def scoring(self):
+        """The network that scores: without a softmax at its end, in double precision. Made when first asked for."""
+        return without_softmax(self).astype(np.float64)
+
     def forward(self, x):
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output."""
         outputs, winners = {INPUT: x}, {}
@@ -146,10 +152,9 @@ class Network:
     def logits(self, x):
         """The scores before any softmax: x [*input_shape] -> [classes], or a batch -> [n, classes]; float32."""
         x, single = self.check_input(x)
-        scored = without_softmax(self).astype(np.float64)
 
         def work(part):
-            return scored.forward(x[part].astype(np.float64)).outputs[scored.nodes[-1].name].astype(np.float32)
+            return self.scoring.forward(x[part].astype(np.float64)).outputs[self.scoring.nodes[-1].name].astype(np.float32)
 
         logits = np.concatenate(for_chunks(work, len(x)))
         return logits[0] if single else logits

@@ -43,7 +43,7 @@ class Layer:
 
     def astype(self, dtype):
         """The same layer with its parameter arrays in another floating type."""
-        arrays = {name: getattr(self, name).astype(dtype) for name in self.arrays if getattr(self, name) is not None}
+        arrays = {name: getattr(self, name).astype(dtype, copy=False) for name in self.arrays if getattr(self, name) is not None}
         for array in arrays.values():
             array.flags.writeable = False  # ours alone: the new layer need not copy it
         return dataclasses.replace(self, **arrays)

@@ -1,0 +1,72 @@
+"""Small ONNX models for the tests, and what onnxruntime makes of them."""
+import numpy as np
+import onnxruntime as runtime
+from onnx import TensorProto, helper, numpy_helper
+
+import lrp_core
+
+
+def draw(*shape, seed=0):
+    """Mixed-sign weights that keep the size of what they are multiplied with."""
+    fan_in = np.prod(shape[1:]) if len(shape) > 1 else 4
+    return (np.random.default_rng([seed, *shape]).standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32)
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+def node(kind, inputs, output="y", **attributes):
+    """An ONNX node; inputs as words."""
+    return helper.make_node(kind, inputs.split(), [output], name=attributes.pop("name", ""), **attributes)
+
+
+def make(nodes, constants, shape, *, output="y", batch="n", opset=17, inputs=("x",), kind=TensorProto.FLOAT):
+    """An ONNX model whose input is [batch, *shape]."""
+    graph = helper.make_graph(
+        nodes, "graph", [helper.make_tensor_value_info(name, kind, None if shape is None else [batch, *shape]) for name in inputs],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="test", producer_version="1")
+    model.ir_version = 8
+    return model
+
+
+def save(tmp_path, model):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    return path
+
+
+def batch_of(shape, count=3):
+    return np.random.default_rng(5).standard_normal((count, *shape)).astype(np.float32)
+
+
+def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, stays=False, **options):
+    """The network of a model, which agrees with onnxruntime and explains itself with a ledger that closes."""
+    path = save(tmp_path, model)
+    x = batch_of(shape, count)
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    expected = session.run(None, {session.get_inputs()[0].name: x})[0].reshape(count, -1)
+    network = lrp_core.from_onnx(path, **options)
+    stays = network.input_shape == shape if stays is None else stays
+    ours = x if stays else np.ascontiguousarray(np.moveaxis(x, 1, -1))
+    found = network.forward(ours.astype(np.float32)).outputs[network.nodes[-1].name]
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
+    if network.nodes[-1].layer.type != "Softmax":
+        np.testing.assert_allclose(network.logits(ours), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+    for rules in ("epsilon", "epsilon_plus"):
+        found = lrp_core.explain(network, ours, rules)
+        assert found.relevance.shape == ours.shape and np.isfinite(found.relevance).all()
+        assert {entry.name for entry in found.ledger} <= {node.name for node in network.nodes}
+    return network
+
+
+def kinds(network):
+    return [node.layer.type for node in network.nodes]
+
+
+MAP, LINE, ROW = (4, 9, 7), (4, 11), (6,)
+W2, W1 = draw(6, 4, 3, 2), draw(6, 4, 3)
+BN = {"scale": draw(4, seed=1), "shift": draw(4, seed=2), "mean": draw(4, seed=3), "variance": draw(4, seed=4) ** 2 + 0.1}
