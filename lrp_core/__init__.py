@@ -12,7 +12,17 @@ from .explain import explain, explain_each, rank_channels
 from .explanation import Explanation
 from .ledger import ConservationError, Entry, Ledger
 from .network import Network, Node, Trace
-from .presets import ALIASES, PRESETS, Composite, epsilon_gamma_box, first_layer, first_with_weights, last_with_weights, up_to
+from .presets import (
+    ALIASES,
+    PRESETS,
+    Composite,
+    epsilon_gamma_box,
+    first_layer,
+    first_with_weights,
+    last_with_weights,
+    preset_b_flat_until,
+    up_to,
+)
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 from .target import Contrast
 from .weights import ModelFileError, load
@@ -20,7 +30,7 @@ from .weights import ModelFileError, load
 __all__ = ["ALIASES", "PRESETS", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "Rule", "Trace", "WSquare", "ZBox", "ZPlus",
            "Zero", "epsilon_gamma_box", "explain", "explain_each", "first_layer", "first_with_weights", "fold_batch_norm",
-           "from_onnx", "integrated_gradients", "last_with_weights", "load", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
+           "from_onnx", "integrated_gradients", "last_with_weights", "load", "preset_b_flat_until", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
 
 
 def from_onnx(path, *, class_names=None, fold=True):

@@ -117,6 +117,11 @@ def _innvestigate(name, convolution, *, flat=False):
     return Composite(name, (*first, (L.Dense, Epsilon(0.1)), (is_convolution, convolution)))
 
 
+def preset_b_flat_until(name):
+    """iNNvestigate's lrp.sequential_preset_b_flat_until_idx: preset_b, but flat up to and including the node `name`."""
+    return Composite(f"preset_b_flat_until {name}", ((up_to(name), Flat()), *_innvestigate("", AlphaBeta(2.0, 1.0, "whole")).pairs))
+
+
 def _zennit(name, convolution, *first):
     return Composite(name, (*first, (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
 

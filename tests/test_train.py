@@ -93,7 +93,7 @@ def everything():
     h = layers.UpSampling2D((1, 2))(layers.ZeroPadding2D(((1, 2), (0, 1)))(layers.Cropping2D(1)(h)))
     h = layers.Permute((2, 1, 3))(layers.ReLU(6)(layers.MaxPooling2D(3, 2, "same")(h)))
     h = layers.ELU()(layers.Conv1D(7, 3, dilation_rate=2, padding="same")(layers.Reshape((-1, 6))(h)))
-    h = layers.LayerNormalization()(h)
+    h = layers.UpSampling1D(2)(layers.Cropping1D((1, 2))(layers.ZeroPadding1D(2)(layers.LayerNormalization()(h))))
     h = layers.MaxPooling1D(3, 2, "same")(layers.AveragePooling1D(2)(h))
     shared = layers.Dense(5, activation="relu6", name="shared")
     h = shared(layers.Dense(5)(shared(layers.ReLU(negative_slope=0.1)(layers.Dense(5, activation="leaky_relu")(h)))))

@@ -129,6 +129,16 @@ def upsampling(layer):
     return L.UpSampling2D(tuple(layer.size))
 
 
+def as_map(ours, option):
+    """A layer for sequences as its 2-D twin on a map of one row, between two reshapes."""
+    def convert_row(layer):
+        length, channels = layer.input.shape[1:]
+        inner = ours(option(layer))
+        _, longer, _ = inner.output_shape((1, length, channels))
+        return [("_map", L.Reshape((1, length, channels))), ("", inner), ("_row", L.Reshape((longer, channels)))]
+    return convert_row
+
+
 def concatenate(layer):
     if layer.axis == 0:
         raise ExportError(f"layer {layer.name!r} (Concatenate): the batch axis cannot be concatenated")
@@ -153,6 +163,9 @@ CONVERSIONS = {
     K.Flatten: plain(L.Flatten, data_format="channels_last"), K.Reshape: lambda layer: L.Reshape(layer.output.shape[1:]),
     K.Permute: lambda layer: L.Permute(tuple(layer.dims)),
     K.ZeroPadding2D: lambda layer: L.ZeroPadding2D(layer.padding), K.Cropping2D: lambda layer: L.Cropping2D(layer.cropping),
+    K.ZeroPadding1D: as_map(L.ZeroPadding2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.padding, 2).tolist()))),
+    K.Cropping1D: as_map(L.Cropping2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.cropping, 2).tolist()))),
+    K.UpSampling1D: as_map(L.UpSampling2D, lambda layer: (1, int(layer.size))),
     K.UpSampling2D: upsampling, K.Rescaling: rescaling,
     K.ReLU: relu, K.LeakyReLU: lambda layer: L.LeakyReLU(float(layer.negative_slope)),
     K.ELU: lambda layer: L.ELU(float(layer.alpha)), K.Softmax: softmax, K.Activation: lambda layer: [],
