@@ -1,9 +1,9 @@
 # The command line in a container:
 #   docker build -t audio-lrp .
-#   docker run --rm --user "$(id -u)" -v "$PWD":/work audio-lrp explain clip.wav
+#   docker run --rm --user "$(id -u)" -v "$PWD":/sounds audio-lrp explain clip.wav
 # With training (TensorFlow, larger):
 #   docker build --build-arg EXTRAS=[train] -t audio-lrp-train .
-#   docker run --rm -v "$PWD":/work --entrypoint python audio-lrp-train -m train_tf train --synthetic -o runs
+#   docker run --rm -v "$PWD":/sounds --entrypoint python audio-lrp-train -m train_tf train --synthetic -o runs
 
 FROM python:3.12-slim AS build
 ARG EXTRAS=""
@@ -15,6 +15,6 @@ RUN useradd --create-home --uid 1000 listener
 COPY --from=build /opt/audio-lrp /opt/audio-lrp
 ENV PATH=/opt/audio-lrp/bin:$PATH MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba
 USER listener
-WORKDIR /work
+WORKDIR /sounds
 ENTRYPOINT ["audio-lrp"]
 CMD ["--help"]

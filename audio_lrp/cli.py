@@ -44,7 +44,8 @@ def load_model(path):
 def check_image_model(network, path):
     """Refuse a model that does not take the images `features` makes."""
     if network.input_shape != (64, 64, 3):
-        raise click.ClickException(f"{path}: the model takes inputs of shape {network.input_shape}; sounds become (64, 64, 3) images")
+        raise click.ClickException(f"{path}: the model takes inputs of shape {network.input_shape}; "
+                                   "sounds become (64, 64, 3) images")
 
 
 def parse_target(network, target):

@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from .audio import SAMPLE_RATE, SECONDS, AudioError, check_rate, fit, read, resample, to_mono
+from .audio import SAMPLE_RATE, SECONDS, check_rate, fit, read, resample, to_mono
 from .image import colour, level_image
 from .mel import mel_db
 

@@ -27,10 +27,11 @@ from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Z
 from .target import Contrast
 from .weights import ModelFileError, load
 
-__all__ = ["ALIASES", "PRESETS", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
-           "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "Rule", "Trace", "WSquare", "ZBox", "ZPlus",
-           "Zero", "epsilon_gamma_box", "explain", "explain_each", "first_layer", "first_with_weights", "fold_batch_norm",
-           "from_onnx", "integrated_gradients", "last_with_weights", "load", "preset_b_flat_until", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
+__all__ = ["ALIASES", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
+           "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",
+           "WSquare", "ZBox", "Zero", "ZPlus", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
+           "first_with_weights", "fold_batch_norm", "from_onnx", "integrated_gradients", "last_with_weights", "load",
+           "preset_b_flat_until", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
 
 
 def from_onnx(path, *, class_names=None, fold=True):

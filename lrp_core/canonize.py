@@ -68,7 +68,8 @@ def _fold(network, norm, linear):
         kernel, bias, first, last = _scale_outputs(layer, a), a * bias + d, linear, norm
     else:
         inputs = tuple(range(layer.kernel.ndim - 1))
-        kernel, bias, first, last = layer.kernel * a[:, None], bias + np.sum(layer.kernel * d[:, None], axis=inputs), norm, linear
+        kernel, bias = layer.kernel * a[:, None], bias + np.sum(layer.kernel * d[:, None], axis=inputs)
+        first, last = norm, linear
     merged = dataclasses.replace(linear, layer=dataclasses.replace(layer, kernel=kernel, bias=bias), inputs=first.inputs)
     nodes = [merged if node is last else node for node in network.nodes if node is not first]
     renamed = {last.name: linear.name}

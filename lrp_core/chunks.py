@@ -49,7 +49,8 @@ def within(memory, sample_bytes, threads):
         return threads, CHUNK
     samples = int(memory // sample_bytes)
     if samples < 1:
-        raise ValueError(f"memory: one sample of this network takes about {sample_bytes / 1e6:.0f} MB, the bound is {memory / 1e6:.0f} MB")
+        raise ValueError(f"memory: one sample of this network takes about {sample_bytes / 1e6:.1f} MB, "
+                         f"the bound is {memory / 1e6:.1f} MB")
     threads = min(threads, samples)
     return threads, min(CHUNK, samples // threads)
 

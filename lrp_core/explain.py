@@ -62,7 +62,9 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     steps = plan_gradient(scored, method) if gradient else plan(scored, method)
     output = scored.nodes[-1].name
     classes = scored.shapes[output][0]
-    wanted = [resolve(one, len(x), network) for one in (range(classes) if isinstance(targets, str) and targets == "all" else targets)]
+    if isinstance(targets, str) and targets == "all":
+        targets = range(classes)
+    wanted = [resolve(one, len(x), network) for one in targets]
     keep = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
     for name in (stop,) if stop else ():
         scored[name]  # noqa: B018  (raises KeyError for an unknown node)
@@ -92,7 +94,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
             found.append((trace.outputs[output], chosen, {name: r.astype(np.float32) for name, r in relevance.items()}, ledger))
         return found
 
-    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory, sample_bytes=sample_bytes(scored, dtype))
+    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory,
+                          sample_bytes=sample_bytes(scored, dtype))
     return [Explanation.join([found[number] for found in by_chunk], network, single, layers, stop or INPUT)
             for number in range(len(wanted))]
 

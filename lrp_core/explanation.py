@@ -11,7 +11,8 @@ from .network import INPUT
 class Explanation:
     """The relevance of an input for a network's score, with the book of where it went.
 
-    relevance: like x (or the output of the node it was stopped at), float32; positive where x speaks for the target, negative where it speaks against.
+    relevance: like x (or the output of the node it was stopped at), float32; positive where x speaks for the target,
+        negative where it speaks against.
     logits: the scores, [classes] or [n, classes], float32.
     target: the class number that was explained, an int or [n].
     class_names: the network's, or None.
@@ -35,7 +36,8 @@ class Explanation:
         entries = tuple(Entry(e[0].name, e[0].type, e[0].rule,
                               *(np.concatenate([getattr(entry, name) for entry in e]) for name in Entry.NUMBERS))
                         for e in zip(*ledgers))
-        ledger = Ledger(entries, *(np.concatenate([getattr(one, name) for one in ledgers]) for name in ("start", "arrived")))
+        ledger = Ledger(entries, np.concatenate([one.start for one in ledgers]),
+                        np.concatenate([one.arrived for one in ledgers]))
         whole = cls(at[end], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
                     at if layers else None, ledger)
         return whole[0] if single else whole

@@ -40,7 +40,7 @@ def first_with_weights(network, node):
 
 def first_convolution(network, node):
     """The first convolution in topological order."""
-    return is_convolution(network, node) and not any(is_convolution(network, one) for one in network.nodes[:network.nodes.index(node)])
+    return node == next((one for one in network.nodes if is_convolution(network, one)), None)
 
 
 def last_with_weights(network, node):
@@ -119,7 +119,7 @@ def _innvestigate(name, convolution, *, flat=False):
 
 def preset_b_flat_until(name):
     """iNNvestigate's lrp.sequential_preset_b_flat_until_idx: preset_b, but flat up to and including the node `name`."""
-    return Composite(f"preset_b_flat_until {name}", ((up_to(name), Flat()), *_innvestigate("", AlphaBeta(2.0, 1.0, "whole")).pairs))
+    return Composite(f"preset_b_flat_until {name}", ((up_to(name), Flat()), *PRESETS["preset_b"].pairs))
 
 
 def _zennit(name, convolution, *first):

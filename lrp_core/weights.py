@@ -143,7 +143,8 @@ def _node(archive, entry):
     if kind not in L.LAYER_TYPES:
         raise ModelFileError(f"node {name!r}: the layer type {kind!r} is unknown; known are {', '.join(L.LAYER_TYPES)}")
     cls = L.LAYER_TYPES[kind]
-    unknown = [key for key in entry["options"] if key not in cls.options] + [key for key in entry["arrays"] if key not in cls.arrays]
+    unknown = [key for key in entry["options"] if key not in cls.options]
+    unknown += [key for key in entry["arrays"] if key not in cls.arrays]
     if unknown:
         raise ModelFileError(f"node {name!r}: {kind} has no {unknown[0]!r}")
     options = {key: as_tuples(value) for key, value in entry["options"].items()}

@@ -25,7 +25,8 @@ def margins(value, what):
         numbers = (top, bottom, left, right)
     except (TypeError, ValueError):
         numbers = ()
-    if len(numbers) != 4 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 0 <= n <= MAX_EXTENT for n in numbers):
+    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in numbers)
+    if len(numbers) != 4 or not whole or min(numbers) < 0 or max(numbers) > MAX_EXTENT:
         raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got {value!r}")
     return (int(top), int(bottom)), (int(left), int(right))
 

@@ -16,7 +16,8 @@ def require(layer, **settings):
     for name, wanted in settings.items():
         found = getattr(layer, name, wanted)
         if found != wanted and not (isinstance(found, (tuple, list)) and set(found) == {wanted}):
-            raise ExportError(f"layer {layer.name!r} ({type(layer).__name__}): {name}={found!r} is not supported, only {wanted!r}")
+            raise ExportError(f"layer {layer.name!r} ({type(layer).__name__}): {name}={found!r} is not supported, "
+                              f"only {wanted!r}")
 
 
 def as_array(variable, dtype):
@@ -34,7 +35,8 @@ def weights(layer, kernel="kernel"):
 
 def conv2d(layer):
     require(layer, data_format="channels_last")
-    return L.Conv2D(**weights(layer), strides=layer.strides, padding=layer.padding, dilation=layer.dilation_rate, groups=layer.groups)
+    return L.Conv2D(**weights(layer), strides=layer.strides, padding=layer.padding, dilation=layer.dilation_rate,
+                    groups=layer.groups)
 
 
 def conv1d(layer):
@@ -190,6 +192,7 @@ def convert(layer):
         getattr(getattr(layer, "activation", None), "__name__", "linear")
     if activation != "linear":
         if activation not in ACTIVATIONS:
-            raise ExportError(f"layer {layer.name!r}: the activation {activation!r} is not supported, only {', '.join(ACTIVATIONS)}")
+            raise ExportError(f"layer {layer.name!r}: the activation {activation!r} is not supported, "
+                              f"only {', '.join(ACTIVATIONS)}")
         made.append((f"_{activation}" if made else "", ACTIVATIONS[activation]))
     return made

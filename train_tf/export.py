@@ -68,7 +68,8 @@ def to_network(model, *, class_names=None, metadata=None, reference_input=None):
     if None in shape:
         raise ExportError(f"the input's shape {shape} is not fixed: build the model with a size")
     nodes = to_nodes(model)
-    x = np.random.default_rng(0).random((2, *shape), np.float32) if reference_input is None else np.asarray(reference_input, np.float32)
+    x = np.random.default_rng(0).random((2, *shape)) if reference_input is None else reference_input
+    x = np.asarray(x, np.float32)
     theirs = keras_logits(model, x)
     network = lrp_core.Network(nodes, shape, class_names=class_names, metadata=metadata, reference=(x, theirs))
     error = np.abs(network.logits(x) - theirs).max() / max(np.abs(theirs).max(), 1e-30)

@@ -21,7 +21,8 @@ def batches(level, class_id, batch):
     """A tf.data pipeline of (image [n, 64, 64, 3] float32 in [0, 1], one-hot [n, 10]) from level images."""
     colours = tf.constant(magma())
     return (tf.data.Dataset.from_tensor_slices((level, class_id)).batch(batch)
-            .map(lambda levels, labels: (tf.gather(colours, tf.cast(levels, tf.int32)), tf.one_hot(labels, len(CLASSES))))
+            .map(lambda levels, labels: (tf.gather(colours, tf.cast(levels, tf.int32)),
+                                         tf.one_hot(labels, len(CLASSES))))
             .prefetch(2))
 
 

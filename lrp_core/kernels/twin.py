@@ -63,8 +63,8 @@ def unroll(padded, window):
         # In NHWC a window's row, (v, c), is contiguous: long runs make the copy that `matmul` needs a fast one.
         rows = padded.reshape(*padded.shape[:2], -1)
         return sliding_window_view(rows, (kh, kw * channels), axis=(1, 2))[:, ::down, ::right * channels]
-    view = sliding_window_view(padded, window.reach, axis=(1, 2))[:, ::down, ::right, :, ::window.dilation[0], ::window.dilation[1]]
-    return np.moveaxis(view, 3, -1)
+    view = sliding_window_view(padded, window.reach, axis=(1, 2))[:, ::down, ::right]
+    return np.moveaxis(view[..., ::window.dilation[0], ::window.dilation[1]], 3, -1)
 
 
 def conv2d_adjoint(s, kernel, window, height, width):

@@ -23,4 +23,5 @@ LAYER_TYPES = {cls.__name__: cls for cls in (
     Add, Subtract, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Dropout,
     ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax)}
 
-__all__ = [*LAYER_TYPES, "LAYER_TYPES", "Activation", "Layer", "Linear", "Merge", "Move", "Weighted", "WinnerTakesAll", "check_shape"]
+__all__ = [*LAYER_TYPES, "LAYER_TYPES", "Activation", "Layer", "Linear", "Merge", "Move", "Weighted", "WinnerTakesAll",
+           "check_shape"]

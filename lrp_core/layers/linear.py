@@ -48,7 +48,8 @@ class Conv2D(Weighted):
         self._check_parameters(4)
         for name in ("strides", "padding", "dilation"):
             object.__setattr__(self, name, getattr(self.window, name))
-        if isinstance(self.groups, bool) or not isinstance(self.groups, int) or self.groups < 1 or self.kernel.shape[3] % self.groups:
+        whole = isinstance(self.groups, int) and not isinstance(self.groups, bool)
+        if not whole or self.groups < 1 or self.kernel.shape[3] % self.groups:
             raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got {self.groups!r}")
 
     @property
@@ -72,7 +73,8 @@ class Conv2D(Weighted):
     def linear(self, x, kernel, bias):
         if self.groups == 1:
             return twin.conv2d(x, kernel, bias, self.window)
-        z = np.concatenate([twin.conv2d(x[..., seen], part, None, self.window) for seen, _, part in self._shares(kernel)], axis=-1)
+        z = np.concatenate([twin.conv2d(x[..., seen], part, None, self.window)
+                            for seen, _, part in self._shares(kernel)], axis=-1)
         return z if bias is None else z + bias
 
     def adjoint(self, s, kernel, shape):
