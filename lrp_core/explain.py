@@ -8,7 +8,7 @@ from .canonize import without_softmax
 from .chunks import for_chunks
 from .explanation import Explanation
 from .gradients import GradientMethod, plan_gradient
-from .network import INPUT
+from .network import INPUT, Network
 from .presets import composite
 from .target import WINNER, one_hot, resolve
 
@@ -54,6 +54,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     """
     if dtype not in ROUNDING:
         raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
+    if not isinstance(network, Network):
+        raise TypeError(f"network must be a Network, as `lrp_core.load` gives one; got {type(network).__name__}")
     x, single = network.check_input(x)
     exact = network.scoring
     scored = exact if dtype == "float64" else without_softmax(network).astype(dtype)

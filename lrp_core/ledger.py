@@ -11,6 +11,8 @@ is an identity; the residual is what rounding leaves of it. R_out arrives at the
 handed on to its input. All sums are kept in float64, one for each sample.
 """
 import dataclasses
+import functools
+import operator
 
 import numpy as np
 
@@ -72,7 +74,8 @@ class Ledger:
     @property
     def total(self):
         """The book of the whole network: start - arrived = bias + stabilizer + gated + residual, summed over layers."""
-        sums = {name: sum(getattr(entry, name) for entry in self.entries)
+        # Not `sum`, which since Python 3.12 adds plain numbers more exactly than arrays: one sample's book would differ.
+        sums = {name: functools.reduce(operator.add, (getattr(entry, name) for entry in self.entries))
                 for name in ("bias", "stabilizer", "gated", "turnover")}
         return Entry("total", "", "", self.start, self.arrived, **sums)
 

@@ -62,6 +62,8 @@ class Network:
         if not self.nodes:
             raise ValueError("a network needs at least one layer")
         put("shapes", types.MappingProxyType(self._infer_shapes()))
+        if self.reference is not None:
+            put("reference", tuple(L.frozen(np.array(array, np.float32), "the reference") for array in self.reference))
         put("metadata", types.MappingProxyType(copy.deepcopy(dict(self.metadata or {}))))
         outputs = self.shapes[self.nodes[-1].name]
         if len(outputs) != 1:
@@ -141,12 +143,13 @@ class Network:
         if not single and x.shape[1:] != self.input_shape:
             raise ValueError(f"the input must have shape {self.input_shape}, or (n, {', '.join(map(str, self.input_shape))}) "
                              f"for a batch; found {x.shape}")
-        batch = np.ascontiguousarray(x[None] if single else x, np.float32)
+        with np.errstate(over="ignore"):  # what does not fit into float32 becomes infinite, and is refused below
+            batch = np.ascontiguousarray(x[None] if single else x, np.float32)
         if not len(batch):
             raise ValueError("the input is an empty batch")
         bad = ~np.isfinite(batch.reshape(len(batch), -1)).all(axis=1)
         if bad.any():
-            raise ValueError(f"the input holds NaN or infinity (sample {int(bad.argmax())})")
+            raise ValueError(f"the input holds NaN, infinity or numbers beyond float32 (sample {int(bad.argmax())})")
         return batch, single
 
     def logits(self, x):

@@ -15,6 +15,7 @@ Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 20
 """
 import dataclasses
 import math
+import numbers
 from collections.abc import Callable
 
 import numpy as np
@@ -115,7 +116,7 @@ class Epsilon(Rule):
     relative: bool = seldom(False)
 
     def __post_init__(self):
-        if not (isinstance(self.epsilon, (int, float)) and math.isfinite(self.epsilon) and self.epsilon > 0):
+        if not (is_number(self.epsilon) and self.epsilon > 0):
             raise ValueError(f"epsilon must be a number above 0, got {self.epsilon!r}; for none use Zero()")
 
     def stabilizer(self, z):
@@ -146,6 +147,8 @@ class AlphaBeta(Rule):
     bias: str = "whole"
 
     def __post_init__(self):
+        if not (is_number(self.alpha) and is_number(self.beta)):
+            raise ValueError(f"alpha and beta must be numbers, got alpha={self.alpha!r}, beta={self.beta!r}")
         if not (self.alpha >= 1 and self.beta >= 0 and math.isclose(self.alpha - self.beta, 1)):
             raise ValueError(f"alpha - beta must be 1 with alpha >= 1 and beta >= 0, got alpha={self.alpha}, beta={self.beta}")
         check_bias(self.bias)
@@ -223,7 +226,7 @@ class Gamma(Rule):
     gamma: float = 0.25
 
     def __post_init__(self):
-        if not (isinstance(self.gamma, (int, float)) and math.isfinite(self.gamma) and self.gamma >= 0):
+        if not (is_number(self.gamma) and self.gamma >= 0):
             raise ValueError(f"gamma must be a number from 0, got {self.gamma!r}")
 
     def groups(self, layer):
@@ -281,6 +284,11 @@ class Pass(Rule):
     def groups(self, layer):
         raise ValueError("Pass leaves relevance as it is and cannot cross a layer that mixes its inputs; "
                          "choose another rule for it")
+
+
+def is_number(value):
+    """Is this a finite real number, of Python or of NumPy?"""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_bias(bias):

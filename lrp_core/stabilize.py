@@ -1,8 +1,8 @@
 """The one division guard: which denominators can be divided by, and the division."""
 import numpy as np
 
-# Below this a denominator is no number to share by: nothing reached the output. (float32's smallest normal number.)
-SMALLEST = float(np.finfo(np.float32).tiny)
+# Below this a denominator is no number to share by: nothing reached the output. Dividing by it stays within float32.
+SMALLEST = 1e-30
 
 
 def stabilize(z, epsilon):

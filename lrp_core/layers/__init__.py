@@ -1,6 +1,6 @@
 """The layers: shape inference, forward pass and, for linear ones, the adjoint. Nothing here knows about LRP."""
 from .activations import ELU, GELU, LeakyReLU, ReLU, ReLU6, Scale, Sigmoid, SiLU, Softmax, Tanh
-from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape
+from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape, frozen
 from .linear import BatchNorm, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D
 from .moves import Add, Concatenate, Cropping2D, Dropout, Flatten, Permute, Reshape, Subtract, UpSampling2D, ZeroPadding2D
 from .norms import LayerNorm
@@ -24,4 +24,4 @@ LAYER_TYPES = {cls.__name__: cls for cls in (
     ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax)}
 
 __all__ = [*LAYER_TYPES, "LAYER_TYPES", "Activation", "Layer", "Linear", "Merge", "Move", "Weighted", "WinnerTakesAll",
-           "check_shape"]
+           "check_shape", "frozen"]

@@ -117,12 +117,12 @@ class Activation(Layer):
 
 
 def frozen(array, what):
-    """A read-only floating-point array, a copy if the caller could still write to it; refuses NaN and infinity by name."""
+    """A read-only floating-point array, a copy if anyone could still write to it; refuses NaN and infinity by name."""
     if array.dtype.kind != "f":
         raise ValueError(f"{what} must be floating point, found {array.dtype}")
     if not np.isfinite(array).all():
         raise ValueError(f"{what} holds NaN or infinity")
-    array = array.copy() if array.flags.writeable else array
+    array = array if array.flags.owndata and not array.flags.writeable else array.copy()
     array.flags.writeable = False
     return array
 
