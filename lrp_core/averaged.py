@@ -2,6 +2,7 @@
 import numpy as np
 
 from .explain import explain
+from .target import NOBODY, WINNER, Contrast, resolve
 
 
 def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, dtype="float64", threads=None):
@@ -44,9 +45,14 @@ def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, dtyp
 def _averaged(network, x, target, inputs, finish, dtype, threads):
     """For each sample: explain `inputs(sample)` by the gradient of one class, average, and `finish`."""
     x, single = network.check_input(x)
-    targets = explain(network, x, "gradient", target, dtype=dtype, threads=threads).target
-    out = [finish(sample, explain(network, inputs(sample), "gradient", int(number), dtype=dtype, threads=threads)
-                  .relevance.mean(axis=0, dtype=np.float64)).astype(np.float32) for sample, number in zip(x, targets)]
+    winners = network.logits(x).argmax(axis=1)
+    out = []
+    for sample, winner, favoured, other in zip(x, winners, *resolve(target, len(x), network)):
+        # The class is that of the sample itself, whatever wins on the way to it.
+        favoured, other = (int(winner if number == WINNER else number) for number in (favoured, other))
+        one = favoured if other == NOBODY else Contrast(favoured, other)
+        gradients = explain(network, inputs(sample), "gradient", one, dtype=dtype, threads=threads).relevance
+        out.append(finish(sample, gradients.mean(axis=0, dtype=np.float64)).astype(np.float32))
     return out[0] if single else np.stack(out)
 
 

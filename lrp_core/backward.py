@@ -6,7 +6,7 @@ import numpy as np
 from . import layers as L
 from .ledger import Entry, Ledger
 from .network import INPUT, Node
-from .rules import Pass, Rule, whole
+from .rules import Rule, whole
 from .stabilize import share, stabilize
 
 
@@ -52,14 +52,10 @@ class Step:
 
 def plan(network, composite):
     """A Step for every node in topological order: rules are looked up and their weights made once, before any data."""
-    steps = []
-    for node in network.nodes:
-        rule = composite.rule_for(network, node)
-        linear = isinstance(node.layer, L.Linear)
-        if isinstance(rule, Pass) and linear:
-            raise ValueError(f"layer {node.name!r} ({node.layer.type}) mixes its inputs: the rule Pass cannot cross it")
-        steps.append(Step(node, rule, rule.groups(node.layer) if linear else ()))
-    return tuple(steps)
+    composite.check(network)
+    rules = [composite.rule_for(network, node) for node in network.nodes]
+    return tuple(Step(node, rule, rule.groups(node.layer) if isinstance(node.layer, L.Linear) else ())
+                 for node, rule in zip(network.nodes, rules))
 
 
 def total(array):
@@ -127,7 +123,7 @@ def is_forward(group, layer):
     return len(group.terms) == 1 and term.part is whole and term.kernel is layer.kernel and term.bias is layer.bias
 
 
-def propagate(steps, trace, start, *, keep=None, stop=None, layers=False):
+def propagate(steps, trace, start, *, keep, stop=None, layers=False):
     """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended}, Ledger).
 
     start: (node name, R [n, *its shape]). keep: {node name: mask over its channels}: relevance of other channels is
@@ -135,18 +131,21 @@ def propagate(steps, trace, start, *, keep=None, stop=None, layers=False):
     every node it met, not only where it ended.
     """
     name, r = start
-    relevance, entries, keep = {name: r}, [], keep or {}
+    relevance, entries, unmet = {name: r}, [], set(keep)
     for step in reversed(steps):
         node = step.node
         r = relevance.get(node.name)
-        if r is None or node.name == stop:
+        if r is None:
             continue
         if node.name in keep:
+            unmet.discard(node.name)
             kept = r * keep[node.name]
             zero = np.zeros(len(r))
             entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept), zero, zero,
                                  total(r) - total(kept), total(np.abs(r))))
             r = relevance[node.name] = kept
+        if node.name == stop:
+            continue
         if not layers:
             del relevance[node.name]
         moved, booked = step.back(trace, r)
@@ -154,5 +153,7 @@ def propagate(steps, trace, start, *, keep=None, stop=None, layers=False):
             relevance[source] = relevance[source] + r_in if source in relevance else r_in
         entries.append(Entry(node.name, node.layer.type, step.rule_name, total(r), sum(map(total, moved)), booked.bias,
                              booked.stabilizer, booked.gated, total(np.abs(r)) + sum(total(np.abs(m)) for m in moved)))
+    if unmet:
+        raise ValueError(f"keep: no relevance reaches {', '.join(map(repr, sorted(unmet)))} from {name!r}")
     ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]
     return relevance, Ledger(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))

@@ -10,9 +10,14 @@ PARITY = 1e-4
 
 def without_softmax(network):
     """The network without a softmax at its end, so that its output is the logits; others are returned as they are."""
-    if isinstance(network.nodes[-1].layer, L.Softmax):
-        return network.replace(nodes=network.nodes[:-1])
-    return network
+    *before, last = network.nodes
+    if not isinstance(last.layer, L.Softmax):
+        return network
+    names = [node.name for node in before]
+    if last.inputs[0] not in names:
+        raise ValueError(f"node {last.name!r} is a softmax of the input itself: there are no scores below it to explain")
+    # What the softmax reads is the output now; it need not be the node that stands before it.
+    return network.replace(nodes=before[:names.index(last.inputs[0]) + 1])
 
 
 def fold_batch_norm(network):

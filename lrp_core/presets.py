@@ -1,8 +1,8 @@
 """Which layer gets which rule: ordered (condition, rule) lists, the first match wins.
 
 A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Conditions are
-asked about layers with weights only. The others have no choice: average pools, sums of inputs, batch and layer
-normalisation take LRP-0 of the linear map they are; activations, dropout, reshapes and padding pass relevance on;
+asked about layers with weights only. Average pools, sums of inputs, batch and layer normalisation take LRP-0 of the
+linear map they are, unless a condition names just that layer, or its class; activations, dropout, reshapes and padding pass relevance on;
 a max-pool gives it to the winner.
 """
 import dataclasses
@@ -80,27 +80,50 @@ class Composite:
             if not (isinstance(condition, str) or callable(condition)):
                 raise TypeError(f"a condition is a layer class, a name pattern or a function, got {condition!r}")
 
+    def check(self, network):
+        """Refuse name patterns that match no layer: they are misspelt."""
+        for condition, _ in self.pairs:
+            if isinstance(condition, str) and not any(fnmatch.fnmatchcase(node.name, condition) for node in network.nodes):
+                raise ValueError(f"the pattern {condition!r} matches no layer; "
+                                 f"the layers are {', '.join(node.name for node in network.nodes)}")
+
     def rule_for(self, network, node):
         """The rule for one node; raises ValueError that names a layer no rule fits."""
         if isinstance(node.layer, (L.Activation, L.Move, L.WinnerTakesAll)):
             return Pass()
         if not isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm)):
             raise ValueError(f"layer {node.name!r} ({node.layer.type}) cannot be explained: LRP has no rule for it")
+        for condition, rule in self.pairs:
+            if matches(condition, network, node) if ruled(node) else meant(condition, node):
+                return checked(rule, node)
         if not ruled(node):
             return Zero()
-        for condition, rule in self.pairs:
-            if matches(condition, network, node):
-                return rule
         raise ValueError(f"no rule matches layer {node.name!r} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
     def table(self, network):
         """Which rule each layer of a network gets, as text; without the softmax at its end, which is never explained."""
         network = without_softmax(network)
+        self.check(network)
         rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else
                  repr(self.rule_for(network, node))) for node in network.nodes]
         widths = [max(len(row[column]) for row in rows) for column in range(2)]
         return "\n".join(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {rule}" for name, kind, rule in rows)
+
+
+def meant(condition, node):
+    """Does a condition name just this layer, or its class? What is wider speaks of layers with weights only."""
+    return condition == node.name or condition is type(node.layer)
+
+
+def checked(rule, node):
+    """The rule, where the layer can take it; raises ValueError that names the layer."""
+    mixes_without_weights = not isinstance(node.layer, L.Weighted)
+    if isinstance(rule, Pass) or (mixes_without_weights and not isinstance(rule, (Zero, Epsilon))):
+        raise ValueError(f"layer {node.name!r} ({node.layer.type}) mixes its inputs"
+                         f"{' without weights' * mixes_without_weights}: the rule {rule!r} cannot cross it; "
+                         "Zero() and Epsilon() can")
+    return rule
 
 
 def matches(condition, network, node):

@@ -8,10 +8,15 @@ MAX_EXTENT = 1 << 16
 MAX_ELEMENTS = 1 << 31
 
 
+def is_whole(number):
+    """Is this a whole number, of Python or of NumPy?"""
+    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+
+
 def pair(value, what):
     """`value` as two positive whole numbers: an int stands for both; raises ValueError that names `what`."""
-    numbers = (value, value) if isinstance(value, (int, np.integer)) else tuple(value)
-    if len(numbers) != 2 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) for n in numbers):
+    numbers = (value, value) if is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(numbers) != 2 or not all(map(is_whole, numbers)):
         raise ValueError(f"{what} must be one or two whole numbers, got {value!r}")
     if min(numbers) < 1 or max(numbers) > MAX_EXTENT:
         raise ValueError(f"{what} must lie in 1..{MAX_EXTENT}, got {value!r}")
@@ -25,8 +30,7 @@ def margins(value, what):
         numbers = (top, bottom, left, right)
     except (TypeError, ValueError):
         numbers = ()
-    whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in numbers)
-    if len(numbers) != 4 or not whole or min(numbers) < 0 or max(numbers) > MAX_EXTENT:
+    if len(numbers) != 4 or not all(map(is_whole, numbers)) or min(numbers) < 0 or max(numbers) > MAX_EXTENT:
         raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got {value!r}")
     return (int(top), int(bottom)), (int(left), int(right))
 
@@ -70,6 +74,13 @@ class Window:
         return tuple((extent + more - reach) // stride + 1
                      for extent, more, reach, stride in zip((height, width), added, self.reach, self.strides))
 
+    def meeting(self, height, width):
+        """`output`, for pools: refuses padding so wide that a window would meet nothing but padding."""
+        for pair, reach in zip(self.pads(height, width), self.reach):
+            if max(pair) >= reach:
+                raise ValueError(f"padding {self.padding!r} leaves windows of {self.reach[0]}x{self.reach[1]} with nothing in them")
+        return self.output(height, width)
+
     def pads(self, height, width):
         """((top, bottom), (left, right)): rows and columns of padding around an input of `height` x `width`."""
         if not isinstance(self.padding, str):
@@ -89,3 +100,10 @@ class Window:
             for column in range(0, self.reach[1], self.dilation[1]):
                 yield (slice(row, row + (out[0] - 1) * self.strides[0] + 1, self.strides[0]),
                        slice(column, column + (out[1] - 1) * self.strides[1] + 1, self.strides[1]))
+
+
+def one_row(window):
+    """The window of a 1-D layer, over a map of one row; refuses padding above or below the row."""
+    if not isinstance(window.padding, str) and window.padding[0] != (0, 0):
+        raise ValueError(f"a sequence is padded at its ends only, ((0, 0), (before, behind)); got {window.padding}")
+    return window

@@ -68,6 +68,10 @@ class GELU(Activation):
     approximate: bool = False
     options = ("approximate",)
 
+    def __post_init__(self):
+        if not isinstance(self.approximate, bool):
+            raise ValueError(f"GELU: approximate must be true or false, got {self.approximate!r}")
+
     def _inner(self, x):
         return math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)
 

@@ -4,7 +4,7 @@ import dataclasses
 import numpy as np
 
 from ..kernels import twin
-from ..window import Window
+from ..window import Window, is_whole, one_row
 from .base import Weighted, map_shape, row_shape
 
 
@@ -48,8 +48,7 @@ class Conv2D(Weighted):
         self._check_parameters(4)
         for name in ("strides", "padding", "dilation"):
             object.__setattr__(self, name, getattr(self.window, name))
-        whole = isinstance(self.groups, int) and not isinstance(self.groups, bool)
-        if not whole or self.groups < 1 or self.kernel.shape[3] % self.groups:
+        if not is_whole(self.groups) or self.groups < 1 or self.kernel.shape[3] % self.groups:
             raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got {self.groups!r}")
 
     @property
@@ -96,7 +95,7 @@ class Conv1D(Weighted):
 
     def __post_init__(self):
         self._check_parameters(3)
-        self.window  # noqa: B018  (checks the options)
+        object.__setattr__(self, "padding", one_row(self.window).padding)
 
     @property
     def window(self):
@@ -167,6 +166,8 @@ class Conv2DTranspose(Weighted):
     def __post_init__(self):
         self._check_parameters(4, outputs=lambda shape: shape[2])
         object.__setattr__(self, "strides", self.window.strides)
+        if self.padding not in ("valid", "same"):
+            raise ValueError(f"Conv2DTranspose: padding must be 'valid' or 'same', got {self.padding!r}")
 
     @property
     def window(self):

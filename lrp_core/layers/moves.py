@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..window import margins
+from ..window import is_whole, margins, pair
 from .base import Merge, Move, map_shape
 
 
@@ -40,7 +40,10 @@ class Reshape(Move):
     options = ("shape",)
 
     def __post_init__(self):
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        shape = () if isinstance(self.shape, str) else tuple(self.shape)
+        if not shape or not all(is_whole(n) and n > 0 for n in shape):
+            raise ValueError(f"Reshape's shape must be whole numbers above 0, got {self.shape!r}")
+        object.__setattr__(self, "shape", tuple(map(int, shape)))
 
     def output_shape(self, shape):
         if math.prod(shape) != math.prod(self.shape):
@@ -58,9 +61,10 @@ class Permute(Move):
     options = ("axes",)
 
     def __post_init__(self):
-        object.__setattr__(self, "axes", tuple(int(a) for a in self.axes))
-        if sorted(self.axes) != list(range(1, len(self.axes) + 1)):
-            raise ValueError(f"Permute's axes must be 1..{len(self.axes)} in some order, got {self.axes}")
+        axes = tuple(self.axes)
+        if not all(map(is_whole, axes)) or sorted(axes) != list(range(1, len(axes) + 1)):
+            raise ValueError(f"Permute's axes must be 1..{len(axes)} in some order, got {self.axes!r}")
+        object.__setattr__(self, "axes", tuple(map(int, axes)))
 
     def output_shape(self, shape):
         if len(shape) != len(self.axes):
@@ -129,9 +133,7 @@ class UpSampling2D(Move):
     options = ("size",)
 
     def __post_init__(self):
-        object.__setattr__(self, "size", tuple(int(n) for n in self.size))
-        if len(self.size) != 2 or min(self.size) < 1:
-            raise ValueError(f"UpSampling2D's size must be two whole numbers above 0, got {self.size}")
+        object.__setattr__(self, "size", pair(self.size, "UpSampling2D's size"))
 
     def output_shape(self, shape):
         return (*(n * times for n, times in zip(map_shape(self, shape), self.size)), shape[2])
@@ -150,6 +152,10 @@ class Concatenate(Move):
     axis: int = -1
     options = ("axis",)
     inputs = None
+
+    def __post_init__(self):
+        if not is_whole(self.axis) or self.axis == 0:
+            raise ValueError(f"Concatenate's axis must be a whole number other than 0, the batch's, got {self.axis!r}")
 
     def _axis(self, shape):
         axis = self.axis if self.axis > 0 else len(shape) + 1 + self.axis
@@ -184,6 +190,9 @@ class Subtract(Merge):
     """z = x_1 - x_2."""
 
     def signs(self, count):
-        if count != 2:
-            raise ValueError(f"Subtract takes two inputs, got {count}")
         return 1, -1
+
+    def output_shape(self, *shapes):
+        if len(shapes) != 2:
+            raise ValueError(f"Subtract takes two inputs, got {len(shapes)}")
+        return super().output_shape(*shapes)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..kernels import twin
-from ..window import Window
+from ..window import Window, one_row
 from .base import Layer, Linear, map_shape, row_shape
 
 
@@ -44,7 +44,7 @@ class Pool2D(Layer):
         return Window(self.pool_size, self.strides, self.padding)
 
     def output_shape(self, shape):
-        return (*self.window.output(*map_shape(self, shape)), shape[2])
+        return (*self.window.meeting(*map_shape(self, shape)), shape[2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Pool1D(Layer):
 
     def __post_init__(self):
         object.__setattr__(self, "strides", self.pool_size if self.strides is None else self.strides)
-        self.window  # noqa: B018  (checks the options)
+        object.__setattr__(self, "padding", one_row(self.window).padding)
 
     @property
     def window(self):
@@ -87,7 +87,7 @@ class Pool1D(Layer):
         return Window((1, self.pool_size), (1, self.strides), self.padding)
 
     def output_shape(self, shape):
-        return (self.window.output(1, row_shape(self, shape))[1], shape[1])
+        return (self.window.meeting(1, row_shape(self, shape))[1], shape[1])
 
 
 @dataclasses.dataclass(frozen=True)
