@@ -41,6 +41,14 @@ def load_model(path):
     return network
 
 
+def explain_or_complain(path, work, *arguments):
+    """The result of `work(*arguments)`; what the engine refuses in the model becomes an error for people."""
+    try:
+        return work(*arguments)
+    except (ValueError, lrp_core.ConservationError) as error:
+        raise click.ClickException(f"{path}: {error}") from None
+
+
 def check_image_model(network, path):
     """Refuse a model that does not take the images `features` makes."""
     if network.input_shape != (64, 64, 3):
@@ -50,7 +58,7 @@ def check_image_model(network, path):
 
 def parse_target(network, target):
     """A class name or number as `explain` takes it, or a usage error."""
-    target = int(target) if target.isdigit() and target not in network.class_names else target
+    target = int(target) if target.isdecimal() and target not in network.class_names else target
     try:
         resolve(target, 1, network)
     except ValueError as error:
@@ -131,7 +139,10 @@ def explain(clips, rules, target, model_path, directory):
     network = load_model(model_path)
     check_image_model(network, model_path)
     target = parse_target(network, target)
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.ClickException(f"{directory}: cannot be made or written to ({error.strerror})") from None
     paths = clips or (str(EMBEDDED_CLIP),)
     todo = list(zip(paths, unique_stems(paths)))
     answers, failed = [], 0
@@ -143,9 +154,15 @@ def explain(clips, rules, target, model_path, directory):
             bar.update(len(opened) - len(good))
             if not good:
                 continue
-            for result, (_, stem) in zip(explain_clips(network, [clip for clip, _ in good], rules, target), good):
-                write(result, directory, stem)
-                answers.append(describe(result, f"{directory / stem}.png .json .npz"))
+            results = explain_or_complain(model_path, explain_clips, network, [clip for clip, _ in good], rules, target)
+            for result, (_, stem) in zip(results, good):
+                try:
+                    write(result, directory, stem)
+                except OSError as error:
+                    click.echo(f"not written: {directory / stem}: {error}", err=True)
+                    failed += 1
+                else:
+                    answers.append(describe(result, f"{directory / stem}.png .json .npz"))
                 bar.update(1)
     click.echo("\n\n".join(answers))
     if failed:
@@ -174,6 +191,7 @@ def ledger(clip, rules, target, model_path):
     opened = open_or_complain(clip or str(EMBEDDED_CLIP))
     if opened is None:
         raise SystemExit(1)
-    e = lrp_core.explain(network, opened.image, rules, parse_target(network, target))
+    target = parse_target(network, target)
+    e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target)
     click.echo(f"{opened.name}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}\n")
     click.echo(str(e.ledger))

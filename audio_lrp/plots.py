@@ -47,7 +47,7 @@ def explanation_figure(clip, maps, title):
     panels = len(maps) + 2
     columns = -(-panels // 2)
     figure = matplotlib.figure.Figure(figsize=(5.2 * columns, 7.6), layout="constrained")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)  # names may hold a $
     axes = figure.subplots(2, columns, sharex=True, sharey=True).ravel()
     figure.colorbar(draw_spectrogram(axes[0], clip), ax=axes[0], label="dB below the maximum")
     axes[0].set_title("mel spectrogram")

@@ -66,6 +66,8 @@ def to_mono(y, name="the sound"):
     y = np.asarray(y)
     if y.dtype.kind not in "fiu":
         raise AudioError(f"{name}: samples must be numbers, found {y.dtype}")
+    if y.dtype.kind in "iu" and y.dtype.itemsize > 4:
+        raise AudioError(f"{name}: {y.dtype} samples do not tell their full scale; pass int16, int32 or floats in [-1, 1]")
     if y.ndim not in (1, 2):
         raise AudioError(f"{name}: samples must have shape [n] or [n, channels], found {y.shape}")
     if y.ndim == 2 and y.shape[1] > 64:

@@ -28,8 +28,8 @@ class Clip:
 
     @property
     def silent(self):
-        """Is there nothing to hear?"""
-        return not self.sound.any()
+        """Is there nothing to see, as for silence or a constant?"""
+        return not self.level.any()
 
 
 def open_clip(path_or_array, sample_rate=None):

@@ -47,6 +47,8 @@ def within(memory, sample_bytes, threads):
     """(threads, samples a chunk) that keep to `memory` bytes when a sample at work takes `sample_bytes`; None: no bound."""
     if memory is None:
         return threads, CHUNK
+    if isinstance(memory, bool) or not isinstance(memory, (int, float)):
+        raise ValueError(f"memory must be a number of bytes, got {memory!r}")
     samples = int(memory // sample_bytes)
     if samples < 1:
         raise ValueError(f"memory: one sample of this network takes about {sample_bytes / 1e6:.1f} MB, "

@@ -10,7 +10,8 @@ from .explanation import Explanation
 from .gradients import GradientMethod, plan_gradient
 from .network import INPUT, Network
 from .presets import composite
-from .target import WINNER, one_hot, resolve
+from .target import WINNER, Contrast, one_hot, resolve
+from .window import is_whole
 
 # A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
 ROUNDING = {"float64": 1e-9, "float32": 1e-3}
@@ -64,12 +65,12 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     steps = plan_gradient(scored, method) if gradient else plan(scored, method)
     output = scored.nodes[-1].name
     classes = scored.shapes[output][0]
-    if isinstance(targets, str) and targets == "all":
-        targets = range(classes)
+    if isinstance(targets, (str, int, np.integer, Contrast)):
+        targets = range(classes) if targets == "all" else [targets]
     wanted = [resolve(one, len(x), network) for one in targets]
     keep = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
-    for name in (stop,) if stop else ():
-        scored[name]  # noqa: B018  (raises KeyError for an unknown node)
+    if stop is not None:
+        known("stop", scored, stop)
     place = None if start is None else start_mask(scored, start)
 
     def begin(trace, favoured, other):
@@ -83,6 +84,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
 
     def work(part):
         trace = exact.forward(x[part].astype(np.float64)).astype(dtype)
+        check_finite(exact, trace)
         found = []
         for favoured, other in wanted:
             chosen, beginning = begin(trace, favoured[part], other[part])
@@ -108,28 +110,48 @@ def sample_bytes(network, dtype):
     largest = max(math.prod(shape) for shape in network.shapes.values())
     unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
                     for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
-    return np.dtype(dtype).itemsize * (trace + 4 * largest + unrolled)
+    forward = 8 * (trace + unrolled + largest)
+    return forward + (0 if dtype == "float64" else 4 * trace) + np.dtype(dtype).itemsize * 3 * largest
+
+
+def check_finite(network, trace):
+    """Refuse scores that overflow; name the first node whose output does."""
+    if np.abs(trace.outputs[network.nodes[-1].name]).max() < np.finfo(np.float32).max:
+        return
+    for node in network.nodes:
+        if not np.abs(trace.outputs[node.name]).max() < np.finfo(np.float32).max:
+            raise ValueError(f"the output of node {node.name!r} overflows: its weights or the input are too large")
+
+
+def known(what, network, name):
+    """The output shape of a node; raises ValueError for a name that is none."""
+    names = [node.name for node in network.nodes]
+    if name not in names:
+        raise ValueError(f"{what}: no node is named {name!r}; there are {', '.join(names)}")
+    return network.shapes[name]
 
 
 def channel_mask(network, name, channels):
     """1 for the chosen channels (last axis) of a node, 0 for the others."""
-    size = network.shapes[network[name].name][-1]
+    size = known("keep", network, name)[-1]
     channels = np.atleast_1d(channels)
-    if channels.dtype.kind not in "iu" or channels.min() < 0 or channels.max() >= size:
+    if channels.dtype.kind not in "iu" or not channels.size or channels.min() < 0 or channels.max() >= size:
         raise ValueError(f"keep: node {name!r} has the channels 0..{size - 1}, got {channels.tolist()}")
     return np.isin(np.arange(size), channels).astype(np.float64)
 
 
 def start_mask(network, start):
     """(node name, mask over its output) of a channel or a neuron of an inner node."""
+    if not isinstance(start, tuple) or len(start) != 2:
+        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got {start!r}")
     name, place = start
-    shape = network.shapes[network[name].name]
+    shape = known("start", network, name)
+    at = place if isinstance(place, tuple) else (place,)
+    last = shape[len(shape) - len(at):]
+    if len(at) not in (1, len(shape)) or not all(is_whole(n) and 0 <= n < size for n, size in zip(at, last)):
+        raise ValueError(f"start: node {name!r} has the shape {shape}, there is no {place!r} in it")
     mask = np.zeros(shape)
-    place = place if isinstance(place, tuple) else (..., place)
-    try:
-        mask[place] = 1
-    except IndexError:
-        raise ValueError(f"start: node {name!r} has the shape {shape}, there is no {start[1]!r} in it") from None
+    mask[(..., *at)] = 1
     return name, mask
 
 
@@ -138,6 +160,8 @@ def rank_channels(explanation, name):
 
     Needs an explanation of a single sample made with `layers=True`.
     """
+    if explanation.logits.ndim != 1:
+        raise ValueError("rank_channels takes the explanation of one sample: index the batch's, as in `e[0]`")
     if explanation.layers is None or name not in explanation.layers:
         raise ValueError(f"the explanation does not hold node {name!r}: make it with layers=True")
     r = explanation.layers[name]

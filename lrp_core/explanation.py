@@ -1,5 +1,6 @@
 """What `explain` returns."""
 import dataclasses
+import operator
 
 import numpy as np
 
@@ -52,6 +53,7 @@ class Explanation:
         """The explanation of one sample of a batch."""
         if self.logits.ndim != 2:
             raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
+        index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
         return Explanation(self.relevance[index], self.logits[index], int(self.target[index]), self.class_names,
                            layers, self.ledger.sample(index))

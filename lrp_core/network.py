@@ -68,6 +68,8 @@ class Network:
         outputs = self.shapes[self.nodes[-1].name]
         if len(outputs) != 1:
             raise ValueError(f"the last node {self.nodes[-1].name!r} must give one row of scores, its shape is {outputs}")
+        if isinstance(self.class_names, str):
+            raise ValueError(f"class_names must be a list of names, got the text {self.class_names!r}")
         if self.class_names is not None:
             names = tuple(str(name) for name in self.class_names)
             if len(names) != outputs[0] or len(set(names)) != len(names):
@@ -109,6 +111,11 @@ class Network:
             if node.name == name:
                 return node
         raise KeyError(f"no node is named {name!r}; there are {[node.name for node in self.nodes]}")
+
+    def __reduce__(self):
+        # Views of dictionaries cannot be pickled; what they were made from can, and is checked again.
+        facts = {"class_names": self.class_names, "metadata": dict(self.metadata), "reference": self.reference}
+        return functools.partial(Network, **facts), (self.nodes, self.input_shape)
 
     def replace(self, **changes):
         """A copy with other nodes, class_names, metadata or reference."""

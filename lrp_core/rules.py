@@ -273,6 +273,11 @@ class ZBox(Rule):
                        Term(fill(self.high), negative(layer.kernel), sign=-1))),)
 
 
+    def __repr__(self):
+        low, high = (bound if isinstance(bound, float) else f"array{np.shape(bound)}" for bound in (self.low, self.high))
+        return f"ZBox(low={low}, high={high})"
+
+
 def _plain(value):
     return tuple(map(_plain, value)) if isinstance(value, list) else value
 

@@ -18,6 +18,8 @@ def resolve(target, count, network):
 
     target: "max", a class name, an index, a Contrast, or one of these for each sample.
     """
+    if isinstance(target, np.ndarray) and not target.ndim:
+        target = target.item()
     if isinstance(target, (str, Contrast)) or np.ndim(target) == 0:
         targets = [target] * count
     else:

@@ -10,12 +10,12 @@
 Model files come from strangers. Nothing is unpickled; every entry's size is checked against its declared shape
 before memory is taken for it; unknown versions, layer types, options and entries are refused by name.
 """
-import io
 import json
 import lzma
 import math
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 
@@ -30,7 +30,7 @@ MAX_PARAMETERS = 1 << 30
 
 # What zipfile and its decompressors raise for damaged archives, and Python for descriptions of the wrong form.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, NotImplementedError, RuntimeError)
-INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
+INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, SyntaxError, tokenize.TokenError)
 
 
 class ModelFileError(ValueError):
@@ -67,6 +67,8 @@ def save(network, path):
 def load(path):
     """Read a Network from a model file; raises ModelFileError (or FileNotFoundError) that says what is wrong."""
     path = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ModelFileError(f"{path}: not a file")
     with open(path, "rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -90,6 +92,9 @@ def _read(archive):
         raise ModelFileError(f"version {description.get('version')!r} is unknown, this program reads version {VERSION}; "
                              "update the program or export the model again")
     input_shape = L.check_shape(_shape(description["input_shape"]))
+    declared = sum(math.prod(_shape(shape)) for entry in description["nodes"] for shape in entry["arrays"].values())
+    if declared > MAX_PARAMETERS:
+        raise ModelFileError(f"the description declares {declared:,} parameters: too large (at most {MAX_PARAMETERS:,})")
     nodes = [_node(archive, entry) for entry in description["nodes"]]
     expected = {"network.npy"} | {f"{entry['name']}/{name}.npy" for entry in description["nodes"] for name in entry["arrays"]}
     reference = None
@@ -115,10 +120,11 @@ def _description(archive):
     if info.file_size > MAX_DESCRIPTION:
         raise ModelFileError(f"the entry 'network' is {info.file_size} bytes, more than any description needs")
     with archive.open(info) as stream:
-        text = np.lib.format.read_array(io.BytesIO(stream.read(MAX_DESCRIPTION + 1)), allow_pickle=False)
-    if text.ndim or text.dtype.kind != "U":
-        raise ModelFileError(f"the entry 'network' must be a text, found {text.dtype} of shape {text.shape}")
-    description = json.loads(str(text))
+        shape, _, dtype = _header(stream, "network")
+        if shape != () or dtype.kind != "U" or dtype.itemsize > MAX_DESCRIPTION:
+            raise ModelFileError(f"the entry 'network' must be a text, found {dtype} of shape {shape}")
+        text = np.frombuffer(stream.read(dtype.itemsize), dtype)
+    description = json.loads(str(text[0]))
     if not isinstance(description, dict):
         raise ModelFileError("the entry 'network' must hold a JSON object")
     return description
@@ -155,20 +161,22 @@ def _node(archive, entry):
         raise ModelFileError(f"node {name!r}: {error}") from None
 
 
+def _header(stream, name):
+    """(shape, is it stored by columns, dtype) from the head of a .npy entry."""
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ModelFileError(f"the array {name!r} has the unknown .npy version {version}")
+    return (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
+
+
 def _array(archive, name, shape):
     """The float32 array of an entry, whose header and size must agree with `shape` before anything is allocated."""
     try:
         info = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise ModelFileError(f"the array {name!r} is missing") from None
-    if math.prod(shape) > MAX_PARAMETERS:
-        raise ModelFileError(f"the array {name!r} is declared as {shape}: too large")
     with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version not in ((1, 0), (2, 0)):
-            raise ModelFileError(f"the array {name!r} has the unknown .npy version {version}")
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        found, fortran, dtype = header(stream)
+        found, fortran, dtype = _header(stream, name)
         if found != shape or dtype != np.float32 or fortran:
             raise ModelFileError(f"the array {name!r} must be float32 of shape {shape}, row by row; found {dtype} of {found}")
         size = math.prod(shape) * dtype.itemsize

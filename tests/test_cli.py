@@ -80,7 +80,7 @@ def test_silence_is_answered_with_a_warning(tmp_path, sounds):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["explain", "--target", "cat"], "siren"),
-    (["explain", "--target", "10"], "0..9"),
+    (["explain", "--target", "10"], "0..9"), (["explain", "--target", "²"], "siren"),
     (["explain", "--rules", "magic"], "preset_a_flat"),
     (["explain", "--model", "none.npz"], "none.npz"),
     (["explain", "--model", __file__], "test_cli.py"),
@@ -115,6 +115,31 @@ def test_the_summary_counts_as_published():
     counts = [line.split()[-1] for line in output.splitlines() if "Conv2D" in line or "Dense" in line]
     assert counts == ["896", "18,496", "36,928", "36,928", "73,856", "147,584", "1,638,912", "5,130"]
     assert output.rstrip().endswith("1,958,730")
+
+
+def test_names_may_hold_what_mathematics_uses(tmp_path, sounds):
+    odd = tmp_path / "a$^$b.wav"
+    odd.write_bytes(sounds[0].read_bytes())
+    result = run("explain", odd, "-o", tmp_path / "out")
+    assert result.exit_code == 0 and (tmp_path / "out" / "a$^$b.png").exists()
+
+
+def test_a_model_that_cannot_be_explained_is_refused_in_words(tmp_path, sounds):
+    L = lrp_core.layers
+    wide = np.full((12288, 10), 1e38, np.float32)
+    middle = lrp_core.Network([("flat", L.Flatten()), ("soft", L.Softmax()), ("dense", L.Dense(wide / 1e38))], (64, 64, 3))
+    large = lrp_core.Network([("flat", L.Flatten()), ("dense", L.Dense(wide))], (64, 64, 3))
+    for network, message in ((middle, "'soft'"), (large, "'dense' overflows")):
+        network.save(tmp_path / "odd.npz")
+        for command in (["explain", "-o", tmp_path], ["ledger"]):
+            result = run(command[0], sounds[0], "--model", tmp_path / "odd.npz", *command[1:])
+            assert result.exit_code == 1 and message in result.output and isinstance(result.exception, SystemExit)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, sounds):
+    (tmp_path / "file").write_text("in the way")
+    result = run("explain", sounds[0], "-o", tmp_path / "file" / "out")
+    assert result.exit_code == 1 and "out" in result.output and isinstance(result.exception, SystemExit)
 
 
 def test_equal_names_do_not_overwrite_each_other():

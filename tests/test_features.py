@@ -72,6 +72,7 @@ def test_images_of_real_clips_are_the_studys(real_clips, real_levels):
 def test_silence_is_zero_decibels_and_a_dark_image():
     assert (features.mel_db(np.zeros(5000), 44_100) == 0).all()
     clip = features.open_clip(np.zeros(1000), 44_100)
+    assert features.open_clip(np.random.default_rng(0).standard_normal(176_400) * 1e-9, 44_100).silent, "below what decibels tell"
     assert clip.silent and (clip.level == 0).all() and (clip.image == image.magma()[0]).all()
 
 
@@ -190,6 +191,7 @@ BAD_ARRAYS = {
     "three axes": (np.zeros((2, 2, 2)), 44_100, "shape"),
     "a number": (np.array(1.0), 44_100, "shape"),
     "text": (np.array(["a"]), 44_100, "numbers"),
+    "no full scale": (np.arange(9), 44_100, "full scale"),
     "complex": (np.zeros(3, complex), 44_100, "numbers"),
     "channels first": (np.zeros((2, 44_100)), 44_100, "transpose"),
     "rate 0": (np.ones(9), 0, "sample rate"),

@@ -34,8 +34,8 @@ RULES = {
 }
 TARGETS = {"max": "max", "index": 1}
 
-# In a few samples float32's rounding flips a ReLU or a pool's winner: EXCEPTIONS of them may then differ by more.
-TOLERANCE, FLIPPED, EXCEPTIONS = 1e-4, 1e-1, 1 / 20
+# The inputs are such that float32's rounding, which the reference has, flips no ReLU and no pool's winner.
+TOLERANCE = 1e-4
 
 
 @functools.cache
@@ -90,14 +90,8 @@ def test_logits_and_winners_agree(name):
 
 @pytest.mark.parametrize("method", RULES)
 @pytest.mark.parametrize("name", NETS)
-def test_no_sample_is_far_from_innvestigate(name, method):
-    assert differences(name, method).max() <= FLIPPED
-
-
-@pytest.mark.parametrize("name", NETS)
-def test_nearly_all_samples_agree_with_innvestigate(name):
-    all_of_them = np.concatenate([differences(name, method) for method in RULES])
-    assert np.mean(all_of_them > TOLERANCE) <= EXCEPTIONS
+def test_every_sample_agrees_with_innvestigate(name, method):
+    assert differences(name, method).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("method", RULES)

@@ -1,5 +1,6 @@
 """Training and export, where TensorFlow is installed: augmentation, resumption, and scores equal to Keras's."""
 import json
+import shutil
 
 import click.testing
 import numpy as np
@@ -201,6 +202,7 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path):
     with pytest.raises(Stop):
         train(training, test, tmp_path / "cut", epochs=2, batch=16, report=stop_in_second_epoch)
     assert len(json.loads((tmp_path / "cut" / "history.json").read_text())["epochs"]) == 1
+    shutil.copy(tmp_path / "cut" / "checkpoint.keras", tmp_path / "first.keras")
     lines = []
     resumed, again = train(training, test, tmp_path / "cut", epochs=2, batch=16, report=lines.append)
     assert "resuming after epoch 1 of 2" in lines
@@ -209,6 +211,19 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path):
     assert [epoch["loss"] for epoch in again] == pytest.approx([epoch["loss"] for epoch in history], rel=1e-4)
     with pytest.raises(ValueError, match="other settings"):
         train(training, test, tmp_path / "cut", epochs=3, batch=16)
+    with pytest.raises(ValueError, match="other settings"):
+        train(*toy_levels().split(2), tmp_path / "whole", epochs=2, batch=16)  # as many clips, but others
+    # Interrupted between record and checkpoint: the record is an epoch ahead, and that epoch is run again.
+    record = tmp_path / "whole" / "history.json"
+    ahead = json.loads(record.read_text())
+    (tmp_path / "ahead").mkdir()
+    shutil.copy(tmp_path / "first.keras", tmp_path / "ahead" / "checkpoint.keras")
+    (tmp_path / "ahead" / "history.json").write_text(json.dumps(ahead))
+    lines.clear()
+    again, _ = train(training, test, tmp_path / "ahead", epochs=2, batch=16, report=lines.append)
+    assert lines[0] == "resuming after epoch 1 of 2"
+    for ours, theirs in zip(again.get_weights(), whole.get_weights()):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 def test_training_runs_with_no_data_set_at_hand(tmp_path):
@@ -227,7 +242,7 @@ def test_training_runs_with_no_data_set_at_hand(tmp_path):
 def test_feature_files_of_strangers_are_refused(tmp_path):
     good = {"level": np.zeros((4, 64, 64), np.uint8), "class_id": np.zeros(4, np.uint8), "fold": np.ones(4, np.uint8)}
     path = tmp_path / "f.npz"
-    for change, message in (({"level": np.zeros((4, 64, 64))}, "uint8"), ({"fold": np.ones(3)}, "one length"),
+    for change, message in (({"level": np.zeros((4, 64, 64))}, "uint8"), ({"fold": np.ones(3, np.uint8)}, "one length"), ({"fold": np.ones(4)}, "whole numbers"),
                             ({"class_id": np.full(4, 10)}, "class_id")):
         np.savez(path, **{**good, **change})
         with pytest.raises(ValueError, match=message):

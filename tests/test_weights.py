@@ -1,6 +1,7 @@
 """The model file: what is written is read, and files from strangers end in a clear error."""
 import io
 import json
+import pickle
 import zipfile
 
 import numpy as np
@@ -110,6 +111,11 @@ HOSTILE = {
     "description is a list": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[]"))}), "JSON object"),
     "description is nested too deep": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[" * 200_000))}), "net.npz"),
     "description is huge": (lambda f: change(f.entries, **{"network.npy": header_of((), "<U9000000") + bytes(36_000_000)}), "bytes"),
+    "a description that promises too much": (lambda f: change(f.entries, **{"network.npy": header_of((10**14,), "<U1")}), "must be a text"),
+    "many large arrays": (lambda f: [node.update(arrays={"kernel": [2**15, 2**15], "bias": [3]}) for node in (f.node("dense"),)], "parameters"),
+    "a difference of three": (lambda f: change(f.node("relu"), type="Subtract", inputs=["conv"] * 3), "'relu'.*two inputs"),
+    "an axis that is true": (lambda f: change(f.node("relu"), type="Concatenate", inputs=["conv"] * 2, options={"axis": True}), "'relu'.*axis"),
+    "names as a text": (lambda f: (f.node("conv"), change(f.description, class_names="abc")), "class_names"),
     "a pickle": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.array([[object()]], object))}), "dense/kernel"),
     "a pickled description": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array({"a": 1}, object))}), "net.npz"),
     "another format": (lambda f: (f.node("conv"), change(f.description, format="other")), "'other'"),
@@ -149,6 +155,19 @@ def test_hostile_files_are_refused_by_name(forge, case):
     forging(forge)
     with pytest.raises(lrp_core.ModelFileError, match=f"(?s)net.npz.*{message}|{message}"):
         forge.load()
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    with pytest.raises(lrp_core.ModelFileError, match="not a file"):
+        lrp_core.load(tmp_path)
+
+
+def test_a_network_can_be_pickled():
+    network = small_network(class_names=["a", "b", "c"], metadata={"seed": 1})
+    same = pickle.loads(pickle.dumps(network))
+    x = RNG.random((2, 8, 9, 3), np.float32)
+    np.testing.assert_array_equal(same.logits(x), network.logits(x))
+    assert (same.class_names, same.metadata) == (network.class_names, network.metadata)
 
 
 def test_an_entry_twice_is_refused(forge):

@@ -26,8 +26,8 @@ def main():
     """Train the study's CNN with TensorFlow and export its weights to a model file that needs no framework."""
 
 
-def feature_file(features, dataset, synthetic, clips_per_class, directory):
-    """(path of the level images, what the data is, licence) for one of the three sources."""
+def feature_file(features, dataset, clips_per_class, directory):
+    """(path of the level images, what the data is, licence): a file, a data set, or sounds made for want of both."""
     from features.dataset import extract, items
 
     from .data import synthesize_levels
@@ -79,7 +79,7 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
     from .train import predict
     from .train import train as run
     directory.mkdir(parents=True, exist_ok=True)
-    path, data, licence = feature_file(features, dataset, synthetic, clips_per_class, directory)
+    path, data, licence = feature_file(features, dataset, clips_per_class, directory)
     try:
         training, test = load_levels(path).split(test_fold)
         model, history = run(training, test, directory, epochs=epochs, batch=batch, rate=rate, seed=seed, report=click.echo)
@@ -98,7 +98,7 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
     with replacing(directory / "model.keras") as partial:
         model.save(partial)
     front_end = {"image": "mel64-magma", "sample_rate": 44_100, "seconds": 4, "window": 2048, "hop": 512, "bands": 128}
-    metadata = {"front_end": front_end, "training": facts, "licence": licence, "credit": DATA_CREDIT}
+    metadata = {"front_end": front_end, "training": facts, "licence": licence, "credit": data}
     reference = colour(test.level[::max(len(test.level) // 2, 1)][:2]) if synthetic else None
     to_network(model, class_names=CLASSES, metadata=metadata, reference_input=reference).save(directory / "net.npz")
     click.echo(report.per_class(counts, CLASSES))
@@ -113,8 +113,8 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
 def export(model, output, class_names, metadata):
     """Turn a Keras MODEL (.keras or .h5) into a model file and check that its scores agree with Keras's.
 
-    Sequential models and Functional chains of Conv2D, Dense, MaxPooling2D, AveragePooling2D,
-    GlobalAveragePooling2D, Flatten, ReLU, Dropout and Softmax, with relu, softmax or linear activations.
+    Sequential and Functional models, branches included, of dense layers, convolutions, pools, normalisation, sums,
+    concatenation, reshapes, padding and common activations; whatever is not supported is refused by name.
     """
     need_tensorflow()
     from .export import ExportError, load_keras, to_network

@@ -33,11 +33,13 @@ def load_levels(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("level", "class_id", "fold") if name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a readable .npz feature file ({error})") from None
     missing = {"level", "class_id", "fold"} - set(arrays)
     if missing:
         raise ValueError(f"{path}: the feature file lacks {', '.join(sorted(missing))}")
+    if any(arrays[name].dtype.kind not in "iu" for name in ("class_id", "fold")):
+        raise ValueError(f"{path}: class_id and fold must be whole numbers")
     data = LevelSet(arrays["level"], arrays["class_id"].astype(np.int64), arrays["fold"].astype(np.int64))
     if data.level.dtype != np.uint8 or data.level.shape[1:] != (64, 64):
         raise ValueError(f"{path}: `level` must be uint8 [N, 64, 64], found {data.level.dtype} {data.level.shape}")

@@ -1,4 +1,5 @@
 """Train the study's CNN with one fold held out: seeded, checkpointed each epoch, resumable."""
+import hashlib
 import json
 import os
 import pathlib
@@ -37,6 +38,14 @@ def compile_cnn(steps, rate):
     return model
 
 
+def fingerprint(data):
+    """A short digest of a LevelSet, by which a run knows its own training set again."""
+    digest = hashlib.sha256()
+    for array in (data.level, data.class_id, data.fold):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def seed_dropout(model, seed, epoch):
     """Give every dropout layer the random state of an epoch, which checkpoints do not hold."""
     for number, layer in enumerate(model.layers):
@@ -59,7 +68,8 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint, record = directory / "checkpoint.keras", directory / "history.json"
-    settings = {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "clips": len(training.level)}
+    settings = {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "clips": len(training.level),
+                "data": fingerprint(training)}
     history = []
     if checkpoint.exists() and record.exists():
         found = json.loads(record.read_text())
@@ -68,7 +78,7 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
                              "choose another directory or delete it")
         history = found["epochs"]
         model = keras.models.load_model(checkpoint)
-        # The record is written behind the checkpoint: an interruption between the two repeats no epoch.
+        # The record is written before the checkpoint: what it says beyond the checkpoint's own count is run again.
         history = history[:model.optimizer.iterations.numpy() // -(-len(training.level) // batch)]
         report(f"resuming after epoch {len(history)} of {epochs}")
     else:
@@ -85,8 +95,8 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
         history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0], "test_accuracy": float(right.mean())})
         report(f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy {fit['accuracy'][0]:.3f}, "
                f"held-out accuracy {right.mean():.3f}")
-        with replacing(checkpoint) as partial:
-            model.save(partial)
         with replacing(record) as partial:
             partial.write_text(json.dumps({"settings": settings, "epochs": history}))
+        with replacing(checkpoint) as partial:
+            model.save(partial)
     return model, history

@@ -50,6 +50,7 @@ class Conv2D(Weighted):
             object.__setattr__(self, name, getattr(self.window, name))
         if not is_whole(self.groups) or self.groups < 1 or self.kernel.shape[3] % self.groups:
             raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got {self.groups!r}")
+        object.__setattr__(self, "groups", int(self.groups))
 
     @property
     def window(self):
@@ -95,7 +96,9 @@ class Conv1D(Weighted):
 
     def __post_init__(self):
         self._check_parameters(3)
-        object.__setattr__(self, "padding", one_row(self.window).padding)
+        window = one_row(self.window)
+        for name, value in (("strides", window.strides[1]), ("padding", window.padding), ("dilation", window.dilation[1])):
+            object.__setattr__(self, name, value)
 
     @property
     def window(self):

@@ -79,7 +79,9 @@ class Pool1D(Layer):
 
     def __post_init__(self):
         object.__setattr__(self, "strides", self.pool_size if self.strides is None else self.strides)
-        object.__setattr__(self, "padding", one_row(self.window).padding)
+        window = one_row(self.window)
+        for name, value in (("pool_size", window.size[1]), ("strides", window.strides[1]), ("padding", window.padding)):
+            object.__setattr__(self, name, value)
 
     @property
     def window(self):
