@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 
+from .layers import Softmax
 from .ledger import Entry, Ledger
 from .network import INPUT
 
@@ -46,8 +47,7 @@ class Explanation:
     @property
     def probabilities(self):
         """softmax(logits), in their shape."""
-        exponentials = np.exp(self.logits - self.logits.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return Softmax().forward(self.logits)
 
     def __getitem__(self, index):
         """The explanation of one sample of a batch."""

@@ -145,8 +145,13 @@ def preset_b_flat_until(name):
     return Composite(f"preset_b_flat_until {name}", ((up_to(name), Flat()), *PRESETS["preset_b"].pairs))
 
 
+# zennit keeps sums and average pools from dividing by almost nothing, where branches cancel.
+ZENNIT_NORMS = tuple((layer, Epsilon(1e-6)) for layer in (L.Add, L.AveragePool2D, L.AveragePool1D,
+                                                          L.GlobalAveragePool2D, L.GlobalAveragePool1D))
+
+
 def _zennit(name, convolution, *first):
-    return Composite(name, (*first, (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
+    return Composite(name, (*ZENNIT_NORMS, *first, (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
 
 
 def epsilon_gamma_box(low, high):
@@ -168,7 +173,7 @@ PRESETS = {composite.name: composite for composite in (
     _zennit("epsilon_alpha2_beta1", AlphaBeta(2.0, 1.0, "split")),
     _zennit("epsilon_alpha2_beta1_flat", AlphaBeta(2.0, 1.0, "split"), (first_with_weights, Flat())),
     epsilon_gamma_box(0.0, 1.0),
-    Composite("excitation_backprop", ((everywhere, ZPlus("split")),)),
+    Composite("excitation_backprop", (*ZENNIT_NORMS, (everywhere, ZPlus("split")))),
 )}
 ALIASES = {"flat": "preset_a_flat"}
 
