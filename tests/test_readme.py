@@ -1,13 +1,23 @@
-"""The README's Python runs as it stands."""
+"""The Python of the README and of the tutorial runs as it stands."""
 import pathlib
 import re
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def run(page):
+    """Execute a page's Python blocks one after another; returns their names."""
+    names = {}
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), start=1):
+        exec(compile(code, f"{page.name}, block {number}", "exec"), names)
+    return names
 
 
 def test_the_python_of_the_readme_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    names = {}
-    exec(compile(code, "README.md", "exec"), names)
+    names = run(ROOT / "README.md")
     assert names["e"].relevance.shape == (2, 64, 64, 3) and list(names["e"].target) == [8, 3]
     assert "Flat()" in capsys.readouterr().out
+
+
+def test_the_tutorial_tells_the_truth():
+    assert run(ROOT / "docs" / "tutorial.md")["network"].parameters == 1_958_730
