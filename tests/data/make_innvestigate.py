@@ -43,6 +43,8 @@ METHODS = ("lrp.z", "lrp.epsilon", "lrp.flat", "lrp.w_square",
            "lrp.alpha_2_beta_1", "lrp.alpha_2_beta_1_IB", "lrp.alpha_1_beta_0", "lrp.alpha_1_beta_0_IB",
            "lrp.sequential_preset_a", "lrp.sequential_preset_b",
            "lrp.sequential_preset_a_flat", "lrp.sequential_preset_b_flat")
+# Flat up to and including a layer, which iNNvestigate gives by its number: for networks that begin with two convolutions.
+UNTIL, UNTIL_LAYER, UNTIL_NETS = "lrp.sequential_preset_b_flat_until_idx", 1, ("strides", "global", "study")
 INDEX = 1
 SAMPLES = 8
 
@@ -153,9 +155,11 @@ def keras_model(net, weights):
 def relevance(net, weights, x, method, mode):
     """iNNvestigate's relevance of x: of the winning class (mode "max") or of class INDEX (mode "index")."""
     model = keras_model(net, weights)
+    options = {"until_layer_idx": UNTIL_LAYER} if method == UNTIL else {}
     if mode == "max":
-        return innvestigate.create_analyzer(method, model, neuron_selection_mode="max_activation").analyze(x)
-    return innvestigate.create_analyzer(method, model, neuron_selection_mode="index").analyze(x, neuron_selection=INDEX)
+        return innvestigate.create_analyzer(method, model, neuron_selection_mode="max_activation", **options).analyze(x)
+    analyzer = innvestigate.create_analyzer(method, model, neuron_selection_mode="index", **options)
+    return analyzer.analyze(x, neuron_selection=INDEX)
 
 
 def write_network(net, weights, path):
@@ -186,7 +190,7 @@ def make(name, out):
         write_network(net, weights, out / f"innvestigate_{name}_net.npz")
     stored["logits"] = keras_model(net, weights).predict_on_batch(x)
     stored["winner"] = stored["logits"].argmax(axis=1)
-    for method in METHODS:
+    for method in (*METHODS, *((UNTIL,) if name in UNTIL_NETS else ())):
         print(f"{name}: {method}", flush=True)
         for mode in ("max", "index"):
             stored[f"{method}/{mode}"] = relevance(net, weights, x, method, mode).astype(np.float32)
