@@ -105,13 +105,14 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
 
 
 def sample_bytes(network, dtype):
-    """About how many bytes one sample takes while it is explained: the trace, and the largest unrolled convolution."""
+    """How many bytes one sample takes at most while it is explained: the trace, the largest unrolled convolution, and
+    the dozen or so arrays of a layer's size that a rule with two groups of terms has in hand at once."""
     trace = sum(math.prod(shape) for shape in network.shapes.values())
     largest = max(math.prod(shape) for shape in network.shapes.values())
     unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
                     for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
     forward = 8 * (trace + unrolled + largest)
-    return forward + (0 if dtype == "float64" else 4 * trace) + np.dtype(dtype).itemsize * 3 * largest
+    return forward + (0 if dtype == "float64" else 4 * trace) + np.dtype(dtype).itemsize * 16 * largest
 
 
 def check_finite(network, trace):

@@ -1,4 +1,6 @@
 """The embedded network: what it is, what it scores, and what it hears on clips it has never seen."""
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,19 @@ def test_its_card_says_what_was_measured(urban_sounds, real_levels):
     logits = urban_sounds.logits(features.colour(real_levels["level"][chosen]))
     accuracy = (logits.argmax(axis=1) == real_levels["class_id"][chosen]).mean()
     assert accuracy == pytest.approx(urban_sounds.metadata["training"]["held_out_accuracy"], abs=2e-3)
+
+
+@pytest.mark.parametrize("memory", [50e6, 100e6])
+def test_a_bound_on_memory_is_kept(urban_sounds, memory):
+    x = np.random.default_rng(0).random((8, 64, 64, 3), np.float32)
+    lrp_core.explain(urban_sounds, x[:1], "preset_b")  # what is made once for all is not the samples'
+    tracemalloc.start()
+    try:
+        lrp_core.explain(urban_sounds, x, "preset_b", memory=memory)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= memory + 2 * x.nbytes + 8e6, "the results, and the positive and negative kernels of the rule, come on top"
 
 
 @pytest.mark.parametrize("rules", ["epsilon", "preset_a", "preset_a_flat", "preset_b", "preset_b_flat"])
