@@ -2,7 +2,7 @@
 
 Runs where torch, torchvision, onnx, onnxruntime and zennit are installed beside this project:
 
-    pip install ".[onnx]" torch torchvision onnxruntime zennit
+    pip install -e ".[bench]"
     python benchmarks/large_networks.py resnet18 vgg16
 
 Weights are random: nothing is downloaded. Exits with 1 where a bound is missed.

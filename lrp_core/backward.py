@@ -46,7 +46,8 @@ class Step:
         if isinstance(layer, L.LayerNorm):
             return [through_layer_norm(self, *xs, y, r, booked)], booked
         moved = move_back(layer, xs, trace.winners.get(self.node.name), r)
-        booked.gated += total(r) - sum(map(total, moved)) if isinstance(layer, L.ZeroPadding2D) else 0
+        if isinstance(layer, L.ZeroPadding2D):  # relevance that a rule put on the padding goes nowhere
+            booked.gated += total(r) - sum(map(total, moved))
         return moved, booked
 
 

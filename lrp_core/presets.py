@@ -1,9 +1,9 @@
 """Which layer gets which rule: ordered (condition, rule) lists, the first match wins.
 
 A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Conditions are
-asked about layers with weights only. Average pools, sums of inputs, batch and layer normalisation take LRP-0 of the
-linear map they are, unless a condition names just that layer, or its class; activations, dropout, reshapes and padding pass relevance on;
-a max-pool gives it to the winner.
+asked about layers with weights. Average pools, sums of inputs, batch and layer normalisation take LRP-0 of the linear
+map they are, unless a condition names just that layer, or its class. Activations, dropout, reshapes and padding pass
+relevance on; a max-pool gives it to the winner.
 """
 import dataclasses
 import fnmatch
@@ -52,7 +52,9 @@ def up_to(name):
     """A condition: the node `name` and all that stand before it. `[(up_to("conv2b"), Flat()), ...]` is flat until there."""
     def before(network, node):
         names = [one.name for one in network.nodes]
-        return names.index(node.name) <= names.index(network[name].name)
+        if name not in names:
+            raise ValueError(f"up_to: no node is named {name!r}; there are {', '.join(names)}")
+        return names.index(node.name) <= names.index(name)
     return before
 
 
@@ -159,7 +161,7 @@ def epsilon_gamma_box(low, high):
     return _zennit("epsilon_gamma_box", Gamma(0.25), (first_convolution, ZBox(low, high)))
 
 
-# The first six agree with iNNvestigate's analyzers (Alber et al. 2019): lrp.epsilon, lrp.sequential_preset_a, ...;
+# The first five agree with iNNvestigate's analyzers (Alber et al. 2019): lrp.epsilon, lrp.sequential_preset_a, ...;
 # its α-β rules keep the whole bias. The others agree with zennit's composites (Anders et al. 2021), which split it and
 # want batch normalisation folded first (`canonize.fold_batch_norm`).
 PRESETS = {composite.name: composite for composite in (

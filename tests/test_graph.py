@@ -290,6 +290,8 @@ def test_conditions_know_the_first_the_last_and_the_way_up():
     network = residual()
     names = {condition: [node.name for node in network.nodes if lrp_core.presets.ruled(node) and condition(network, node)]
              for condition in (lrp_core.first_layer, lrp_core.first_with_weights, lrp_core.last_with_weights, lrp_core.up_to("conv2"))}
+    with pytest.raises(ValueError, match="nowhere"):
+        explain(network, draw(6, 5, 2), lrp_core.preset_b_flat_until("nowhere"))
     flat = lrp_core.preset_b_flat_until("conv2").table(network).splitlines()
     assert [line.split()[0] for line in flat if "Flat()" in line] == ["conv1", "conv2"]
     assert list(names.values()) == [["conv1"], ["conv1"], ["dense"], ["conv1", "conv2"]]
