@@ -31,10 +31,16 @@ __all__ = ["ALIASES", "AlphaBeta", "Composite", "ConservationError", "Contrast",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",
            "WSquare", "ZBox", "Zero", "ZPlus", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
            "first_with_weights", "fold_batch_norm", "from_onnx", "integrated_gradients", "last_with_weights", "load",
-           "preset_b_flat_until", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
+           "preset_b_flat_until", "profile", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
 
 
 def from_onnx(path, *, class_names=None, fold=True):
     """The Network in an ONNX file; needs the package onnx, an extra. See `lrp_core.onnx.from_onnx`."""
     from . import onnx
     return onnx.from_onnx(path, class_names=class_names, fold=fold)
+
+
+def profile(network, x, rules="epsilon", *, repeats=9):
+    """Where the time of the fast path goes, step by step. See `lrp_core.fast.profile`."""
+    from . import fast
+    return fast.profile(network, x, rules, repeats=repeats)

@@ -10,6 +10,10 @@ from .rules import Rule, whole
 from .stabilize import share, stabilize
 
 
+# A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
+ROUNDING = {"float64": 1e-9, "float32": 1e-3}
+
+
 @dataclasses.dataclass
 class Booked:
     """What a layer absorbed of each sample's relevance: float64 [n] each."""
@@ -158,3 +162,12 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
         raise ValueError(f"keep: no relevance reaches {', '.join(map(repr, sorted(unmet)))} from {name!r}")
     ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]
     return relevance, Ledger(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))
+
+
+def check_finite(network, trace):
+    """Refuse scores that overflow; name the first node whose output does."""
+    if np.abs(trace.outputs[network.nodes[-1].name]).max() < np.finfo(np.float32).max:
+        return
+    for node in network.nodes:
+        if not np.abs(trace.outputs[node.name]).max() < np.finfo(np.float32).max:
+            raise ValueError(f"the output of node {node.name!r} overflows: its weights or the input are too large")

@@ -35,7 +35,7 @@ class SingleThreadedBlas:
                 self._limits.restore_original_limits()
 
 
-_single_threaded_blas = SingleThreadedBlas()
+single_threaded_blas = SingleThreadedBlas()
 
 
 def default_threads():
@@ -43,10 +43,10 @@ def default_threads():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def within(memory, sample_bytes, threads):
+def within(memory, sample_bytes, threads, chunk=CHUNK):
     """(threads, samples a chunk) that keep to `memory` bytes when a sample at work takes `sample_bytes`; None: no bound."""
     if memory is None:
-        return threads, CHUNK
+        return threads, chunk
     if isinstance(memory, bool) or not isinstance(memory, (int, float)):
         raise ValueError(f"memory must be a number of bytes, got {memory!r}")
     samples = int(memory // sample_bytes)
@@ -54,7 +54,15 @@ def within(memory, sample_bytes, threads):
         raise ValueError(f"memory: one sample of this network takes about {sample_bytes / 1e6:.1f} MB, "
                          f"the bound is {memory / 1e6:.1f} MB")
     threads = min(threads, samples)
-    return threads, min(CHUNK, samples // threads)
+    return threads, min(chunk, samples // threads)
+
+
+def check_threads(threads):
+    """`threads`, or all processors for None; refuses what is no whole number above 0."""
+    threads = default_threads() if threads is None else threads
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"threads must be a whole number above 0, got {threads!r}")
+    return threads
 
 
 def for_chunks(work, count, *, threads=None, progress=None, memory=None, sample_bytes=1):
@@ -63,13 +71,10 @@ def for_chunks(work, count, *, threads=None, progress=None, memory=None, sample_
     threads: how many at a time, all processors by default. progress: called with the number of samples done.
     memory: None, or a bound in bytes on the samples at work, each of which takes `sample_bytes`.
     """
-    threads = default_threads() if threads is None else threads
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"threads must be a whole number above 0, got {threads!r}")
-    threads, chunk = within(memory, sample_bytes, threads)
+    threads, chunk = within(memory, sample_bytes, check_threads(threads))
     slices = [slice(start, min(start + chunk, count)) for start in range(0, count, chunk)]
     results = []
-    with _single_threaded_blas, concurrent.futures.ThreadPoolExecutor(min(threads, len(slices))) as executor:
+    with single_threaded_blas, concurrent.futures.ThreadPoolExecutor(min(threads, len(slices))) as executor:
         for part, result in zip(slices, executor.map(work, slices)):
             results.append(result)
             if progress:

@@ -86,13 +86,15 @@ class Ledger:
 
     def check(self, tolerance):
         """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover."""
-        for entry in (*self.entries, self.total):
-            residual, limit = np.atleast_1d(np.abs(entry.residual)), np.atleast_1d(tolerance * entry.turnover)
-            bad = ~(residual <= limit)
-            if bad.any():
-                sample = int(bad.argmax())
-                raise ConservationError(f"layer {entry.name!r}: {residual[sample]:.3g} of the relevance is unaccounted "
-                                        f"for (sample {sample}; rounding explains {limit[sample]:.3g})")
+        entries = (*self.entries, self.total)
+        numbers = np.array([[getattr(entry, name) for name in Entry.NUMBERS] for entry in entries]).reshape(len(entries), 6, -1)
+        received, passed, bias, stabilizer, gated, turnover = np.moveaxis(numbers, 1, 0)
+        residual, limit = np.abs(received - passed - bias - stabilizer - gated), tolerance * turnover
+        bad = ~(residual <= limit)
+        if bad.any():
+            layer, sample = np.argwhere(bad)[0]
+            raise ConservationError(f"layer {entries[layer].name!r}: {residual[layer, sample]:.3g} of the relevance is unaccounted "
+                                    f"for (sample {sample}; rounding explains {limit[layer, sample]:.3g})")
 
     def sample(self, index):
         """The ledger of one sample of a batch."""

@@ -130,6 +130,12 @@ class Network:
         """The network that scores: without a softmax at its end, in double precision. Made when first asked for."""
         return without_softmax(self).astype(np.float64)
 
+    @functools.cached_property
+    def programs(self):
+        """The last programs of kernels that were planned for this network (see `fast`)."""
+        from .kernels.batch import Programs
+        return Programs()
+
     def forward(self, x):
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output."""
         outputs, winners = {INPUT: x}, {}

@@ -1,0 +1,66 @@
+"""The fast path: explanations in single precision by the kernels, asked for by `explain(..., dtype="float32")`."""
+import numpy as np
+
+from .backward import ROUNDING, check_finite, plan
+from .explanation import Explanation
+from .gradients import GradientMethod
+from .kernels.batch import explain_batch
+from .kernels.engine import Program
+from .kernels.profile import profile_program
+from .ledger import Entry, Ledger
+from .network import INPUT
+from .presets import composite
+from .target import WINNER
+
+
+def explain_each(network, x, single, method, wanted, *, place, stop, keep, layers, threads, memory, progress):
+    """What `explain.explain_each` returns, for a checked batch x and checked arguments."""
+    program = planned(network, method, nonnegative=bool(x.min() >= 0), start=place and place[0], stop=stop, keep=keep, layers=layers)
+    end = stop or INPUT
+    if end not in program.plan.ends:
+        raise ValueError(f"no relevance reaches node {end!r} from {program.plan.start or program.output!r}")
+    logits, found = explain_batch(program, x, wanted, mask=None if place is None else place[1], threads=threads,
+                                  memory=memory, progress=progress)
+    if not np.abs(logits).max() < np.finfo(np.float32).max:
+        check_finite(network.scoring, network.scoring.forward(x.astype(np.float64)))
+        raise ValueError("the scores overflow single precision: use dtype='float64'")
+    winners = logits.argmax(axis=1)
+    explanations = []
+    for (favoured, _), one in zip(wanted, found):
+        ledger = written(program.plan.pages, one.book)
+        ledger.check(ROUNDING["float32"])
+        whole = Explanation(one.relevance[end], logits, np.where(favoured == WINNER, winners, favoured), network.class_names,
+                            one.relevance if layers else None, ledger)
+        explanations.append(whole[0] if single else whole)
+    return explanations
+
+
+def planned(network, method, *, nonnegative, start=None, stop=None, keep=None, layers=False):
+    """The program for these rules, from the network's own small store of them."""
+    keep = keep or {}
+    key = method, nonnegative, start, stop, layers, tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
+
+    def make():
+        return Program(network.scoring, plan(network.scoring, method), nonnegative=nonnegative, start=start, stop=stop,
+                       keep=keep, layers=layers)
+    return network.programs.get(key, make)
+
+
+def written(pages, book):
+    """The ledger of a book [pages, 6, n]."""
+    entries = tuple(Entry(page.name, page.type, page.rule, *numbers) for page, numbers in zip(pages, book))
+    return Ledger(entries, book[0, 0], book[-1, 1])
+
+
+def profile(network, x, rules="epsilon", *, repeats=9):
+    """Where the time of the fast path goes: a row for every step of explaining x, one sample or a few, in the order of work.
+
+    Each row has `name` (of the node), `direction` ("forward" or "backward"), `kernel` (what does the work; "NumPy" where
+    no kernel fits), `seconds` for each sample (the median of `repeats`, on one thread, apart from the others) and `flops`
+    for each sample (multiplications and additions of the direct algorithm, 0 where there is no sum of products).
+    """
+    x, _ = network.check_input(x)
+    method = composite(rules)
+    if isinstance(method, GradientMethod):
+        raise ValueError(f"profile: {method.name!r} has no kernels")
+    return profile_program(planned(network, method, nonnegative=bool(x.min() >= 0)), x, repeats)

@@ -1,0 +1,59 @@
+"""From what kernels and NumPy booked of a chunk to the numbers of the ledger."""
+import numpy as np
+
+from . import program as P
+from .passes import ABSOLUTE, BIAS, BOOKS, GIVEN, RECEIVED, STABILIZER
+from .planner import KEPT
+
+
+class Books:
+    """Which sums make up which page of the ledger; found once for a plan.
+
+    All sums of a chunk lie in one array [sources, BOOKS, samples]: first what kernels booked, then what NumPy measured, and
+    a row of zeros at the end for pages that have fewer sources than others.
+    """
+
+    def __init__(self, plan):
+        self._kernel = sorted({book for page in plan.pages for book in page.groups}
+                              | {(wire.book, rows_of(wire.shape)) for wire in plan.wires if wire.book != P.NONE})
+        rows = {book: row for row, book in enumerate(self._kernel)}
+        self._measured = {wire.number: len(rows) + n for n, wire in enumerate(w for w in plan.wires if w.book == P.NONE and w.same is None)}
+        self._size = len(rows) + len(self._measured) + 1
+
+        def row(wire):
+            while wire.book == P.NONE and wire.same is not None:
+                wire = wire.same
+            return self._measured[wire.number] if wire.book == P.NONE else rows[wire.book, rows_of(wire.shape)]
+
+        self._received = [row(page.received) for page in plan.pages]
+        self._passed = self._table([[row(wire) for wire in page.passed] for page in plan.pages])
+        self._groups = self._table([[rows[group] for group in page.groups] for page in plan.pages])
+        self._kept = np.array([[page.rule == KEPT] for page in plan.pages])
+        self._shares = np.array([[bool(page.groups)] for page in plan.pages])
+
+    def _table(self, lists):
+        """Lists of sources as one array; the shorter ones end in zeros."""
+        longest = max(map(len, lists))
+        return np.array([[*one, *[self._size - 1] * (longest - len(one))] for one in lists], int).reshape(len(lists), longest)
+
+    def numbers(self, workspace, count):
+        """received, passed, bias, stabilizer, gated, turnover of every page: [pages, 6, count] float64."""
+        sums = np.zeros((self._size, BOOKS, count))
+        for row, (place, rows) in zip(sums, self._kernel):
+            lines = workspace.sums[place * workspace.capacity:][:count * rows * BOOKS]
+            row[...] = lines.reshape(count, rows, BOOKS).sum(axis=1).T
+        for wire, (total, absolute) in workspace.measured.items():
+            if wire in self._measured:
+                sums[self._measured[wire], RECEIVED], sums[self._measured[wire], ABSOLUTE] = total, absolute
+        received, passed, groups = sums[self._received], sums[self._passed].sum(axis=1), sums[self._groups].sum(axis=1)
+        lost = received[:, RECEIVED] - np.where(self._kept, passed[:, RECEIVED], groups[:, GIVEN])
+        numbers = np.stack([received[:, RECEIVED], passed[:, RECEIVED], groups[:, BIAS], groups[:, STABILIZER],
+                            np.where(self._kept | self._shares, lost, 0), received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)
+        for page, booked in workspace.booked.items():
+            numbers[page, 2:5] = booked.bias, booked.stabilizer, booked.gated
+        return numbers
+
+
+def rows_of(shape):
+    """Into how many rows the books of an array of this shape are cut."""
+    return int(np.prod(shape[:-2])) if len(shape) > 2 else 1

@@ -1,0 +1,94 @@
+"""Any convolution as an indirect product: a row of A is the place of an output's window, kernel rows are its taps.
+
+In NHWC a window's row, (column, channel), is one run of numbers, so that nothing is unrolled:
+
+    z[i, j, m] = b[m] + Σ_u Σ_(v, c) x[i·stride + u·dilation, j·stride + v, c] W[u, v, c, m]
+
+The transpose is the product c[i, j, (u, v, c)] = Σ_m s[i, j, m] W[u, v, c, m], folded back onto the input's map.
+"""
+import numpy as np
+
+from .jit import kernel, loop_kernel
+from .passes import put_row
+from .product import product
+from .vector import LANES, broadcast, load_part, store_part, where_greater
+
+BLOCK = 48  # output positions a unit of work
+
+
+def positions(height, width, channels, window):
+    """Where each output's window begins in a padded map: [oh·ow] int64."""
+    rows = np.arange(0, height - window.reach[0] + 1, window.strides[0]) * width
+    columns = np.arange(0, width - window.reach[1] + 1, window.strides[1])
+    return ((rows[:, None] + columns) * channels).ravel().astype(np.int64)
+
+
+@loop_kernel
+def pad(data, x, height, width, channels, top, left, y, out_height, out_width, first, last):
+    """Rows first..last (over all samples) of y: x with zeros around it."""
+    row = width * channels
+    for line in range(first, last):
+        sample, i = line // out_height, line % out_height - top
+        to = data[y + line * out_width * channels:y + (line + 1) * out_width * channels]
+        to[:] = 0
+        if 0 <= i < height:
+            at = x + (sample * height + i) * row
+            inside = to[left * channels:left * channels + row]
+            source = data[at:at + row]
+            for k in range(row):
+                inside[k] = source[k]
+
+
+@kernel
+def direct(data, x, sample_size, offsets, offsets_at, places, taps, tap_step, depth, weights, w, panels, width, bias,
+           y, filters, rectify, first, last):
+    """Blocks first..last of y[n, p] = bias + window(x[n], p) · W; a block is BLOCK positions p of one sample."""
+    blocks = (places + BLOCK - 1) // BLOCK
+    for unit in range(first, last):
+        sample, begin = unit // blocks, unit % blocks * BLOCK
+        rows = min(BLOCK, places - begin)
+        to = y + (sample * places + begin) * filters
+        product(data, x + sample * sample_size, offsets, offsets_at + begin, rows, taps, tap_step, weights, w, 0, panels,
+                depth, width, weights, bias, data, to, filters, filters)
+        if rectify:
+            relu(data, to, to, rows * filters)
+
+
+@kernel
+def relu(data, x, y, count):
+    """y = max(x, 0)."""
+    for k in range(0, count, LANES):
+        value = load_part(data, x + k, count - k)
+        store_part(data, y + k, where_greater(value, broadcast(0), value, broadcast(0)), count - k)
+
+
+@loop_kernel
+def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, stride_right, dilation_down, dilation_right,
+         top, left, r, height, width, channels, times, fan, accumulate, scratch, first, last):
+    """Rows first..last of r[y, x, c] = [r +] [times ·] Σ p[i, j, u, v, c] over all windows (i, j) and their places (u, v) at (y, x)."""
+    window = kernel_height * kernel_width * channels
+    row = width * channels
+    run = kernel_width * channels
+    for line in range(first, last):
+        sample, y = line // height, line % height
+        total = data[scratch:scratch + row]
+        total[:] = 0
+        for u in range(kernel_height):
+            i = y + top - u * dilation_down
+            if i < 0 or i % stride_down or i // stride_down >= rows:
+                continue
+            at = p + (sample * rows + i // stride_down) * columns * window + u * run
+            for j in range(columns):
+                values = data[at + j * window:at + j * window + run]
+                x = j * stride_right - left
+                if dilation_right == 1 and x >= 0 and x + kernel_width <= width:
+                    to = total[x * channels:x * channels + run]
+                    for k in range(run):
+                        to[k] += values[k]
+                else:
+                    for v in range(kernel_width):
+                        if 0 <= x + v * dilation_right < width:
+                            for c in range(channels):
+                                total[(x + v * dilation_right) * channels + c] += values[v * channels + c]
+        by = times + (sample // fan * height + y) * row if times >= 0 else times
+        put_row(data, scratch, row, by, accumulate, r + line * row)

@@ -1,0 +1,163 @@
+"""Runs programs: workspaces, chunks of a batch on several threads, or one sample on a team of them."""
+import concurrent.futures
+import os
+import threading
+
+import numba
+import numpy as np
+
+from ..backward import total
+from ..network import INPUT, Trace
+from . import program as P
+from .arena import aligned
+from .assembler import CAPACITY
+from .books import Books
+from .bounds import check
+from .planner import Forward, Keep, Kernels, Planner
+
+CHUNK = 4  # samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor
+
+
+class Workspace:
+    """The arrays of one worker, or of one team: room for `capacity` samples and each member's scratch."""
+
+    def __init__(self, program, capacity, team):
+        self.capacity, self.team = capacity, team
+        self.data = aligned(program.data * capacity + program.scratch * team, np.float32)
+        self.sums = aligned(program.sums * capacity, np.float64)
+        self.favoured, self.other = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+        # What NumPy's stages leave: winners of pools, sums of wires by number, books by page.
+        self.winners, self.measured, self.booked = {}, {}, {}
+
+    def at(self, position, shape, samples):
+        """The array of some samples that begins at a position."""
+        size = int(np.prod(shape))
+        return self.data[position * self.capacity:][:samples * size].reshape(samples, *shape)
+
+
+class Program:
+    """A network and the rules for its layers, planned once. Any number of threads may use it at a time."""
+
+    def __init__(self, network, steps, **options):
+        self.network, self.plan = network, Planner(network, steps, **options).plan()
+        asm = self.plan.asm
+        self.rows, self.labels = np.array(asm.rows, P.STEP), asm.labels
+        self.rows.flags.writeable = False
+        if numba.config.DISABLE_JIT:
+            self.rows = self.rows.view(np.recarray)
+        self.weights, self.offsets = asm.weights.build(), asm.offsets.build()
+        self.data, self.sums, self.scratch = asm.buffers.size, asm.sums, -(-asm.scratch // 16) * 16
+        check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, weights=self.weights, offsets=self.offsets, capacity=CAPACITY)
+        self.books, self.output = Books(self.plan), network.nodes[-1].name
+        self.by_numpy = any(not isinstance(stage, Kernels) for stage in (*self.plan.forward_stages, *self.plan.stages))
+        self._idle, self._crew = [], None
+        self._lock = threading.Lock()
+
+    @property
+    def sample_bytes(self):
+        """What one more sample in a workspace takes."""
+        return 4 * self.data + 8 * self.sums
+
+    # ---- workers
+
+    def workspace(self, capacity, team):
+        """An idle workspace of this size, or a new one."""
+        with self._lock:
+            for place, idle in enumerate(self._idle):
+                if idle.capacity == capacity and idle.team >= team:
+                    return self._idle.pop(place)
+        return Workspace(self, capacity, team)
+
+    def give_back(self, workspace):
+        """A workspace for the next caller."""
+        with self._lock:
+            self._idle.append(workspace)
+
+    def crew(self, threads):
+        """Threads that wait for work; new ones after a fork, which leaves the old behind, or when more are wanted."""
+        with self._lock:
+            if self._crew is None or self._crew[0] != os.getpid() or self._crew[1] < threads:
+                self._crew = os.getpid(), threads, concurrent.futures.ThreadPoolExecutor(threads, "lrp")
+            return self._crew[2]
+
+    def run(self, workspace, stages, samples, fan=1, team=1):
+        """Run stages for the samples of a workspace; with a team, all members at once."""
+        for stage in stages:
+            if isinstance(stage, Kernels):
+                self._kernels(workspace, stage, samples, fan, team)
+            elif isinstance(stage, Forward):
+                self._forward(workspace, stage.node, samples)
+            elif isinstance(stage, Keep):
+                self._keep(workspace, stage, samples)
+            else:
+                self._back(workspace, stage, samples)
+
+    def _kernels(self, workspace, stage, samples, fan, team):
+        """Rows begin..end, alone or on a team."""
+        def arguments(number):
+            scratch = self.data * workspace.capacity + number * self.scratch
+            return (self.rows, stage.begin, stage.end, samples, fan, workspace.capacity, workspace.data, self.weights, self.offsets,
+                    workspace.sums, workspace.favoured, workspace.other, scratch)
+        if team == 1:
+            P.run(*arguments(0))
+            return
+        counters, crew = np.zeros(2 * (stage.end - stage.begin), np.int64), self.crew(team)
+        for number in range(1, team):
+            crew.submit(P.run_in_team, *arguments(number), team, counters)
+        P.run_in_team(*arguments(0), team, counters)
+
+    # ---- what no kernel does, by the layers and rules themselves, in double precision
+
+    def _output(self, workspace, name, samples):
+        return workspace.at(self.plan.outputs[name], self.network.shapes[name], samples)
+
+    def _forward(self, workspace, node, samples):
+        xs = [self._output(workspace, name, samples).astype(np.float64) for name in node.inputs]
+        if hasattr(node.layer, "forward_with_winners"):
+            y, workspace.winners[node.name] = node.layer.forward_with_winners(*xs)
+        else:
+            y = node.layer.forward(*xs)
+        self._output(workspace, node.name, samples)[...] = y
+
+    def _back(self, workspace, stage, samples):
+        node, page = stage.step.node, stage.page
+        outputs = {name: self._output(workspace, name, samples).astype(np.float64) for name in (*node.inputs, node.name)}
+        r = workspace.at(page.received.position, page.received.shape, samples).astype(np.float64)
+        moved, workspace.booked[stage.number] = stage.step.back(Trace(outputs, workspace.winners), r)
+        self._measure(workspace, page.received, r)
+        for wire, r_in in zip(page.passed, moved):
+            workspace.at(wire.position, wire.shape, samples)[...] = r_in
+            self._measure(workspace, wire, r_in)
+
+    def _keep(self, workspace, stage, samples):
+        r = workspace.at(stage.page.received.position, stage.page.received.shape, samples)
+        self._measure(workspace, stage.page.received, r)
+        r *= stage.mask
+        self._measure(workspace, stage.page.passed[0], r)
+
+    @staticmethod
+    def _measure(workspace, wire, r):
+        workspace.measured[wire.number] = total(r), total(np.abs(r))
+
+    # ---- one chunk
+
+    def forward(self, workspace, x, team=1):
+        """Run the network on samples x; returns its scores."""
+        self._output(workspace, INPUT, len(x))[...] = x
+        self.run(workspace, self.plan.forward_stages, len(x), team=team)
+        return self._output(workspace, self.output, len(x)).copy()
+
+    def backward(self, workspace, samples, favoured, other, *, fan=1, mask=None, team=1):
+        """Carry relevance back for targets [samples·fan]: (relevance by node, book [pages, 6, samples·fan])."""
+        count = samples * fan
+        workspace.favoured[:count], workspace.other[:count] = favoured, other
+        workspace.booked.clear()
+        workspace.measured.clear()
+        begin = self.plan.beginning
+        if mask is not None:
+            begin_at = workspace.at(begin.position, begin.shape, samples)
+            begin_at[...] = mask * self._output(workspace, self.plan.start, samples)
+        self.run(workspace, self.plan.stages, samples, fan, team)
+        wires = self.plan.relevance if self.plan.layers else self.plan.ends
+        relevance = {name: workspace.at(wire.position, wire.shape, count).copy() for name, wire in wires.items()}
+        return relevance, self.books.numbers(workspace, count)

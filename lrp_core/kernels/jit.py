@@ -1,0 +1,50 @@
+"""`kernel`: Numba's compiler with the options that every kernel here shares."""
+import hashlib
+import pathlib
+
+import numba
+
+# NaN and infinity keep their meaning: everything of fast-math but "nnan" and "ninf".
+FAST = {"reassoc", "nsz", "arcp", "contract", "afn"}
+
+
+def kernel(function):
+    """Compile without the GIL, kept on disk for the next process; where there is no place to keep it, it is compiled again."""
+    return _compiled(function, {})
+
+
+def loop_kernel(function):
+    """`kernel` for loops over plain numbers, which the compiler may put into vectors (order of sums is then its choice)."""
+    return _compiled(function, {"fastmath": FAST})
+
+
+def inlined(function):
+    """A formula that becomes part of every kernel that uses it."""
+    return numba.njit(inline="always")(function)
+
+
+def _compiled(function, options):
+    options = {"nogil": True, "boundscheck": False, "error_model": "numpy", **options}
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except (RuntimeError, OSError):  # neither the package's folder nor the user's can be written to
+        return numba.njit(**options)(function)
+    _expire_with_any_source(compiled)
+    return compiled
+
+
+def _expire_with_any_source(compiled):
+    """Numba looks at a function's own file only to tell whether its cache is stale, but kernels call each other across files."""
+    file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if hasattr(file, "_source_stamp"):
+        file._source_stamp = (file._source_stamp, SOURCES)
+
+
+def _digest():
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+SOURCES = _digest()

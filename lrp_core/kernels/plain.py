@@ -1,0 +1,84 @@
+"""What each name of `vector` does, in NumPy: used in its place where Numba's compiler is switched off, as by a debugger."""
+import numpy as np
+
+__all__ = ["load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
+           "where_at_least", "differ", "never_inline", "register_tile"]
+
+
+def _lanes():
+    from . import vector
+    return vector.LANES
+
+
+def load(array, position):
+    """Vector of array[position : position + LANES]."""
+    return array[position:position + _lanes()].copy()
+
+
+def load_part(array, position, count):
+    """Vector of array[position : position + count], zeros behind it."""
+    value = np.zeros(_lanes(), np.float32)
+    some = array[position:position + min(count, _lanes())]
+    value[:len(some)] = some
+    return value
+
+
+def store(array, position, value):
+    """array[position : position + LANES] = value."""
+    array[position:position + _lanes()] = value
+
+
+def store_part(array, position, value, count):
+    """array[position : position + min(count, LANES)] = value's first lanes."""
+    count = min(count, _lanes())
+    array[position:position + count] = value[:count]
+
+
+def broadcast(scalar):
+    """Vector with the number in every lane."""
+    return np.full(_lanes(), scalar, np.float32)
+
+
+def lane_sum(value):
+    """The sum of all lanes in float64, first lane first."""
+    return float(np.add.accumulate(value, dtype=np.float64)[-1])
+
+
+def where_greater(a, b, x, y):
+    """Lane by lane x where a > b, else y."""
+    return np.where(a > b, x, y)
+
+
+def where_equal(a, b, x, y):
+    """Lane by lane x where a == b, else y."""
+    return np.where(a == b, x, y)
+
+
+def where_at_least(a, b, x, y):
+    """Lane by lane x where a >= b, else y."""
+    return np.where(a >= b, x, y)
+
+
+def differ(a, b):
+    """Is any lane of a unequal to that of b?"""
+    return bool((a != b).any())
+
+
+def never_inline():
+    """Nothing."""
+
+
+def register_tile(rows, vectors):
+    """The block of a matrix product that `vector.register_tile` describes."""
+    width = vectors * _lanes()
+
+    def tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
+        columns = min(columns, width)
+        panel = b[b_at:b_at + taps * depth * width].reshape(taps, depth, width)
+        for r in range(min(rows, live)):
+            total = start[start_at:start_at + width].copy()
+            for t in range(taps):
+                at = a_at + offsets[first + r] + t * a_tap
+                total += a[at:at + depth] @ panel[t]
+            c[c_at + r * c_row:c_at + r * c_row + columns] = total[:columns]
+    return tile

@@ -1,0 +1,338 @@
+"""From a network and the rules chosen for its layers to a program of kernels; what no kernel fits is left to NumPy."""
+import dataclasses
+
+import numpy as np
+
+from .. import layers as L
+from ..network import INPUT
+from ..rules import negative, ones, positive, whole
+from . import forms, program as P
+from .assembler import Assembler, extent, geometry, map_shape
+from .forms import Form, kernel4
+
+
+KEPT = "chosen channels"  # what a page says of relevance that was dropped by `keep`
+
+
+@dataclasses.dataclass(eq=False)
+class Wire:
+    """Relevance on its way between two nodes, and where it lies.
+
+    book: where kernels book its sum, or NONE. same: a wire further down with the same sum, which a pool or an
+    activation made of it: it is measured there.
+    """
+    number: int
+    shape: tuple
+    position: int
+    book: int = P.NONE
+    same: "Wire | None" = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Page:
+    """One node's entry of the ledger: the relevance that came and went, and the (book, rows) of its groups."""
+    name: str
+    type: str
+    rule: str
+    received: Wire
+    passed: tuple
+    groups: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernels:
+    """A stage: rows begin..end of the program."""
+    begin: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """A stage: a node that NumPy computes."""
+    node: object
+
+
+@dataclasses.dataclass(frozen=True)
+class Back:
+    """A stage: a node that NumPy carries relevance through; it fills this page of the ledger."""
+    step: object
+    page: Page
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Keep:
+    """A stage: only the relevance of channels under a mask goes on, in place."""
+    page: Page
+    mask: np.ndarray
+
+
+class Planner:
+    """Plans one program for a network and the engine's steps (`backward.plan`); see `engine.Program` for what comes out.
+
+    nonnegative: no number of the input is below zero. The other arguments are those of `explain`, checked by it.
+    """
+
+    def __init__(self, network, steps, *, nonnegative, start, stop, keep, layers):
+        self.network, self.steps = network, {step.node.name: step for step in steps}
+        self.start, self.stop, self.keep, self.layers = start, stop, keep, layers
+        self.asm, self.stages, self.pages, self.wires = Assembler(), [], [], []
+        self.readers = {name: [node for node in network.nodes if name in node.inputs] for name in network.shapes}
+        self.signless = nonnegative_nodes(network, nonnegative)
+        self.outputs, self.winners, self.relevance, self.written = {}, {}, {}, 0
+
+    def plan(self):
+        """Write the whole program: forward, then backward from where relevance starts."""
+        self.outputs[INPUT] = self.room(self.network.input_shape)
+        for node in self.network.nodes:
+            self.asm.node = node.name
+            self.forward(node)
+        self.close()
+        self.forward_stages, self.stages = self.stages, []
+        self.asm.backward = True
+        self.backward()
+        self.close()
+        return self
+
+    # ---- small parts
+
+    def room(self, shape):
+        """A buffer for an array of a shape."""
+        return self.asm.buffers.take(int(np.prod(shape)))
+
+    def close(self, *stages):
+        """End the running stage of kernels, and put others behind it."""
+        if len(self.asm.rows) > self.written:
+            self.stages.append(Kernels(self.written, len(self.asm.rows)))
+            self.written = len(self.asm.rows)
+        self.stages.extend(stages)
+
+    def shape(self, name):
+        """The output shape of a node."""
+        return self.network.shapes[name]
+
+    def form(self, node):
+        """A convolution or pool as the kernels see it."""
+        return Form.of(node.layer, self.shape(node.inputs[0]), self.shape(node.name))
+
+    # ---- forward
+
+    def forward(self, node):
+        """The rows, or the stage, that compute a node's output."""
+        layer, source = node.layer, self.outputs[node.inputs[0]]
+        if isinstance(layer, forms.ALIASES):
+            self.outputs[node.name] = source
+            return
+        if isinstance(layer, L.ReLU) and self.rectifier(self.maker(node)) is node:
+            self.outputs[node.name] = source
+            return
+        out = self.outputs[node.name] = self.room(self.shape(node.name))
+        rectify = self.rectifier(node) is not None
+        if forms.is_convolution(layer):
+            self.asm.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out, rectify=rectify, ties=True)
+        elif forms.is_dense(layer, self.shape(node.inputs[0])):
+            self.asm.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
+        elif forms.is_max_pool(layer):
+            self.winners[node.name] = self.room(self.shape(node.name))
+            self.asm.emit(P.MAX_POOL, x=source, y=out, winner=self.winners[node.name], **geometry(self.form(node)))
+        elif isinstance(layer, L.ReLU):
+            self.asm.emit(P.RELU, x=source, y=out, **extent(self.shape(node.name)))
+        else:
+            self.close(Forward(node))
+
+    def maker(self, node):
+        """The node that a node with one input reads, or None for the network's input."""
+        return None if node.inputs[0] == INPUT else self.network[node.inputs[0]]
+
+    def rectifier(self, node):
+        """The ReLU that a node's kernel applies to its own output, or None.
+
+        The kernel then overwrites z by max(z, 0), which the rules below divide by: right where the relevance that
+        arrives is zero wherever the output is, as it is when the layers above share it in proportion to their input.
+        """
+        if node is None or not self.carried(node) or node.name in self.keep or node.name == self.start:
+            return None
+        behind = self.readers[node.name]
+        alone = len(behind) == 1 and isinstance(behind[0].layer, L.ReLU)
+        return behind[0] if alone and self.vanishes_with(behind[0].name) else None
+
+    def carried(self, node):
+        """Do kernels carry relevance back through this node?"""
+        return isinstance(node.layer, L.Linear) and forms.carries(self.steps[node.name], self.shape(node.inputs[0]))
+
+    def vanishes_with(self, name):
+        """Is the relevance that arrives at a node's output zero wherever the output is?"""
+        return all(self.proportional(reader) for reader in self.readers[name])
+
+    def proportional(self, node):
+        """Does a node give its input no relevance where the input is zero?"""
+        if isinstance(node.layer, (L.Move, L.WinnerTakesAll, L.ReLU)):
+            return self.vanishes_with(node.name)
+        if isinstance(node.layer, L.Weighted):
+            return all(term.part in (whole, positive, negative) for group in self.steps[node.name].groups for term in group.terms)
+        return isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm))
+
+    # ---- backward
+
+    def backward(self):
+        """From the start down: a node's relevance is complete when all its readers have given theirs."""
+        begin = self.start or self.network.nodes[-1].name
+        self.beginning = self.relevance[begin] = self.wire(self.shape(begin))
+        if self.start is None:
+            self.asm.node = begin
+            self.asm.emit(P.START, x=self.outputs[begin], y=self.beginning.position, **extent(self.shape(begin)))
+        for node in reversed(self.network.nodes):
+            self.asm.node = node.name
+            if node.name in self.relevance and node.name in self.keep:
+                self.keep_channels(node)
+            if node.name in self.relevance and node.name != self.stop:
+                self.through(node, self.relevance[node.name])
+        self.ends = {end: self.relevance[end] for end in (INPUT, self.stop) if end in self.relevance}
+        for wire in self.ends.values():
+            self.measure(wire)
+
+    def through(self, node, received):
+        """Carry the relevance at a node's output to its inputs, and write the page."""
+        if self.carried(node):
+            given, groups = self.through_linear(node, received)
+            self.finish(node, received, [given], groups)
+        elif isinstance(node.layer, (*forms.ALIASES, L.Activation)):
+            given = self.wire(self.shape(node.inputs[0]), received.position)
+            received.same = given
+            self.finish(node, received, [given], keep=True)
+        elif forms.is_max_pool(node.layer):
+            given = self.wire(self.shape(node.inputs[0]))
+            self.asm.emit(P.MAX_UNPOOL, x=received.position, y=given.position, winner=self.winners[node.name], **geometry(self.form(node)))
+            received.same = given
+            self.finish(node, received, [given])
+        else:
+            given = [self.wire(self.shape(source)) for source in node.inputs]
+            page = Page(node.name, node.layer.type, self.steps[node.name].rule_name, received, tuple(given))
+            self.close(Back(self.steps[node.name], page, len(self.pages)))
+            self.finish(node, received, given, page=page)
+
+    def finish(self, node, received, given, groups=(), *, page=None, keep=False):
+        """Write the page, hand what was given to the inputs, and free what nobody needs any more."""
+        self.pages.append(page or Page(node.name, node.layer.type, self.steps[node.name].rule_name, received, tuple(given), groups))
+        for source, wire in zip(node.inputs, given):
+            self.hand_on(source, wire, shared=keep)
+        if not keep and not self.layers:
+            self.asm.buffers.free(received.position)
+
+    def hand_on(self, source, wire, *, shared):
+        """Make a wire the relevance of a node, or add it to what other readers of the node gave."""
+        if sum(reader.inputs.count(source) for reader in self.readers[source]) == 1:
+            self.relevance[source] = wire
+            return
+        self.measure(wire)
+        whole = self.wire(wire.shape, self.relevance[source].position if source in self.relevance else None)
+        self.asm.combine(wire.position, whole.position, map_shape(wire.shape), accumulate=source in self.relevance)
+        self.relevance[source] = whole
+        if not shared and not self.layers:
+            self.asm.buffers.free(wire.position)
+
+    def wire(self, shape, position=None):
+        """A new wire, in a buffer of its own or at a position."""
+        self.wires.append(Wire(len(self.wires), shape, self.room(shape) if position is None else position))
+        return self.wires[-1]
+
+    def measure(self, wire):
+        """Book the sum of a wire, unless that is done."""
+        if wire.book == P.NONE:
+            wire.book = self.asm.measure(wire.position, wire.shape)
+
+    def keep_channels(self, node):
+        """Drop the relevance of channels that were not chosen."""
+        received = self.relevance[node.name]
+        after = self.relevance[node.name] = self.wire(received.shape, received.position)
+        page = Page(f"{node.name} (kept)", "", KEPT, received, (after,))
+        self.pages.append(page)
+        self.close(Keep(page, self.keep[node.name]))
+
+    def through_linear(self, node, received):
+        """The loop of `backward.through_linear`, as rows: (wire of R_in, (book, rows) of each group)."""
+        step, shape, x = self.steps[node.name], self.shape(node.name), self.outputs[node.inputs[0]]
+        given, groups, accumulate = self.wire(self.shape(node.inputs[0])), [], False
+        s = self.room(shape)
+        for group in step.groups:
+            terms = self.parts(node, group, x)
+            z, shared, owned = self.denominator(node, group, terms)
+            rows = extent(shape)["rows"]
+            book = self.asm.book(rows)
+            if received.book == P.NONE:
+                received.book = book
+            groups.append((book, rows))
+            bias = total_bias(group, shape[-1])
+            self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=float(step.rule.stabilizer(None)),
+                          coefficient=float(group.coefficient), gate=forms.GATES[group.gate], gate_y=self.outputs[node.name],
+                          bias=P.NONE if bias is None else self.asm.bias(bias, shape[-1]), book=book, **extent(shape))
+            if owned:
+                self.asm.buffers.free(z)
+            for term, part in terms:
+                self.give(node, term, part, s, given.position, accumulate)
+                accumulate = True
+            for _, part in terms:
+                if part not in (P.NONE, x):
+                    self.asm.buffers.free(part)
+        self.asm.buffers.free(s)
+        return given, tuple(groups)
+
+    def parts(self, node, group, x):
+        """[(term, position of its part of x, NONE for ones)]; a part that is zero everywhere is left out."""
+        found, signless, shape = [], node.inputs[0] in self.signless, self.shape(node.inputs[0])
+        for term in group.terms:
+            if term.part is ones:
+                found.append((term, P.NONE))
+            elif term.part is whole or (signless and term.part is positive):
+                found.append((term, x))
+            elif not signless:
+                part = self.room(shape)
+                self.asm.part(x, 1 if term.part is positive else -1, part, map_shape(shape))
+                found.append((term, part))
+            elif term.bias is not None:
+                raise NotImplementedError(f"node {node.name!r}: a negative part that carries a bias")
+        return found
+
+    def denominator(self, node, group, terms):
+        """(position of z, whether it is a constant, whether it is a buffer to free)."""
+        first = group.terms[0]
+        if len(group.terms) == 1 and first.part is whole and first.kernel is node.layer.kernel and first.bias is node.layer.bias:
+            return self.outputs[node.name], False, False
+        if all(part == P.NONE for _, part in terms):
+            inputs = np.ones((1, *self.shape(node.inputs[0])))
+            z = sum(term.sign * node.layer.linear(inputs, term.kernel, term.bias) for term, _ in terms)
+            return self.asm.weights.add(z[0]), True, False
+        z = self.room(self.shape(node.name))
+        for number, (term, part) in enumerate(terms):
+            kernel, bias = (array if array is None or term.sign > 0 else -array for array in (term.kernel, term.bias))
+            if forms.is_convolution(node.layer):
+                self.asm.convolve(self.form(node), kernel4(kernel), bias, part, z, accumulate=number > 0)
+            else:
+                self.asm.dense(kernel, bias, part, z, accumulate=number > 0)
+        return z, False, True
+
+    def give(self, node, term, part, s, r, accumulate):
+        """r = [r +] σ · part · W'ᵀ s."""
+        kernel = term.kernel * term.sign
+        if part == P.NONE and forms.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
+            self.asm.spread(self.form(node), s, r, kernel.flat[0], accumulate=accumulate)
+        elif forms.is_convolution(node.layer):
+            self.asm.convolve_back(self.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate)
+        else:
+            self.asm.dense_back(kernel, s, r, times=part, accumulate=accumulate)
+
+
+def total_bias(group, size):
+    """Σ σ·b' of a group's terms, or None."""
+    biases = [term.sign * term.bias for term in group.terms if term.bias is not None]
+    return sum(biases) if biases else None
+
+
+def nonnegative_nodes(network, of_input):
+    """Names of the nodes whose output cannot be negative."""
+    found = {INPUT} if of_input else set()
+    keeps_sign = (L.WinnerTakesAll, L.Move, L.AveragePool2D, L.AveragePool1D, L.GlobalAveragePool2D, L.Add)
+    for node in network.nodes:
+        if isinstance(node.layer, (L.ReLU, L.ReLU6, L.Sigmoid)) or (isinstance(node.layer, keeps_sign) and found.issuperset(node.inputs)):
+            found.add(node.name)
+    return found

@@ -1,0 +1,63 @@
+"""Max-pools: the forward pass notes who won, the backward pass gives relevance to the winner (winner takes all)."""
+import numpy as np
+
+from .jit import kernel
+from .vector import LANES, broadcast, load_part, store_part, where_equal, where_greater
+
+LOWEST = -np.float32(np.inf)
+
+
+@kernel
+def max_pool(data, x, height, width, channels, kernel_height, kernel_width, stride_down, stride_right, top, left,
+             y, winner, rows, columns, first, last):
+    """Rows first..last of y = max over each window and `winner`, its place in scan order; on ties the first, padding never wins."""
+    for line in range(first, last):
+        sample, i = line // rows, line % rows
+        y0 = i * stride_down - top
+        for j in range(columns):
+            x0 = j * stride_right - left
+            to = (line * columns + j) * channels
+            for c in range(0, channels, LANES):
+                best, place = broadcast(LOWEST), broadcast(0)
+                for u in range(max(0, -y0), min(kernel_height, height - y0)):
+                    at = x + ((sample * height + y0 + u) * width + x0) * channels + c
+                    for v in range(max(0, -x0), min(kernel_width, width - x0)):
+                        value = load_part(data, at + v * channels, channels - c)
+                        place = where_greater(value, best, broadcast(u * kernel_width + v), place)
+                        best = where_greater(value, best, value, best)
+                store_part(data, y + to + c, best, channels - c)
+                store_part(data, winner + to + c, place, channels - c)
+
+
+@kernel
+def max_unpool(data, r, winner, fan, rows, columns, kernel_height, kernel_width, stride_down, stride_right, top, left,
+               y, height, width, channels, first, last):
+    """Rows first..last of y[i, j] = Σ r over the windows that (i, j) won: gathered, so that rows are independent."""
+    for line in range(first, last):
+        sample, i = line // height, line % height
+        row_first = max(0, (i + top - kernel_height + stride_down) // stride_down)
+        row_last = min(rows - 1, (i + top) // stride_down)
+        for j in range(width):
+            column_first = max(0, (j + left - kernel_width + stride_right) // stride_right)
+            column_last = min(columns - 1, (j + left) // stride_right)
+            to, begun = y + (line * width + j) * channels, False
+            for row in range(row_first, row_last + 1):
+                for column in range(column_first, column_last + 1):
+                    place = np.float32((i + top - row * stride_down) * kernel_width + j + left - column * stride_right)
+                    at = (row * columns + column) * channels
+                    collect(data, r + sample * rows * columns * channels + at,
+                            winner + sample // fan * rows * columns * channels + at, place, to, channels, begun)
+                    begun = True
+            if not begun:
+                for c in range(0, channels, LANES):
+                    store_part(data, to + c, broadcast(0), channels - c)
+
+
+@kernel
+def collect(data, r, winner, place, y, channels, begun):
+    """y = r where `place` won, else 0; added to y where that is `begun`."""
+    for c in range(0, channels, LANES):
+        share = where_equal(load_part(data, winner + c, channels - c), broadcast(place), load_part(data, r + c, channels - c), broadcast(0))
+        if begun:
+            share = share + load_part(data, y + c, channels - c)
+        store_part(data, y + c, share, channels - c)

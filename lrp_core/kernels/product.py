@@ -1,0 +1,54 @@
+"""c = start + A b: the one matrix product behind dense layers, direct and Winograd convolutions.
+
+The rows of A are given by their positions in a flat array (an indirect product): overlapping windows need not be unrolled.
+b is packed into panels of `width` columns, [panels, taps·depth, width], so that the innermost loop reads it in one run.
+"""
+import numpy as np
+
+from .jit import kernel
+from .vector import LANES, NARROW_TILE, WIDE_TILE, never_inline, register_tile
+
+WIDE_ROWS, WIDE = WIDE_TILE[0], WIDE_TILE[1] * LANES
+NARROW_ROWS, NARROW = NARROW_TILE[0], NARROW_TILE[1] * LANES
+wide_tile, narrow_tile = register_tile(*WIDE_TILE), register_tile(*NARROW_TILE)
+
+
+def panel_width(columns):
+    """Columns of a packed panel: the wide tile's unless the narrow one's needs less padding."""
+    return min((WIDE, NARROW), key=lambda width: -(-columns // width) * width)
+
+
+def pack(matrix):
+    """[depth, columns] -> [panels, depth, width], padded with zeros."""
+    depth, columns = matrix.shape
+    width = panel_width(columns)
+    padded = np.zeros((depth, -(-columns // width) * width), np.float32)
+    padded[:, :columns] = matrix
+    return np.ascontiguousarray(padded.reshape(depth, -1, width).transpose(1, 0, 2))
+
+
+def pack_bias(bias, columns):
+    """[columns] or None -> padded with zeros to whole panels."""
+    padded = np.zeros(-(-columns // panel_width(columns)) * panel_width(columns), np.float32)
+    padded[:columns] = 0 if bias is None else bias
+    return padded
+
+
+@kernel
+def product(a, a_at, offsets, offsets_at, rows, taps, a_tap, b, b_at, first, last, depth, width, start, start_at,
+            c, c_at, c_row, columns):
+    """Panels first..last of `rows` rows of c, row r at c_at + r·c_row; `start`, c and `columns` count from column 0.
+
+    Row r of A is, for each of `taps` runs t, the `depth` numbers from a[a_at + offsets[offsets_at + r] + t·a_tap] on.
+    """
+    never_inline()
+    for panel in range(first, last):
+        b_panel, done = b_at + panel * taps * depth * width, panel * width
+        if width == WIDE:
+            for r in range(0, rows, WIDE_ROWS):
+                wide_tile(a, a_at, offsets, offsets_at + r, rows - r, taps, a_tap, b, b_panel, depth,
+                          start, start_at + done, c, c_at + r * c_row + done, c_row, columns - done)
+        else:
+            for r in range(0, rows, NARROW_ROWS):
+                narrow_tile(a, a_at, offsets, offsets_at + r, rows - r, taps, a_tap, b, b_panel, depth,
+                            start, start_at + done, c, c_at + r * c_row + done, c_row, columns - done)

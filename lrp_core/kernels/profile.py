@@ -1,0 +1,55 @@
+"""Where the time of an explanation goes: every row of a program timed by itself, on one thread."""
+import dataclasses
+import statistics
+import time
+
+import numpy as np
+
+from . import program as P
+from .engine import CHUNK
+from .planner import Kernels
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One step: the node it works for, "forward" or "backward", the kernel, seconds a sample, operations a sample.
+
+    flops: of the direct algorithm, 0 where a step sums no products; kernels that need fewer show more for each second.
+    """
+    name: str
+    direction: str
+    kernel: str
+    seconds: float
+    flops: int
+
+
+def profile_program(program, x, repeats):
+    """Rows in the order of work for up to CHUNK samples x."""
+    x = x[:CHUNK]
+    workspace = program.workspace(CHUNK, 1)
+    times = {}
+
+    def timed(stages):
+        for stage in stages:
+            for number in range(stage.begin, stage.end) if isinstance(stage, Kernels) else [None]:
+                one = stage if number is None else Kernels(number, number + 1)
+                start = time.perf_counter()
+                program.run(workspace, [one], len(x))
+                key = (number, stage if number is None else None)
+                times.setdefault(key, []).append((time.perf_counter() - start) / len(x))
+
+    scores = program.forward(workspace, x)
+    program.backward(workspace, len(x), scores.argmax(axis=1), np.full(len(x), P.NOBODY))
+    for _ in range(repeats):
+        timed(program.plan.forward_stages)
+        timed(program.plan.stages)
+    program.give_back(workspace)
+    return [_row(program, number, stage, statistics.median(seconds)) for (number, stage), seconds in times.items()]
+
+
+def _row(program, number, stage, seconds):
+    if number is not None:
+        label = program.labels[number]
+        return Row(label.node, "backward" if label.backward else "forward", P.NAMES[program.rows[number]["kind"]], seconds, label.flops)
+    backward = hasattr(stage, "page")
+    return Row(stage.page.name if backward else stage.node.name, "backward" if backward else "forward", "NumPy", seconds, 0)

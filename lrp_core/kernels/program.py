@@ -1,0 +1,184 @@
+"""A program: rows of numbers that say which kernel reads and writes where, and the loop that runs them.
+
+The planner writes a program once for a network and its rules. Every array of a workspace lies in one flat float32 array,
+`data`; constants lie in `weights`, places of windows in `offsets`, books in `sums`. A row names positions in them, counted
+for one sample: `run` multiplies by the capacity of the workspace. `check` proves before the first run that no row reaches
+beyond its arrays. Every step divides into units that do not depend on each other, so that a team of threads
+can share them out; a unit's numbers do not depend on who computes it, nor on the other samples.
+"""
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .convolve import BLOCK, direct, fold, pad, relu
+from .jit import kernel
+from .passes import NOBODY, channel_sum, combine, measure, part, ratio, spread, start
+from .pools import max_pool, max_unpool
+from .product import product
+from .ties import find_runs, restore
+from .vector import address
+from .winograd import TILES, winograd
+
+(PAD, DIRECT, WINOGRAD, FIND_RUNS, RESTORE, RELU, MAX_POOL, DENSE, START, RATIO, MEASURE, MAX_UNPOOL, FOLD, COMBINE, PART,
+ CHANNEL_SUM, SPREAD) = range(17)
+NAMES = ("pad", "direct", "winograd F(4x4)", "ties", "ties", "ReLU", "max pool", "product", "start", "ratio", "sum",
+         "max unpool", "fold", "multiply", "part", "sum over channels", "spread")
+
+NONE = -1
+POSITIONS = ("x", "y", "z", "times", "winner", "gate_y", "runs")  # in `data`, for one sample; NONE: not used
+INTEGERS = ("kind", *POSITIONS, "backward", "height", "width", "channels", "rows", "columns", "filters",
+            "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right", "top", "left",
+            "weights", "panels", "depth", "panel_width", "bias", "zeros", "offsets", "shared", "sign", "gate",
+            "accumulate", "rectify", "book")
+STEP = np.dtype([(name, np.int64) for name in INTEGERS] + [("epsilon", np.float64), ("coefficient", np.float64)])
+
+
+@intrinsic
+def add_and_get(typing, counters, place, count):
+    """counters[place] += count, at once for all threads; returns the old value."""
+    def code(context, builder, signature, args):
+        pointer = address(context, builder, counters, args[0], args[1])
+        return builder.atomic_rmw("add", pointer, args[2], "seq_cst")
+    return types.int64(counters, types.int64, types.int64), code
+
+
+@intrinsic
+def peek(typing, counters, place):
+    """counters[place], as the other threads left it."""
+    def code(context, builder, signature, args):
+        return builder.load_atomic(address(context, builder, counters, args[0], args[1]), "acquire", 8)
+    return types.int64(counters, types.int64), code
+
+
+@kernel
+def units(step, samples, team):
+    """How many independent parts the step has for this many samples."""
+    kind = step.kind
+    if kind == WINOGRAD:
+        return winograd_blocks(step, samples) * winograd_shares(step, samples, team)
+    if kind == DIRECT:
+        return samples * ((step.rows * step.columns + BLOCK - 1) // BLOCK)
+    if kind == DENSE:
+        return step.panels
+    if kind == RESTORE or kind == START:
+        return samples
+    if kind == PAD or kind == MAX_POOL or kind == RATIO or kind == MEASURE or kind == COMBINE or kind == PART or kind == RELU:
+        return samples * step.rows
+    if kind == CHANNEL_SUM:
+        return samples * step.rows * step.columns
+    return samples * step.height
+
+
+@kernel
+def winograd_blocks(step, samples):
+    """Blocks of TILES tiles over all samples."""
+    return (samples * ((step.rows + 3) // 4) * ((step.columns + 3) // 4) + TILES - 1) // TILES
+
+
+@kernel
+def winograd_shares(step, samples, team):
+    """Into how many shares of its output channels a block is cut, so that a team has enough to do."""
+    return min(step.panels, team) if winograd_blocks(step, samples) < 4 * team else 1
+
+
+@kernel
+def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, favoured, other, scratch):
+    """Run rows begin..end for the samples of a workspace.
+
+    fan: how many relevances belong to each input, when several classes of one are explained at once.
+    """
+    for number in range(begin, end):
+        step = program[number]
+        count = samples * fan if step.backward else samples
+        perform(step, 0, units(step, count, 1), count, fan if step.backward else 1, capacity, data, weights, offsets, sums,
+                favoured, other, scratch, 1)
+
+
+@kernel
+def run_in_team(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, favoured, other, scratch, team, counters):
+    """`run` as one of a team: members take units until none is left, and go on when all of a step's units are done.
+
+    counters, zeros [2·(end - begin)]: units taken and units done. Nobody waits for a member, only for units it has taken:
+    one that comes late, or never, costs nothing but its help.
+    """
+    for number in range(begin, end):
+        step = program[number]
+        count = samples * fan if step.backward else samples
+        total = units(step, count, team)
+        grain = max(1, total // (4 * team))
+        taken, done = 2 * (number - begin), 2 * (number - begin) + 1
+        first = add_and_get(counters, taken, grain)
+        while first < total:
+            last = min(first + grain, total)
+            perform(step, first, last, count, fan if step.backward else 1, capacity, data, weights, offsets, sums, favoured, other,
+                    scratch, team)
+            add_and_get(counters, done, last - first)
+            first = add_and_get(counters, taken, grain)
+        while peek(counters, done) < total:
+            pass
+
+
+@kernel
+def perform(step, first, last, samples, fan, capacity, data, weights, offsets, sums, favoured, other, scratch, team):
+    """Units first..last of one step."""
+    kind = step.kind
+    x, y, times, row = step.x * capacity, step.y * capacity, step.times * capacity, step.columns * step.filters
+    if kind == DIRECT:
+        direct(data, x, step.height * step.width * step.channels, offsets, step.offsets, step.rows * step.columns,
+               step.size_down, step.dilation_down * step.width * step.channels, step.depth, weights, step.weights, step.panels,
+               step.panel_width, step.bias, y, step.filters, step.rectify, first, last)
+    elif kind == WINOGRAD:
+        tiles, shares = samples * ((step.rows + 3) // 4) * ((step.columns + 3) // 4), winograd_shares(step, samples, team)
+        for unit in range(first, last):
+            block, share = unit // shares, unit % shares
+            winograd(data, x, step.height, step.width, step.channels, step.top, step.left, weights, step.weights, step.panels,
+                     step.panel_width, step.bias, step.zeros, offsets, step.offsets, y, step.rows, step.columns, step.filters,
+                     times, fan, step.accumulate, step.rectify, block * TILES, min((block + 1) * TILES, tiles),
+                     step.panels * share // shares, step.panels * (share + 1) // shares, scratch)
+    elif kind == DENSE:
+        product(data, x, offsets, step.offsets, samples, 1, 0, weights, step.weights, first, last, step.depth, step.panel_width,
+                weights, step.bias, data, y, step.filters, step.filters)
+        if step.rectify:
+            for sample in range(samples):
+                at, until = first * step.panel_width, min(last * step.panel_width, step.filters)
+                if until > at:
+                    relu(data, y + sample * step.filters + at, y + sample * step.filters + at, until - at)
+    elif kind == RATIO:
+        ratio(data, x, step.z if step.shared else step.z * capacity, fan, step.shared, step.rows, row, step.filters,
+              np.float32(step.epsilon), np.float32(step.coefficient), step.gate, step.gate_y * capacity, weights, step.bias, y,
+              sums, step.book * capacity, first, last)
+    elif kind == MEASURE:
+        measure(data, x, step.rows, row, sums, step.book * capacity, first, last)
+    elif kind == MAX_POOL:
+        max_pool(data, x, step.height, step.width, step.channels, step.size_down, step.size_right, step.stride_down,
+                 step.stride_right, step.top, step.left, y, step.winner * capacity, step.rows, step.columns, first, last)
+    elif kind == MAX_UNPOOL:
+        max_unpool(data, x, step.winner * capacity, fan, step.rows, step.columns, step.size_down, step.size_right,
+                   step.stride_down, step.stride_right, step.top, step.left, y, step.height, step.width, step.channels, first, last)
+    elif kind == FOLD:
+        fold(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
+             step.dilation_down, step.dilation_right, step.top, step.left, y, step.height, step.width, step.channels, times,
+             fan, step.accumulate, scratch, first, last)
+    elif kind == COMBINE:
+        combine(data, x, step.rows, row, times, fan, step.accumulate, y, first, last)
+    elif kind == PART:
+        part(data, x, row, step.sign, y, first, last)
+    elif kind == RELU:
+        relu(data, x + first * row, y + first * row, (last - first) * row)
+    elif kind == PAD:
+        pad(data, x, step.height, step.width, step.channels, step.top, step.left, y, step.rows, step.columns, first, last)
+    elif kind == FIND_RUNS:
+        find_runs(data, x, step.height, step.width, step.channels, step.runs * capacity, first, last)
+    elif kind == RESTORE:
+        restore(data, x, step.height, step.width, step.channels, step.top, step.left, step.runs * capacity, weights, step.weights,
+                step.panels, step.panel_width, step.bias, offsets, step.offsets, y, step.rows, step.columns, step.filters,
+                step.rectify, scratch, first, last)
+    elif kind == CHANNEL_SUM:
+        channel_sum(data, x, step.filters, y, first, last)
+    elif kind == SPREAD:
+        spread(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
+               step.dilation_down, step.dilation_right, step.top, step.left, np.float32(step.coefficient), y, step.height,
+               step.width, step.channels, step.accumulate, scratch, first, last)
+    elif kind == START:
+        start(data, x, step.filters, favoured, other, fan, y, first, last)
