@@ -8,9 +8,11 @@ from .arena import Buffers, Constants
 from .convolve import positions
 from .passes import BOOKS
 from .product import pack, pack_bias
+from .sparse import BAND, LIMIT, band_width
 from .winograd import TILES, scratch_size, transform_kernel
 
 CAPACITY = 16  # samples that a workspace may hold: rows of a dense product need their places
+SMALL = 2e-3  # below this part of the largest in its row, rounding is too large a part of a denominator
 UNITY = {"backward": 0, "epsilon": 0.0, "coefficient": 1.0}
 
 
@@ -28,14 +30,17 @@ class Assembler:
     def __init__(self):
         self.rows, self.labels = [], []
         self.weights, self.offsets, self.buffers = Constants(np.float32), Constants(np.int64), Buffers()
-        self.sums, self.scratch = 0, 0
+        self.sums, self.scratch, self.places_needed = 0, 0, 0
         self.node, self.backward = "", False
 
-    def emit(self, kind, *, flops=0, **fields):
-        """Append one row; positions that are not given are NONE, other fields 0."""
+    def emit(self, kind, *, flops=0, of_input=False, **fields):
+        """Append one row; positions that are not given are NONE, other fields 0.
+
+        of_input: on the way back, a step that works on the layer's input, whose numbers all relevances of a sample share.
+        """
         row = {name: P.NONE if name in (*P.POSITIONS, "bias") else 0 for name in P.INTEGERS}
         row.update(UNITY, kind=kind, **fields)
-        row["backward"] = int(self.backward)
+        row["fanned"] = int(self.backward and not of_input)
         self.rows.append(tuple(row[name] for name in P.STEP.names))
         self.labels.append(Label(self.node, self.backward, flops))
 
@@ -63,96 +68,124 @@ class Assembler:
 
     # ---- linear maps and their transposes
 
-    def convolve(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False, ties=False):
-        """y = [y +] conv(x) + bias, or its positive part. ties: windows that are equal must give equal bits."""
+    def convolve(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False, ties=False, sharp=False, flag=P.NONE):
+        """y = [y +] conv(x) + bias, or its positive part.
+
+        ties: windows that are equal must give equal bits. sharp: small outputs must be as exact as large ones.
+        flag: samples that have it set are left out.
+        """
         if form.suits_winograd:
-            self._winograd(form, kernel, bias, x, y, rectify=rectify, accumulate=accumulate, ties=ties)
+            self._winograd(form, kernel, bias, x, y, rectify=rectify, accumulate=accumulate, ties=ties, sharp=sharp, flag=flag)
             return
         to = self.buffers.take(np.prod(form.made)) if accumulate else y
         height, width = form.padded
         padded = x
         if (height, width) != form.source[:2]:
             padded = self.buffers.take(height * width * form.source[2])
-            self.emit(P.PAD, x=x, y=padded, **(geometry(form) | {"rows": height, "columns": width, "filters": form.source[2]}))
-        taps = kernel.shape[0]
+            self.emit(P.PAD, of_input=True, x=x, y=padded,
+                      **(geometry(form) | {"rows": height, "columns": width, "filters": form.source[2]}))
         fields = geometry(form) | {"height": height, "width": width} | self.packed(kernel.reshape(-1, kernel.shape[3]))
-        self.emit(P.DIRECT, x=padded, y=to, flops=form.flops(), **(fields | {
-            "depth": fields["depth"] // taps, "bias": self.bias(bias, kernel.shape[3]), "rectify": int(rectify),
-            "offsets": self.offsets.add(positions(height, width, form.source[2], form.window))}))
+        self.emit(P.DIRECT, of_input=True, x=padded, y=to, flops=form.flops(), **(fields | {
+            "depth": fields["depth"] // kernel.shape[0], "bias": self.bias(bias, kernel.shape[3]), "rectify": int(rectify),
+            "flag": flag, "offsets": self.offsets.add(positions(height, width, form.source[2], form.window))}))
         if padded != x:
             self.buffers.free(padded)
         if accumulate:
-            self.combine(to, y, form.made, accumulate=True)
+            self.combine(to, y, form.made, accumulate=True, of_input=True)
             self.buffers.free(to)
 
-    def _winograd(self, form, kernel, bias, x, y, *, rectify, accumulate, ties):
-        fields = geometry(form) | {"bias": self.bias(bias, form.made[2]), "rectify": int(rectify),
+    def _winograd(self, form, kernel, bias, x, y, *, rectify, accumulate, ties, sharp, flag):
+        fields = geometry(form) | {"bias": self.bias(bias, form.made[2]), "rectify": int(rectify), "flag": flag,
                                    "offsets": self.places(form.source[2], TILES)}
-        self._winograd_row(form.flops(), kernel, fields | {"x": x, "y": y, "accumulate": int(accumulate)})
+        self._winograd_row(form.flops(), kernel, True, fields | {"x": x, "y": y, "accumulate": int(accumulate)})
         if ties:
             runs = self.buffers.take(form.source[0] * (2 * form.source[1] + 1))
-            self.emit(P.FIND_RUNS, x=x, runs=runs, **geometry(form))
-            self.emit(P.RESTORE, x=x, y=y, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2]))))
+            self.emit(P.FIND_RUNS, of_input=True, x=x, runs=runs, **geometry(form))
+            self.emit(P.RESTORE, of_input=True, x=x, y=y, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2]))))
             self.scratch = max(self.scratch, form.made[0] * form.made[1])
             self.buffers.free(runs)
+        if sharp:
+            self.emit(P.SHARPEN, of_input=True, x=x, y=y, epsilon=SMALL, **(fields | {
+                "weights": self.weights.add(kernel.transpose(3, 0, 1, 2))}))
 
-    def _winograd_row(self, flops, kernel, fields):
+    def _winograd_row(self, flops, kernel, of_input, fields):
         u = transform_kernel(kernel)
         channels, filters = kernel.shape[2:]
-        self.emit(P.WINOGRAD, flops=flops, **(fields | {
+        self.emit(P.WINOGRAD, flops=flops, of_input=of_input, **(fields | {
             "weights": self.weights.add(u), "panels": u.shape[1], "panel_width": u.shape[3], "zeros": self.zeros(filters)}))
         self.scratch = max(self.scratch, scratch_size(channels, filters))
 
-    def convolve_back(self, form, kernel, s, r, *, times, accumulate):
-        """r = [r +] [times ·] convᵀ(s)."""
-        if form.suits_winograd:
+    def flag(self, r, shape, size):
+        """A place that says of each sample whether relevance r is sparse among `size` numbers: here, or once a pool has spread it."""
+        flag = self.buffers.take(1)
+        self.emit(P.FLAG, of_input=True, x=r, y=flag, depth=int(LIMIT * size), **extent(shape))
+        return flag
+
+    def dots(self, form, kernel, bias, x, z, r, flag):
+        """z = conv(x) + bias where r is not zero, for samples that have the flag set."""
+        self.emit(P.DOTS, of_input=True, flops=form.flops(), x=x, y=z, z=r, flag=flag, **geometry(form),
+                  weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), bias=self.bias(bias, form.made[2]))
+        self.places_needed = max(self.places_needed, form.made[2])
+
+    def convolve_back(self, form, kernel, s, r, *, times, accumulate, flag):
+        """r = [r +] [times ·] convᵀ(s): for samples with the flag set by their nonzeros, for others by a dense kernel."""
+        end = {"times": times, "accumulate": int(accumulate), "flag": flag}
+        if flag != P.NONE:
+            self._scatter(form, kernel, end | {"x": s, "y": r})
+        (top, _), (left, _) = form.pads
+        if form.suits_winograd and max(top, left) <= 2:
             # The transpose of a convolution is one with the kernel turned about, over s with a margin of 2 - padding.
             turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-            (top, _), (left, _) = form.pads
-            if max(top, left) <= 2:
-                fields = geometry(form) | {
-                    "height": form.made[0], "width": form.made[1], "channels": form.made[2], "rows": form.source[0],
-                    "columns": form.source[1], "filters": form.source[2], "top": 2 - top, "left": 2 - left,
-                    "bias": self.zeros(form.source[2]), "offsets": self.places(form.made[2], TILES)}
-                self._winograd_row(form.flops(), turned, fields | {"x": s, "y": r, "times": times, "accumulate": int(accumulate)})
-                return
+            self._winograd_row(form.flops(), turned, False, geometry(form) | end | {
+                "x": s, "y": r, "height": form.made[0], "width": form.made[1], "channels": form.made[2], "rows": form.source[0],
+                "columns": form.source[1], "filters": form.source[2], "top": 2 - top, "left": 2 - left,
+                "bias": self.zeros(form.source[2]), "offsets": self.places(form.made[2], TILES)})
+            return
         matrix = kernel.reshape(-1, kernel.shape[3]).T
         shares = self.buffers.take(form.made[0] * form.made[1] * matrix.shape[1])
         # Every output position is a row of s: a convolution with a 1x1 window over the map of outputs.
         self.emit(P.DIRECT, x=s, y=shares, flops=form.flops(), **(geometry(form) | self.packed(matrix) | {
-            "height": form.made[0], "width": form.made[1], "channels": form.made[2], "filters": matrix.shape[1],
+            "height": form.made[0], "width": form.made[1], "channels": form.made[2], "filters": matrix.shape[1], "flag": flag,
             "size_down": 1, "size_right": 1, "stride_down": 1, "stride_right": 1, "dilation_down": 1, "dilation_right": 1,
             "bias": self.zeros(matrix.shape[1]), "offsets": self.places(form.made[2], form.made[0] * form.made[1])}))
-        self.emit(P.FOLD, x=shares, y=r, times=times, accumulate=int(accumulate), **geometry(form))
+        self.emit(P.FOLD, x=shares, y=r, **(geometry(form) | end))
         self.scratch = max(self.scratch, form.source[1] * form.source[2])
         self.buffers.free(shares)
 
-    def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False):
+    def _scatter(self, form, kernel, fields):
+        self.emit(P.SCATTER, flops=form.flops(), **(geometry(form) | fields | {
+            "weights": self.weights.add(kernel.transpose(0, 3, 1, 2)), "offsets": self.places(0, 1)}))
+        line = band_width(form.made[1], form.window.strides[1], form.window.size[1], form.pads[1][0], form.source[1])
+        self.scratch = max(self.scratch, BAND * line * form.source[2])
+        self.places_needed = max(self.places_needed, form.made[1] * (form.made[2] + 1))
+
+    def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, of_input=True):
         """y = [y +] x W + bias, or its positive part."""
         depth, columns = kernel.shape
         to = self.buffers.take(columns) if accumulate else y
-        self.emit(P.DENSE, x=x, y=to, flops=2 * kernel.size, filters=columns, rows=1, columns=1, rectify=int(rectify),
-                  bias=self.bias(bias, columns), offsets=self.places(depth, CAPACITY), **self.packed(kernel))
+        self.emit(P.DENSE, of_input=of_input, x=x, y=to, flops=2 * kernel.size, filters=columns, rows=1, columns=1,
+                  rectify=int(rectify), bias=self.bias(bias, columns), offsets=self.places(depth, CAPACITY), **self.packed(kernel))
+        self.places_needed = max(self.places_needed, depth)
         if accumulate:
-            self.combine(to, y, (1, 1, columns), accumulate=True)
+            self.combine(to, y, (1, 1, columns), accumulate=True, of_input=of_input)
             self.buffers.free(to)
 
     def dense_back(self, kernel, s, r, *, times, accumulate):
         """r = [r +] [times ·] s Wᵀ."""
         shares = self.buffers.take(kernel.shape[0])
-        self.dense(kernel.T, None, s, shares)
+        self.dense(kernel.T, None, s, shares, of_input=False)
         self.combine(shares, r, (1, 1, kernel.shape[0]), times=times, accumulate=accumulate)
         self.buffers.free(shares)
 
     # ---- passes
 
-    def combine(self, x, y, shape, *, times=P.NONE, accumulate=False):
+    def combine(self, x, y, shape, *, times=P.NONE, accumulate=False, of_input=False):
         """y = [y +] [times ·] x for maps of a shape."""
-        self.emit(P.COMBINE, x=x, y=y, times=times, accumulate=int(accumulate), **extent(shape))
+        self.emit(P.COMBINE, of_input=of_input, x=x, y=y, times=times, accumulate=int(accumulate), **extent(shape))
 
     def part(self, x, sign, y, shape):
         """y = x⁺ or x⁻."""
-        self.emit(P.PART, x=x, y=y, sign=sign, **extent(shape))
+        self.emit(P.PART, of_input=True, x=x, y=y, sign=sign, **extent(shape))
 
     def spread(self, form, s, r, value, *, accumulate):
         """r = [r +] convᵀ(s) for a kernel whose numbers are all `value`."""

@@ -4,6 +4,7 @@ import numpy as np
 from . import program as P
 from .passes import BOOKS
 from .product import NARROW, WIDE
+from .sparse import BAND, band_width
 from .winograd import TILES, scratch_size
 
 
@@ -11,12 +12,12 @@ class ProgramError(AssertionError):
     """A program would leave its arrays: an error of the planner, never of its user."""
 
 
-def check(program, *, data, sums, scratch, weights, offsets, capacity):
+def check(program, *, data, sums, scratch, places, weights, offsets, capacity):
     """Raise ProgramError for the first row that leaves its arrays.
 
-    data, sums: numbers for one sample. scratch: numbers for one worker. weights, offsets: the constant arrays.
+    data, sums: numbers for one sample. scratch, places: numbers for one worker. weights, offsets: the constant arrays.
     """
-    sizes = {"data": data, "sums": sums, "scratch": scratch, "weights": len(weights)}
+    sizes = {"data": data, "sums": sums, "scratch": scratch, "places": places, "weights": len(weights)}
     for number, step in enumerate(program):
         for where, position, count in reach(step, offsets, capacity):
             if position < 0 or count < 0 or position + count > sizes[where]:
@@ -41,7 +42,7 @@ def reach(step, offsets, capacity):
         yield "weights", f["weights"], f["panels"] * depth * f["panel_width"]
         yield "data", 0, 0 if f["panel_width"] in (WIDE, NARROW) and 0 < columns <= f["panels"] * f["panel_width"] else -1
 
-    def places(at, count, largest):
+    def rows_at(at, count, largest):
         """`count` offsets, none above `largest`."""
         some = offsets[at:at + count]
         yield "data", 0, 0 if at >= 0 and len(some) == count and some.min() >= 0 and some.max() <= largest else -1
@@ -50,20 +51,22 @@ def reach(step, offsets, capacity):
         tap = f["dilation_down"] * f["width"] * f["channels"]
         yield from (("data", f["x"], source), ("data", f["y"], made), ("weights", f["bias"], f["panels"] * f["panel_width"]), window_fits())
         yield from product(f["size_down"] * f["depth"])
-        yield from places(f["offsets"], f["rows"] * f["columns"], source - (f["size_down"] - 1) * tap - f["depth"])
-    elif kind in (P.WINOGRAD, P.RESTORE):
-        yield from (("data", f["x"], source), ("data", f["y"], made), ("weights", f["bias"], f["panels"] * f["panel_width"]))
-        yield from places(f["offsets"], TILES, (TILES - 1) * f["channels"])
+        yield from rows_at(f["offsets"], f["rows"] * f["columns"], source - (f["size_down"] - 1) * tap - f["depth"])
+    elif kind in (P.WINOGRAD, P.RESTORE, P.SHARPEN):
+        yield from (("data", f["x"], source), ("data", f["y"], made), ("weights", f["bias"], columns))
+        yield from rows_at(f["offsets"], TILES, (TILES - 1) * f["channels"])
         if kind == P.WINOGRAD:
             yield from product(36 * f["channels"])
             yield from (("weights", f["zeros"], f["panels"] * f["panel_width"]), ("scratch", 0, scratch_size(f["channels"], columns)))
+        elif kind == P.SHARPEN:
+            yield "weights", f["weights"], 9 * f["channels"] * columns
         else:
             yield from product(9 * f["channels"])
             yield from (("data", f["runs"], f["height"] * (2 * f["width"] + 1)), ("scratch", 0, f["rows"] * f["columns"]))
     elif kind == P.DENSE:
-        yield from (("data", f["x"], f["depth"]), ("data", f["y"], columns), ("weights", f["bias"], f["panels"] * f["panel_width"]))
+        yield from (("places", 0, f["depth"]), ("data", f["x"], f["depth"]), ("data", f["y"], columns), ("weights", f["bias"], f["panels"] * f["panel_width"]))
         yield from product(f["depth"])
-        yield from places(f["offsets"], capacity, (capacity - 1) * f["depth"])
+        yield from rows_at(f["offsets"], capacity, (capacity - 1) * f["depth"])
     elif kind in (P.MAX_POOL, P.MAX_UNPOOL):
         small, large = ("y", "x") if kind == P.MAX_POOL else ("x", "y")
         yield from (("data", f[large], source), ("data", f[small], made), ("data", f["winner"], made),
@@ -71,6 +74,19 @@ def reach(step, offsets, capacity):
     elif kind == P.FOLD:
         window = f["size_down"] * f["size_right"] * f["channels"]
         yield from (("data", f["x"], f["rows"] * f["columns"] * window), ("data", f["y"], source), ("scratch", 0, f["width"] * f["channels"]))
+    elif kind == P.FLAG:
+        yield from (("data", f["x"], made), ("data", f["y"], 1))
+    elif kind in (P.SCATTER, P.DOTS):
+        size = f["size_down"] * f["size_right"] * f["channels"] * columns
+        yield from (("weights", f["weights"], size), ("data", f["flag"], 1))
+        if kind == P.DOTS:
+            yield from (("data", f["x"], source), ("data", f["y"], made), ("data", f["z"], made), ("weights", f["bias"], columns),
+                        ("places", 0, columns))
+        else:
+            line = band_width(f["columns"], f["stride_right"], f["size_right"], f["left"], f["width"]) * f["channels"]
+            yield from (("data", f["x"], made), ("data", f["y"], source), ("scratch", 0, BAND * line),
+                        ("places", 0, f["columns"] * (columns + 1)))
+            yield from rows_at(f["offsets"], 1, 0)
     elif kind == P.SPREAD:
         yield from (("data", f["x"], f["rows"] * f["columns"]), ("data", f["y"], source), ("scratch", 0, f["width"]))
     elif kind == P.CHANNEL_SUM:
@@ -91,5 +107,7 @@ def reach(step, offsets, capacity):
         yield from (("data", f["x"], made), ("sums", f["book"], f["rows"] * BOOKS))
     else:
         yield from (("data", f["x"], made), ("data", f["y"], made))
+    if f["flag"] != P.NONE:
+        yield "data", f["flag"], 1
     if f["times"] != P.NONE:
         yield "data", f["times"], made if kind in (P.WINOGRAD, P.COMBINE) else source

@@ -12,6 +12,7 @@ from .jit import kernel, loop_kernel
 from .passes import put_row
 from .product import product
 from .vector import LANES, broadcast, load_part, store_part, where_greater
+from .winograd import left_out
 
 BLOCK = 48  # output positions a unit of work
 
@@ -41,11 +42,13 @@ def pad(data, x, height, width, channels, top, left, y, out_height, out_width, f
 
 @kernel
 def direct(data, x, sample_size, offsets, offsets_at, places, taps, tap_step, depth, weights, w, panels, width, bias,
-           y, filters, rectify, first, last):
+           y, filters, rectify, flag, fan, first, last):
     """Blocks first..last of y[n, p] = bias + window(x[n], p) · W; a block is BLOCK positions p of one sample."""
     blocks = (places + BLOCK - 1) // BLOCK
     for unit in range(first, last):
         sample, begin = unit // blocks, unit % blocks * BLOCK
+        if left_out(data, flag, sample // fan):
+            continue
         rows = min(BLOCK, places - begin)
         to = y + (sample * places + begin) * filters
         product(data, x + sample * sample_size, offsets, offsets_at + begin, rows, taps, tap_step, weights, w, 0, panels,
@@ -64,13 +67,15 @@ def relu(data, x, y, count):
 
 @loop_kernel
 def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, stride_right, dilation_down, dilation_right,
-         top, left, r, height, width, channels, times, fan, accumulate, scratch, first, last):
+         top, left, r, height, width, channels, times, fan, accumulate, flag, scratch, first, last):
     """Rows first..last of r[y, x, c] = [r +] [times ·] Σ p[i, j, u, v, c] over all windows (i, j) and their places (u, v) at (y, x)."""
     window = kernel_height * kernel_width * channels
     row = width * channels
     run = kernel_width * channels
     for line in range(first, last):
         sample, y = line // height, line % height
+        if left_out(data, flag, sample // fan):
+            continue
         total = data[scratch:scratch + row]
         total[:] = 0
         for u in range(kernel_height):

@@ -9,7 +9,7 @@ import numpy as np
 from ..backward import total
 from ..network import INPUT, Trace
 from . import program as P
-from .arena import aligned
+from .arena import ALIGNMENT, aligned, rounded
 from .assembler import CAPACITY
 from .books import Books
 from .bounds import check
@@ -23,8 +23,9 @@ class Workspace:
 
     def __init__(self, program, capacity, team):
         self.capacity, self.team = capacity, team
-        self.data = aligned(program.data * capacity + program.scratch * team, np.float32)
+        self.data = aligned(program.data * capacity + program.scratch * team + ALIGNMENT, np.float32)
         self.sums = aligned(program.sums * capacity, np.float64)
+        self.places = np.zeros(program.places * team, np.int64)
         self.favoured, self.other = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
         # What NumPy's stages leave: winners of pools, sums of wires by number, books by page.
         self.winners, self.measured, self.booked = {}, {}, {}
@@ -46,8 +47,8 @@ class Program:
         if numba.config.DISABLE_JIT:
             self.rows = self.rows.view(np.recarray)
         self.weights, self.offsets = asm.weights.build(), asm.offsets.build()
-        self.data, self.sums, self.scratch = asm.buffers.size, asm.sums, -(-asm.scratch // 16) * 16
-        check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, weights=self.weights, offsets=self.offsets, capacity=CAPACITY)
+        self.data, self.sums, self.scratch, self.places = asm.buffers.size, asm.sums, rounded(asm.scratch), rounded(asm.places_needed)
+        check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights, offsets=self.offsets, capacity=CAPACITY)
         self.books, self.output = Books(self.plan), network.nodes[-1].name
         self.by_numpy = any(not isinstance(stage, Kernels) for stage in (*self.plan.forward_stages, *self.plan.stages))
         self._idle, self._crew = [], None
@@ -97,7 +98,7 @@ class Program:
         def arguments(number):
             scratch = self.data * workspace.capacity + number * self.scratch
             return (self.rows, stage.begin, stage.end, samples, fan, workspace.capacity, workspace.data, self.weights, self.offsets,
-                    workspace.sums, workspace.favoured, workspace.other, scratch)
+                    workspace.sums, workspace.places, workspace.favoured, workspace.other, scratch, number * self.places)
         if team == 1:
             P.run(*arguments(0))
             return

@@ -54,6 +54,11 @@ class Form:
         return (self.window.size == (3, 3) and self.window.strides == (1, 1) and self.window.dilation == (1, 1)
                 and self.source[2] % LANES == 0 and self.made[2] % LANES == 0)
 
+    @property
+    def suits_sparse(self):
+        """Runs of kw·channels numbers that are worth a call for each unit."""
+        return self.source[2] >= LANES
+
     def flops(self):
         """Of the direct algorithm: 2·(places)·(window)·(channels)·(filters)."""
         return 2 * int(np.prod(self.made)) * int(np.prod(self.window.size)) * self.source[2]

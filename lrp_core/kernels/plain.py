@@ -2,7 +2,7 @@
 import numpy as np
 
 __all__ = ["load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
-           "where_at_least", "differ", "never_inline", "register_tile"]
+           "where_at_least", "lane_max", "differ", "any_below", "fold_lanes", "nonzeros", "lowest_bit", "never_inline", "register_tile", "gather_tile"]
 
 
 def _lanes():
@@ -64,6 +64,31 @@ def differ(a, b):
     return bool((a != b).any())
 
 
+def lane_max(value):
+    """The largest lane."""
+    return value.max()
+
+
+def any_below(a, b):
+    """Is any |a| below b?"""
+    return bool((np.abs(a) < b).any())
+
+
+def fold_lanes(value):
+    """The sum of all lanes in float32."""
+    return value.sum(dtype=np.float32)
+
+
+def nonzeros(value):
+    """Bit by bit: is the lane unequal to 0?"""
+    return sum(1 << int(lane) for lane in np.flatnonzero(value))
+
+
+def lowest_bit(bits):
+    """The number of the lowest bit that is set."""
+    return (bits & -bits).bit_length() - 1
+
+
 def never_inline():
     """Nothing."""
 
@@ -81,4 +106,18 @@ def register_tile(rows, vectors):
                 at = a_at + offsets[first + r] + t * a_tap
                 total += a[at:at + depth] @ panel[t]
             c[c_at + r * c_row:c_at + r * c_row + columns] = total[:columns]
+    return tile
+
+
+def gather_tile(rows, vectors):
+    """The block of a matrix product that `vector.gather_tile` describes."""
+    width = vectors * _lanes()
+
+    def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, c, c_at, c_row, columns):
+        chosen = places[places_at:places_at + count]
+        for r in range(min(rows, live)):
+            total = start[start_at:start_at + min(columns, width)].copy()
+            for k in chosen:
+                total += a[a_at + offsets[first + r] + k] * b[b_at + k * b_row:b_at + k * b_row + len(total)]
+            c[c_at + r * c_row:c_at + r * c_row + len(total)] = total
     return tile

@@ -18,13 +18,14 @@ KEPT = "chosen channels"  # what a page says of relevance that was dropped by `k
 class Wire:
     """Relevance on its way between two nodes, and where it lies.
 
-    book: where kernels book its sum, or NONE. same: a wire further down with the same sum, which a pool or an
+    book: where kernels book its sum, or NONE. flag: where they note, for each sample, that it is sparse, or NONE. same: a wire further down with the same sum, which a pool or an
     activation made of it: it is measured there.
     """
     number: int
     shape: tuple
     position: int
     book: int = P.NONE
+    flag: int = P.NONE
     same: "Wire | None" = None
 
 
@@ -198,10 +199,12 @@ class Planner:
             self.finish(node, received, [given], groups)
         elif isinstance(node.layer, (*forms.ALIASES, L.Activation)):
             given = self.wire(self.shape(node.inputs[0]), received.position)
-            received.same = given
+            received.same, given.flag = given, received.flag
             self.finish(node, received, [given], keep=True)
         elif forms.is_max_pool(node.layer):
             given = self.wire(self.shape(node.inputs[0]))
+            # The winners are no more than the windows: what is sparse there need not be counted on the larger map.
+            given.flag = self.asm.flag(received.position, received.shape, np.prod(given.shape))
             self.asm.emit(P.MAX_UNPOOL, x=received.position, y=given.position, winner=self.winners[node.name], **geometry(self.form(node)))
             received.same = given
             self.finish(node, received, [given])
@@ -254,9 +257,10 @@ class Planner:
         step, shape, x = self.steps[node.name], self.shape(node.name), self.outputs[node.inputs[0]]
         given, groups, accumulate = self.wire(self.shape(node.inputs[0])), [], False
         s = self.room(shape)
+        flag = self.sparse(node, received)
         for group in step.groups:
             terms = self.parts(node, group, x)
-            z, shared, owned = self.denominator(node, group, terms)
+            z, shared, owned = self.denominator(node, group, terms, received.position, flag)
             rows = extent(shape)["rows"]
             book = self.asm.book(rows)
             if received.book == P.NONE:
@@ -269,13 +273,21 @@ class Planner:
             if owned:
                 self.asm.buffers.free(z)
             for term, part in terms:
-                self.give(node, term, part, s, given.position, accumulate)
+                self.give(node, term, part, s, given.position, accumulate, flag)
                 accumulate = True
             for _, part in terms:
                 if part not in (P.NONE, x):
                     self.asm.buffers.free(part)
         self.asm.buffers.free(s)
         return given, tuple(groups)
+
+    def sparse(self, node, received):
+        """Where it is flagged, for each sample, that a convolution's relevance is sparse; NONE where it would not help."""
+        if not forms.is_convolution(node.layer) or not self.form(node).suits_sparse:
+            return P.NONE
+        if all(term.part is ones for group in self.steps[node.name].groups for term in group.terms):
+            return P.NONE
+        return self.asm.flag(received.position, received.shape, np.prod(received.shape)) if received.flag == P.NONE else received.flag
 
     def parts(self, node, group, x):
         """[(term, position of its part of x, NONE for ones)]; a part that is zero everywhere is left out."""
@@ -293,7 +305,7 @@ class Planner:
                 raise NotImplementedError(f"node {node.name!r}: a negative part that carries a bias")
         return found
 
-    def denominator(self, node, group, terms):
+    def denominator(self, node, group, terms, r, flag):
         """(position of z, whether it is a constant, whether it is a buffer to free)."""
         first = group.terms[0]
         if len(group.terms) == 1 and first.part is whole and first.kernel is node.layer.kernel and first.bias is node.layer.bias:
@@ -303,21 +315,26 @@ class Planner:
             z = sum(term.sign * node.layer.linear(inputs, term.kernel, term.bias) for term, _ in terms)
             return self.asm.weights.add(z[0]), True, False
         z = self.room(self.shape(node.name))
+        # What is computed for nonzeros only is one sum; a second term, of negative inputs, needs the whole map.
+        flag = flag if len(terms) == 1 else P.NONE
         for number, (term, part) in enumerate(terms):
             kernel, bias = (array if array is None or term.sign > 0 else -array for array in (term.kernel, term.bias))
-            if forms.is_convolution(node.layer):
-                self.asm.convolve(self.form(node), kernel4(kernel), bias, part, z, accumulate=number > 0)
-            else:
+            if not forms.is_convolution(node.layer):
                 self.asm.dense(kernel, bias, part, z, accumulate=number > 0)
+                continue
+            form, kernel = self.form(node), kernel4(kernel)
+            if flag != P.NONE:
+                self.asm.dots(form, kernel, bias, part, z, r, flag)
+            self.asm.convolve(form, kernel, bias, part, z, accumulate=number > 0, sharp=len(terms) == 1, flag=flag)
         return z, False, True
 
-    def give(self, node, term, part, s, r, accumulate):
+    def give(self, node, term, part, s, r, accumulate, flag):
         """r = [r +] σ · part · W'ᵀ s."""
         kernel = term.kernel * term.sign
         if part == P.NONE and forms.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
             self.asm.spread(self.form(node), s, r, kernel.flat[0], accumulate=accumulate)
         elif forms.is_convolution(node.layer):
-            self.asm.convolve_back(self.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate)
+            self.asm.convolve_back(self.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate, flag=flag)
         else:
             self.asm.dense_back(kernel, s, r, times=part, accumulate=accumulate)
 

@@ -1,7 +1,7 @@
 """Max-pools: the forward pass notes who won, the backward pass gives relevance to the winner (winner takes all)."""
 import numpy as np
 
-from .jit import kernel
+from .jit import inlined, kernel
 from .vector import LANES, broadcast, load_part, store_part, where_equal, where_greater
 
 LOWEST = -np.float32(np.inf)
@@ -53,7 +53,7 @@ def max_unpool(data, r, winner, fan, rows, columns, kernel_height, kernel_width,
                     store_part(data, to + c, broadcast(0), channels - c)
 
 
-@kernel
+@inlined
 def collect(data, r, winner, place, y, channels, begun):
     """y = r where `place` won, else 0; added to y where that is `begun`."""
     for c in range(0, channels, LANES):

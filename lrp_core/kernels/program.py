@@ -15,19 +15,20 @@ from .convolve import BLOCK, direct, fold, pad, relu
 from .jit import kernel
 from .passes import NOBODY, channel_sum, combine, measure, part, ratio, spread, start
 from .pools import max_pool, max_unpool
-from .product import product
-from .ties import find_runs, restore
+from .sparse import BAND, dots, flag_sparse, product_of_nonzeros, scatter
+from .ties import find_runs, restore, sharpen
 from .vector import address
 from .winograd import TILES, winograd
 
 (PAD, DIRECT, WINOGRAD, FIND_RUNS, RESTORE, RELU, MAX_POOL, DENSE, START, RATIO, MEASURE, MAX_UNPOOL, FOLD, COMBINE, PART,
- CHANNEL_SUM, SPREAD) = range(17)
+ CHANNEL_SUM, SPREAD, SHARPEN, FLAG, SCATTER, DOTS) = range(21)
 NAMES = ("pad", "direct", "winograd F(4x4)", "ties", "ties", "ReLU", "max pool", "product", "start", "ratio", "sum",
-         "max unpool", "fold", "multiply", "part", "sum over channels", "spread")
+         "max unpool", "fold", "multiply", "part", "sum over channels", "spread",
+         "small z", "sparsity", "sparse adjoint", "sparse z")
 
 NONE = -1
-POSITIONS = ("x", "y", "z", "times", "winner", "gate_y", "runs")  # in `data`, for one sample; NONE: not used
-INTEGERS = ("kind", *POSITIONS, "backward", "height", "width", "channels", "rows", "columns", "filters",
+POSITIONS = ("x", "y", "z", "times", "winner", "gate_y", "runs", "flag")  # in `data`, for one sample; NONE: not used
+INTEGERS = ("kind", *POSITIONS, "fanned", "height", "width", "channels", "rows", "columns", "filters",
             "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right", "top", "left",
             "weights", "panels", "depth", "panel_width", "bias", "zeros", "offsets", "shared", "sign", "gate",
             "accumulate", "rectify", "book")
@@ -61,9 +62,12 @@ def units(step, samples, team):
         return samples * ((step.rows * step.columns + BLOCK - 1) // BLOCK)
     if kind == DENSE:
         return step.panels
-    if kind == RESTORE or kind == START:
+    if kind == SCATTER:
+        return samples * ((step.height + BAND - 1) // BAND)
+    if kind == RESTORE or kind == START or kind == FLAG:
         return samples
-    if kind == PAD or kind == MAX_POOL or kind == RATIO or kind == MEASURE or kind == COMBINE or kind == PART or kind == RELU:
+    if kind == PAD or kind == MAX_POOL or kind == RATIO or kind == MEASURE or kind == COMBINE or kind == PART or kind == RELU \
+            or kind == SHARPEN or kind == DOTS:
         return samples * step.rows
     if kind == CHANNEL_SUM:
         return samples * step.rows * step.columns
@@ -83,20 +87,20 @@ def winograd_shares(step, samples, team):
 
 
 @kernel
-def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, favoured, other, scratch):
+def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at):
     """Run rows begin..end for the samples of a workspace.
 
     fan: how many relevances belong to each input, when several classes of one are explained at once.
     """
     for number in range(begin, end):
         step = program[number]
-        count = samples * fan if step.backward else samples
-        perform(step, 0, units(step, count, 1), count, fan if step.backward else 1, capacity, data, weights, offsets, sums,
-                favoured, other, scratch, 1)
+        count = samples * fan if step.fanned else samples
+        perform(step, 0, units(step, count, 1), count, fan, capacity, data, weights, offsets, sums, places, favoured, other,
+                scratch, at, 1)
 
 
 @kernel
-def run_in_team(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, favoured, other, scratch, team, counters):
+def run_in_team(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team, counters):
     """`run` as one of a team: members take units until none is left, and go on when all of a step's units are done.
 
     counters, zeros [2·(end - begin)]: units taken and units done. Nobody waits for a member, only for units it has taken:
@@ -104,15 +108,14 @@ def run_in_team(program, begin, end, samples, fan, capacity, data, weights, offs
     """
     for number in range(begin, end):
         step = program[number]
-        count = samples * fan if step.backward else samples
+        count = samples * fan if step.fanned else samples
         total = units(step, count, team)
         grain = max(1, total // (4 * team))
         taken, done = 2 * (number - begin), 2 * (number - begin) + 1
         first = add_and_get(counters, taken, grain)
         while first < total:
             last = min(first + grain, total)
-            perform(step, first, last, count, fan if step.backward else 1, capacity, data, weights, offsets, sums, favoured, other,
-                    scratch, team)
+            perform(step, first, last, count, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team)
             add_and_get(counters, done, last - first)
             first = add_and_get(counters, taken, grain)
         while peek(counters, done) < total:
@@ -120,25 +123,25 @@ def run_in_team(program, begin, end, samples, fan, capacity, data, weights, offs
 
 
 @kernel
-def perform(step, first, last, samples, fan, capacity, data, weights, offsets, sums, favoured, other, scratch, team):
-    """Units first..last of one step."""
-    kind = step.kind
+def perform(step, first, last, samples, relevances, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team):
+    """Units first..last of one step; `scratch` and `at` are the member's own rooms in data and places."""
+    kind, fan = step.kind, relevances if step.fanned else 1
     x, y, times, row = step.x * capacity, step.y * capacity, step.times * capacity, step.columns * step.filters
     if kind == DIRECT:
         direct(data, x, step.height * step.width * step.channels, offsets, step.offsets, step.rows * step.columns,
                step.size_down, step.dilation_down * step.width * step.channels, step.depth, weights, step.weights, step.panels,
-               step.panel_width, step.bias, y, step.filters, step.rectify, first, last)
+               step.panel_width, step.bias, y, step.filters, step.rectify, step.flag * capacity, fan, first, last)
     elif kind == WINOGRAD:
         tiles, shares = samples * ((step.rows + 3) // 4) * ((step.columns + 3) // 4), winograd_shares(step, samples, team)
         for unit in range(first, last):
             block, share = unit // shares, unit % shares
             winograd(data, x, step.height, step.width, step.channels, step.top, step.left, weights, step.weights, step.panels,
                      step.panel_width, step.bias, step.zeros, offsets, step.offsets, y, step.rows, step.columns, step.filters,
-                     times, fan, step.accumulate, step.rectify, block * TILES, min((block + 1) * TILES, tiles),
+                     times, fan, step.accumulate, step.rectify, step.flag * capacity, block * TILES, min((block + 1) * TILES, tiles),
                      step.panels * share // shares, step.panels * (share + 1) // shares, scratch)
     elif kind == DENSE:
-        product(data, x, offsets, step.offsets, samples, 1, 0, weights, step.weights, first, last, step.depth, step.panel_width,
-                weights, step.bias, data, y, step.filters, step.filters)
+        product_of_nonzeros(data, x, step.depth, samples, offsets, step.offsets, weights, step.weights, first, last, step.panel_width,
+                            step.bias, y, step.filters, places, at)
         if step.rectify:
             for sample in range(samples):
                 at, until = first * step.panel_width, min(last * step.panel_width, step.filters)
@@ -159,7 +162,7 @@ def perform(step, first, last, samples, fan, capacity, data, weights, offsets, s
     elif kind == FOLD:
         fold(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
              step.dilation_down, step.dilation_right, step.top, step.left, y, step.height, step.width, step.channels, times,
-             fan, step.accumulate, scratch, first, last)
+             fan, step.accumulate, step.flag * capacity, scratch, first, last)
     elif kind == COMBINE:
         combine(data, x, step.rows, row, times, fan, step.accumulate, y, first, last)
     elif kind == PART:
@@ -174,11 +177,24 @@ def perform(step, first, last, samples, fan, capacity, data, weights, offsets, s
         restore(data, x, step.height, step.width, step.channels, step.top, step.left, step.runs * capacity, weights, step.weights,
                 step.panels, step.panel_width, step.bias, offsets, step.offsets, y, step.rows, step.columns, step.filters,
                 step.rectify, scratch, first, last)
+    elif kind == SHARPEN:
+        sharpen(data, x, step.height, step.width, step.channels, step.top, step.left, weights, step.weights, step.bias, y,
+                step.rows, step.columns, step.filters, np.float32(step.epsilon), step.flag * capacity, first, last)
     elif kind == CHANNEL_SUM:
         channel_sum(data, x, step.filters, y, first, last)
     elif kind == SPREAD:
         spread(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
                step.dilation_down, step.dilation_right, step.top, step.left, np.float32(step.coefficient), y, step.height,
                step.width, step.channels, step.accumulate, scratch, first, last)
+    elif kind == SCATTER:
+        scatter(data, x, step.rows, step.columns, step.filters, step.size_down, step.size_right, step.stride_down, step.stride_right,
+                step.dilation_down, step.top, step.left, weights, step.weights, y, step.height, step.width, step.channels, times,
+                fan, step.accumulate, step.flag * capacity, offsets, step.offsets, places, at, scratch, first, last)
+    elif kind == DOTS:
+        dots(data, step.z * capacity, relevances, x, step.height, step.width, step.channels, step.size_down, step.size_right,
+             step.stride_down, step.stride_right, step.dilation_down, step.top, step.left, weights, step.weights, step.bias, y,
+             step.rows, step.columns, step.filters, step.flag * capacity, places, at, first, last)
+    elif kind == FLAG:
+        flag_sparse(data, x, step.rows * row, relevances, step.depth, y, first, last)
     elif kind == START:
         start(data, x, step.filters, favoured, other, fan, y, first, last)

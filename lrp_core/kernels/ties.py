@@ -1,14 +1,19 @@
-"""Exact ties under Winograd: outputs whose windows are equal get equal bits, as a direct convolution gives them.
+"""Where the last bits decide, Winograd's rounding is repaired: exact ties stay ties, small denominators are computed directly.
 
 In digital silence, and wherever a map is constant along an axis, neighbouring windows are equal and so are their outputs;
 a max-pool then takes the first. Winograd's rounding depends on the place in its tile and would make another one win. So:
 where an output's whole window is bit-equal to its left (or upper) neighbour's, the neighbour's output is copied; where such
 a run begins, its first output is computed directly. Comparing stops at the first channels that differ.
+
+Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where rounding is a
+large part of it, is computed again, in double precision.
 """
+
 from .convolve import relu
 from .jit import kernel
 from .product import product
-from .vector import LANES, differ, load_part
+from .vector import LANES, any_below, broadcast, differ, lane_max, lane_sum, load, load_part, where_greater
+from .winograd import left_out
 
 SIZE = 3  # of the window
 RUN = 24  # outputs computed directly at a time
@@ -103,3 +108,45 @@ def restore(data, x, height, width, channels, top, left, runs, weights, w, panel
                     source = to - filters if code % 2 == 1 else to - columns * filters
                     for c in range(filters):
                         data[to + c] = data[source + c]
+
+
+@kernel
+def sharpen(data, x, height, width, channels, top, left, weights, w, bias, y, rows, columns, filters, small, flag, first, last):
+    """In rows first..last of y = conv(x) + bias, compute outputs below `small` times the row's largest directly.
+
+    w: where the kernel of filter 0 lies, [filters, 3, 3, channels] and not packed.
+    """
+    depth = SIZE * SIZE * channels
+    for line in range(first, last):
+        sample, i = line // rows, line % rows
+        if left_out(data, flag, sample):
+            continue
+        out = y + line * columns * filters
+        largest = broadcast(0)
+        for k in range(0, columns * filters, LANES):
+            value = load(data, out + k)
+            largest = where_greater(value, largest, value, largest)
+            largest = where_greater(broadcast(0) - value, largest, broadcast(0) - value, largest)
+        limit = lane_max(largest) * small
+        for k in range(0, columns * filters, LANES):
+            if any_below(load(data, out + k), broadcast(limit)):
+                for lane in range(LANES):
+                    if abs(data[out + k + lane]) < limit:
+                        j, m = (k + lane) // filters, (k + lane) % filters
+                        total = window_sum(data, x + sample * height * width * channels, height, width, channels,
+                                           i - top, j - left, weights, w + m * depth)
+                        data[out + k + lane] = total + weights[bias + m]
+
+
+@kernel
+def window_sum(data, x, height, width, channels, top, left, weights, w):
+    """Σ x·W over one window, which may reach over the map's edge, for one filter; many short sums, added in float64."""
+    total = 0.0
+    for u in range(SIZE):
+        for v in range(SIZE):
+            if 0 <= top + u < height and 0 <= left + v < width:
+                pixel, tap, lanes = x + ((top + u) * width + left + v) * channels, w + (u * SIZE + v) * channels, broadcast(0)
+                for c in range(0, channels, LANES):
+                    lanes = lanes + load(data, pixel + c) * load(weights, tap + c)
+                total += lane_sum(lanes)
+    return total

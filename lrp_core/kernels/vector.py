@@ -167,6 +167,47 @@ def lane_sum(typing, value):
     return types.float64(value), code
 
 
+@intrinsic
+def fold_lanes(typing, value):
+    """The sum of all lanes in float32, halves onto halves."""
+    def code(context, builder, signature, args):
+        lanes = [builder.extract_element(args[0], INT32(lane)) for lane in range(LANES)]
+        while len(lanes) > 1:
+            half = len(lanes) // 2
+            lanes = [builder.fadd(a, b) for a, b in zip(lanes[:half], lanes[half:])]
+        return lanes[0]
+    return types.float32(value), code
+
+
+@intrinsic
+def nonzeros(typing, value):
+    """Bit by bit: is the lane unequal to 0?"""
+    def code(context, builder, signature, args):
+        lanes = builder.fcmp_unordered("!=", args[0], ir.Constant(VECTOR, [0.0] * LANES))
+        return builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), INT64)
+    return types.int64(value), code
+
+
+@intrinsic
+def lowest_bit(typing, bits):
+    """The number of the lowest bit that is set."""
+    def code(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+    return types.int64(types.int64), code
+
+
+@intrinsic
+def lane_max(typing, value):
+    """The largest lane, of numbers that are not NaN."""
+    def code(context, builder, signature, args):
+        largest = builder.extract_element(args[0], INT32(0))
+        for lane in range(1, LANES):
+            other = builder.extract_element(args[0], INT32(lane))
+            largest = builder.select(builder.fcmp_ordered(">", other, largest), other, largest)
+        return largest
+    return types.float32(value), code
+
+
 def _lanewise(symbol, instruction):
     @intrinsic
     def apply(typing, a, b):
@@ -201,13 +242,20 @@ def _choice(comparison):
 where_greater, where_equal, where_at_least = _choice(">"), _choice("=="), _choice(">=")
 
 
-@intrinsic
-def differ(typing, a, b):
-    """Is any lane of a unequal to that of b?"""
-    def code(context, builder, signature, args):
-        lanes = builder.bitcast(builder.fcmp_unordered("!=", *args), ir.IntType(LANES))
-        return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
-    return types.boolean(a, b), code
+def _any(comparison):
+    @intrinsic
+    def test(typing, a, b):
+        def code(context, builder, signature, args):
+            lanes = builder.bitcast(comparison(builder, *args), ir.IntType(LANES))
+            return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+        return types.boolean(a, b), code
+    return test
+
+
+# differ(a, b): is any lane of a unequal to that of b? any_below(a, b): is any |a| below b?
+differ = _any(lambda builder, a, b: builder.fcmp_unordered("!=", a, b))
+any_below = _any(lambda builder, a, b: builder.and_(
+    builder.fcmp_ordered("<", a, b), builder.fcmp_ordered("<", builder.fsub(ir.Constant(VECTOR, [0.0] * LANES), a), b)))
 
 
 @intrinsic
@@ -231,55 +279,97 @@ def register_tile(rows, vectors):
     sum always runs in this order, in every lane and every row alike, so that equal rows of a give bit-equal rows of c.
     """
     width = vectors * LANES
-    names = "a a_at offsets first live taps a_tap b b_at depth start start_at c c_at c_row columns".split()
 
     @intrinsic
     def tile(typing, a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
-        arrays = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
+        types_of = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
+        names = "a a_at offsets first live taps a_tap b b_at depth start start_at c c_at c_row columns".split()
 
         def code(context, builder, signature, args):
-            v = dict(zip(names, args))
-
-            def data(name, at):
-                return address(context, builder, arrays[name], v[name], v[at])
-
-            def ahead(pointer, count):
-                return builder.gep(pointer, [count if isinstance(count, ir.Value) else INT64(count)])
-
-            def vec(pointer, n):
-                return as_vector(builder, ahead(pointer, n * LANES))
-
-            last = builder.sub(v["live"], INT64(1))
-            row = [builder.select(builder.icmp_signed("<", INT64(r), last), INT64(r), last) for r in range(rows)]
-            offset, starts = data("offsets", "first"), data("start", "start_at")
-            a_row = [ahead(data("a", "a_at"), builder.load(ahead(offset, r))) for r in row]
-            sums = [[cgutils.alloca_once_value(builder, builder.load(vec(starts, n), align=4)) for n in range(vectors)] for _ in row]
-            b_panel = data("b", "b_at")
-            with cgutils.for_range(builder, v["taps"]) as tap:
-                a_tap = [ahead(pointer, builder.mul(tap.index, v["a_tap"])) for pointer in a_row]
-                b_tap = ahead(b_panel, builder.mul(builder.mul(tap.index, v["depth"]), INT64(width)))
-                with cgutils.for_range(builder, v["depth"]) as k:
-                    b_k = ahead(b_tap, builder.mul(k.index, INT64(width)))
-                    b_row = [builder.load(vec(b_k, n), align=4) for n in range(vectors)]
-                    for r in range(rows):
-                        a_k = splat(builder, builder.load(ahead(a_tap[r], k.index)))
-                        for n in range(vectors):
-                            builder.store(multiply_add(builder, a_k, b_row[n], builder.load(sums[r][n])), sums[r][n])
-            c_row = [ahead(data("c", "c_at"), builder.mul(r, v["c_row"])) for r in row]
-            with builder.if_else(builder.icmp_signed(">=", v["columns"], INT64(width))) as (whole, part):
-                with whole:
-                    for r in range(rows):
-                        for n in range(vectors):
-                            builder.store(builder.load(sums[r][n]), vec(c_row[r], n), align=4)
-                with part:
-                    for r in range(rows):
-                        for n in range(vectors):
-                            mask = lanes_below(builder, builder.sub(v["columns"], INT64(n * LANES)))
-                            masked_store(builder, builder.load(sums[r][n]), vec(c_row[r], n), mask)
+            block = Block(context, builder, types_of, dict(zip(names, args)), rows, vectors)
+            with cgutils.for_range(builder, block.value["taps"]) as tap:
+                a_tap = [block.ahead(pointer, builder.mul(tap.index, block.value["a_tap"])) for pointer in block.a_row]
+                b_tap = block.ahead(block.b, builder.mul(builder.mul(tap.index, block.value["depth"]), INT64(width)))
+                with cgutils.for_range(builder, block.value["depth"]) as k:
+                    block.add([block.ahead(pointer, k.index) for pointer in a_tap], block.ahead(b_tap, builder.mul(k.index, INT64(width))))
+            block.store()
             return context.get_dummy_value()
         i = types.intp
         return types.void(a, i, offsets, i, i, i, i, b, i, i, start, i, c, i, i, i), code
     return tile
+
+
+def gather_tile(rows, vectors):
+    """`register_tile` over chosen places k of the sum only, where the others are zero.
+
+    tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, c, c_at, c_row, columns):
+
+        c[c_at + r·c_row + n] = start[start_at + n] + Σ_{e < count} a[a_at + offsets[first + r] + k_e] · b[b_at + k_e·b_row + n]
+
+    with k_e = places[places_at + e]. Bit for bit what the whole sum would be, in which the other terms add nothing.
+    """
+    @intrinsic
+    def tile(typing, a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, c, c_at, c_row, columns):
+        types_of = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
+        names = "a a_at offsets first live places places_at count b b_at b_row start start_at c c_at c_row columns".split()
+
+        def code(context, builder, signature, args):
+            block = Block(context, builder, types_of, dict(zip(names, args)), rows, vectors)
+            chosen = address(context, builder, places, block.value["places"], block.value["places_at"])
+            with cgutils.for_range(builder, block.value["count"]) as e:
+                k = builder.load(block.ahead(chosen, e.index))
+                block.add([block.ahead(pointer, k) for pointer in block.a_row], block.ahead(block.b, builder.mul(k, block.value["b_row"])))
+            block.store()
+            return context.get_dummy_value()
+        i = types.intp
+        return types.void(a, i, offsets, i, i, places, i, i, b, i, i, start, i, c, i, i, i), code
+    return tile
+
+
+class Block:
+    """The registers of a tile while its code is written: one sum for each row and vector, pointers to where rows begin."""
+
+    def __init__(self, context, builder, types_of, value, rows, vectors):
+        self.builder, self.value, self.vectors = builder, value, vectors
+        pointer = {name: address(context, builder, types_of[name], value[name], value["first" if name == "offsets" else f"{name}_at"])
+                   for name in types_of}
+        last = builder.sub(value["live"], INT64(1))
+        row = [builder.select(builder.icmp_signed("<", INT64(r), last), INT64(r), last) for r in range(rows)]
+        self.a_row = [self.ahead(pointer["a"], builder.load(self.ahead(pointer["offsets"], r))) for r in row]
+        self.c_row = [self.ahead(pointer["c"], builder.mul(r, value["c_row"])) for r in row]
+        self.b = pointer["b"]
+        self.sums = [[cgutils.alloca_once_value(builder, builder.load(self.vector(pointer["start"], n), align=4))
+                      for n in range(vectors)] for _ in row]
+
+    def ahead(self, pointer, count):
+        """The pointer `count` elements further on."""
+        return self.builder.gep(pointer, [count if isinstance(count, ir.Value) else INT64(count)])
+
+    def vector(self, pointer, n):
+        """A pointer to the n-th vector from a pointer on."""
+        return as_vector(self.builder, self.ahead(pointer, n * LANES))
+
+    def add(self, a, b):
+        """sums[r] += a[r] · b for one place of the sum: a number of each row, a vector or more of b."""
+        b = [self.builder.load(self.vector(b, n), align=4) for n in range(self.vectors)]
+        for pointer, sums in zip(a, self.sums):
+            a_k = splat(self.builder, self.builder.load(pointer))
+            for b_n, total in zip(b, sums):
+                self.builder.store(multiply_add(self.builder, a_k, b_n, self.builder.load(total)), total)
+
+    def store(self):
+        """Write the sums, as far as there are columns."""
+        columns = self.value["columns"]
+        with self.builder.if_else(self.builder.icmp_signed(">=", columns, INT64(self.vectors * LANES))) as (whole, part):
+            with whole:
+                for pointer, sums in zip(self.c_row, self.sums):
+                    for n, total in enumerate(sums):
+                        self.builder.store(self.builder.load(total), self.vector(pointer, n), align=4)
+            with part:
+                for pointer, sums in zip(self.c_row, self.sums):
+                    for n, total in enumerate(sums):
+                        mask = lanes_below(self.builder, self.builder.sub(columns, INT64(n * LANES)))
+                        masked_store(self.builder, self.builder.load(total), self.vector(pointer, n), mask)
 
 
 if numba.config.DISABLE_JIT:

@@ -44,12 +44,20 @@ def output_transform(m0, m1, m2, m3, m4, m5):
 
 
 @kernel
-def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v, patch, rows):
+def left_out(data, flag, sample):
+    """Has this sample been computed by a sparse kernel?"""
+    return flag >= 0 and data[flag + sample] == 1
+
+
+@kernel
+def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v, patch, rows, flag, fan):
     """v[36, TILES + 1, channels] = Bᵀ d B for tiles first..last, in the order (sample, down, across)."""
     never_inline()
     plane = (TILES + 1) * channels
     for tile in range(first, last):
         sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4 - top, tile % tiles_across * 4 - left
+        if left_out(data, flag, sample // fan):
+            continue
         here = x + sample * height * width * channels
         at, step_down, step_right = here + (y0 * width + x0) * channels, width * channels, channels
         if not (y0 >= 0 and x0 >= 0 and y0 + 6 <= height and x0 + 6 <= width):
@@ -103,12 +111,14 @@ def put(data, y, value, times, accumulate, rectify):
 
 @kernel
 def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_down, tiles_across, first, last,
-                      channel, channels_end, times, fan, accumulate, rectify, rows):
+                      channel, channels_end, times, fan, accumulate, rectify, rows, flag):
     """y[..., channel : channels_end] = [y +] [times ·] (bias + Aᵀ m A) for tiles first..last of maps height x width."""
     never_inline()
     plane = (TILES + 1) * filters
     for tile in range(first, last):
         sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4, tile % tiles_across * 4
+        if left_out(data, flag, sample // fan):
+            continue
         for c in range(channel, channels_end, LANES):
             b = load(weights, bias + c)
             for j in range(6):
@@ -140,9 +150,11 @@ def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_d
 
 @kernel
 def winograd(data, x, height, width, channels, top, left, weights, u, panels, panel_width, bias, zeros,
-             offsets, row_offsets, y, out_height, out_width, filters, times, fan, accumulate, rectify,
+             offsets, row_offsets, y, out_height, out_width, filters, times, fan, accumulate, rectify, flag,
              first, last, first_panel, last_panel, scratch):
     """y = [y +] [times ·] (bias + x * g) for tiles first..last and the columns of some panels; the margin is of zeros.
+
+    flag: samples whose flag is set are left out; a negative position: none is.
 
     All arrays lie in `data` (x, y, times, scratch) and `weights` (u, bias, zeros) at these positions.
     """
@@ -153,11 +165,16 @@ def winograd(data, x, height, width, channels, top, left, weights, u, panels, pa
     rows = patch + 36 * channels
     for begin in range(first, last, TILES):
         end = min(begin + TILES, last)
-        transform_inputs(data, x, height, width, channels, top, left, down, across, begin, end, v, patch, rows)
+        live = False
+        for sample in range(begin // (down * across), (end - 1) // (down * across) + 1):
+            live = live or not left_out(data, flag, sample // fan)
+        if not live:
+            continue
+        transform_inputs(data, x, height, width, channels, top, left, down, across, begin, end, v, patch, rows, flag, fan)
         for p in range(36):
             product(data, v + p * (TILES + 1) * channels, offsets, row_offsets, end - begin, 1, 0,
                     weights, u + p * panels * channels * panel_width, first_panel, last_panel, channels, panel_width,
                     weights, zeros, data, m + p * (TILES + 1) * filters, filters, filters)
         transform_outputs(data, m, filters, weights, bias, y, out_height, out_width, down, across, begin, end,
                           first_panel * panel_width, min(last_panel * panel_width, filters),
-                          times, fan, accumulate, rectify, rows)
+                          times, fan, accumulate, rectify, rows, flag)

@@ -1,0 +1,182 @@
+"""Products that leave out zeros: behind a ReLU and a max-pool few units of a layer carry relevance.
+
+Whether a sample's relevance at a layer is sparse is found once (`flag_sparse`), from that sample alone, so that its numbers
+do not depend on its batch. Where it is, the transposed convolution adds, for each unit that carries some, its row of
+weights to the map below; and the denominators of rules that do not share by the forward pass are computed for these units
+only, as short direct sums.
+"""
+from .jit import inlined, kernel
+from .passes import put_row
+from .product import WIDE, product
+from .vector import LANES, NARROW_TILE, WIDE_TILE, broadcast, fold_lanes, gather_tile, lane_sum, load, load_part, lowest_bit, never_inline, nonzeros, store_part, where_equal
+
+BAND = 8  # rows of the map that a unit of work fills
+LIMIT = 0.25  # of the numbers: with more, Winograd's dense products are faster
+LONG, MIDDLE, SHORT = 12, 6, 3
+long_tile, middle_tile, short_tile, last_tile = (gather_tile(1, vectors) for vectors in (LONG, MIDDLE, SHORT, 1))
+one_wide, wide_tile, narrow_tile = gather_tile(1, WIDE_TILE[1]), gather_tile(*WIDE_TILE), gather_tile(*NARROW_TILE)
+
+
+@inlined
+def find_nonzeros(data, x, row, rows, count, places, at):
+    """places[at :] = the k < count at which any of `rows` arrays, `row` numbers apart, is not zero; returns how many."""
+    found = 0
+    for k in range(0, count, LANES):
+        bits = 0
+        for r in range(rows):
+            bits |= nonzeros(load_part(data, x + r * row + k, count - k))
+        while bits:
+            places[at + found] = k + lowest_bit(bits)
+            found += 1
+            bits &= bits - 1
+    return found
+
+
+@kernel
+def flag_sparse(data, r, size, fan, most, flag, first, last):
+    """flag[sample] = 1 where fewer than `most` of the numbers of r, in any of a sample's `fan` relevances, differ from 0."""
+    zero, one = broadcast(0), broadcast(1)
+    for sample in range(first, last):
+        found = zero
+        for k in range(0, size, LANES):
+            some = zero
+            for relevance in range(fan):
+                some = where_equal(load_part(data, r + (sample * fan + relevance) * size + k, size - k), zero, some, one)
+            found = found + some
+        data[flag + sample] = 1 if lane_sum(found) < most else 0
+
+
+@inlined
+def add_run(data, s, places, at, found, weights, w, step, run, to, offsets, zero):
+    """data[to : to + run] += Σ_e s[places[e]] · w[places[e]·step : + run] over the nonzeros e of s, in their order."""
+    done = 0
+    while run - done >= LONG * LANES:
+        long_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run)
+        done += LONG * LANES
+    if run - done >= MIDDLE * LANES:
+        middle_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run)
+        done += MIDDLE * LANES
+    if run - done >= SHORT * LANES:
+        short_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run)
+        done += SHORT * LANES
+    while done < run:
+        last_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run - done)
+        done += LANES
+
+
+@kernel
+def scatter(data, s, rows, columns, filters, kernel_height, kernel_width, stride_down, stride_right, dilation_down, top, left,
+            weights, w, r, height, width, channels, times, fan, accumulate, flag, offsets, zero, places, at, scratch, first, last):
+    """Bands first..last of r = [r +] [times ·] convᵀ(s), for samples whose relevance is sparse; w is [kh, filters, kw·channels].
+
+    Every unit adds its kernel to the map: for each kernel row one run of kw·channels numbers, since in NHWC neighbouring
+    pixels follow each other. The band lies in scratch with room for kernels that reach over the edge.
+    """
+    never_inline()
+    bands = (height + BAND - 1) // BAND
+    run, line = kernel_width * channels, band_width(columns, stride_right, kernel_width, left, width) * channels
+    for unit in range(first, last):
+        sample, y0 = unit // bands, unit % bands * BAND
+        y1 = min(y0 + BAND, height)
+        if data[flag + sample // fan] == 0:
+            continue
+        for k in range(0, (y1 - y0) * line, LANES):
+            store_part(data, scratch + k, broadcast(0), (y1 - y0) * line - k)
+        row_first = max(0, (y0 + top - (kernel_height - 1) * dilation_down + stride_down - 1) // stride_down)
+        row_last = min(rows - 1, (y1 - 1 + top) // stride_down)
+        for i in range(row_first, row_last + 1):
+            # All units of a row first, then kernel row by kernel row: each one's weights stay in the nearest cache.
+            pixels = s + (sample * rows + i) * columns * filters
+            ends = at + columns * filters
+            found = 0
+            for j in range(columns):
+                found += find_nonzeros(data, pixels + j * filters, 0, 1, filters, places, at + found)
+                places[ends + j] = found
+            for u in range(kernel_height):
+                y, begin = i * stride_down - top + u * dilation_down, 0
+                if y < y0 or y >= y1:
+                    continue
+                for j in range(columns):
+                    count = places[ends + j] - begin
+                    if count > 0:
+                        add_run(data, pixels + j * filters, places, at + begin, count, weights, w + u * filters * run, run, run,
+                                scratch + (y - y0) * line + j * stride_right * channels, offsets, zero)
+                    begin += count
+        for y in range(y0, y1):
+            by = times + (sample // fan * height + y) * width * channels if times >= 0 else times
+            put_row(data, scratch + (y - y0) * line + left * channels, width * channels, by, accumulate,
+                    r + (sample * height + y) * width * channels)
+
+
+@kernel
+def band_width(columns, stride_right, kernel_width, left, width):
+    """Pixels in a row of the band: from the first window's first column to the last one's last, or the map's."""
+    return max((columns - 1) * stride_right + kernel_width, left + width)
+
+
+@kernel
+def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, stride_down, stride_right, dilation_down, top, left,
+         weights, w, bias, z, rows, columns, filters, flag, places, at, first, last):
+    """Rows first..last of z = conv(x) + bias where any of a sample's `fan` relevances r is not zero, for sparse samples.
+
+    w is [filters, kh, kw·channels]. Where r is zero z is left as it is.
+    """
+    never_inline()
+    run = kernel_width * channels
+    for line in range(first, last):
+        sample, i = line // rows, line % rows
+        if data[flag + sample] == 0:
+            continue
+        for j in range(columns):
+            place = (i * columns + j) * filters
+            found = find_nonzeros(data, r + sample * fan * rows * columns * filters + place, rows * columns * filters, fan, filters, places, at)
+            x0 = j * stride_right - left
+            begin, end = max(0, -x0) * channels, min(kernel_width, width - x0) * channels
+            for e in range(found):
+                m = places[at + e]
+                total = broadcast(0)
+                for u in range(kernel_height):
+                    y = i * stride_down - top + u * dilation_down
+                    if 0 <= y < height:
+                        total = total + dot(data, x + ((sample * height + y) * width + x0) * channels + begin, weights,
+                                            w + (m * kernel_height + u) * run + begin, end - begin)
+                data[z + sample * rows * columns * filters + place + m] = fold_lanes(total) + weights[bias + m]
+
+
+@inlined
+def dot(data, x, weights, w, count):
+    """Lane by lane Σ x·w over a run, as four sums at a time."""
+    a, b, c, d = broadcast(0), broadcast(0), broadcast(0), broadcast(0)
+    k = 0
+    while count - k >= 4 * LANES:
+        a = a + load(data, x + k) * load(weights, w + k)
+        b = b + load(data, x + k + LANES) * load(weights, w + k + LANES)
+        c = c + load(data, x + k + 2 * LANES) * load(weights, w + k + 2 * LANES)
+        d = d + load(data, x + k + 3 * LANES) * load(weights, w + k + 3 * LANES)
+        k += 4 * LANES
+    while k < count:
+        a = a + load_part(data, x + k, count - k) * load_part(weights, w + k, count - k)
+        k += LANES
+    return (a + b) + (c + d)
+
+
+@kernel
+def product_of_nonzeros(data, x, depth, rows, offsets, offsets_at, weights, w, first, last, width, bias, y, columns, places, at):
+    """`product` for `rows` samples x, `depth` numbers each, without the places where all of them are zero; the same bits."""
+    found = find_nonzeros(data, x, depth, rows, depth, places, at)
+    if 4 * found > 3 * depth:
+        product(data, x, offsets, offsets_at, rows, 1, 0, weights, w, first, last, depth, width, weights, bias, data, y, columns, columns)
+        return
+    for panel in range(first, last):
+        b, done = w + panel * depth * width, panel * width
+        if width != WIDE:
+            for r in range(0, rows, NARROW_TILE[0]):
+                narrow_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
+                            weights, bias + done, data, y + r * columns + done, columns, columns - done)
+        elif rows == 1:
+            one_wide(data, x, offsets, offsets_at, 1, places, at, found, weights, b, width,
+                     weights, bias + done, data, y + done, columns, columns - done)
+        else:
+            for r in range(0, rows, WIDE_TILE[0]):
+                wide_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
+                          weights, bias + done, data, y + r * columns + done, columns, columns - done)
