@@ -1,27 +1,143 @@
-"""python -m benchmarks: how fast the engine explains."""
+"""python -m benchmarks: how fast the engine explains, and in how much memory."""
+import pathlib
+
 import click
-import numpy as np
 
-from lrp_core.chunks import default_threads
+from . import environments, equality, layers, memory, report, scaling, startup, study, throughput
+from .crew import at_work
+from .machine import busy, circumstances
+from .progress import say
 
-from . import throughput as speed
+OUTPUT = click.option("--output", metavar="DIR", type=click.Path(file_okay=False, path_type=pathlib.Path),
+                      default=report.RESULTS, help="Folder of NAME.json and NAME.svg.  [default: benchmarks/results]")
+WITHOUT_PEERS = click.option("--without-peers", is_flag=True, help="Time this project alone; needs nothing beside it.")
+ENVIRONMENTS = click.option("--environments", "folder", metavar="DIR", default=str(environments.DEFAULT), show_default=True,
+                            type=click.Path(file_okay=False),
+                            help="Where the peers' environments lie or are made: about 3 GB.")
+PYTHON310 = click.option("--python310", metavar="PATH",
+                         help="A Python 3.9 or 3.10 for iNNvestigate, which runs on no later one; looked for on PATH and "
+                              "in pyenv's folder where it is not given.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def repeats(default):
+    """The option --repeats of one benchmark."""
+    return click.option("--repeats", default=default, show_default=True, type=click.IntRange(1),
+                        help="Rounds; medians and quartiles of them are shown.")
+
+
+def publish(benchmark, result, output, options=""):
+    """Store and show a result under its name, with the command and the circumstances it was made in."""
+    command = f"python -m benchmarks {benchmark.NAME}{options}"
+    report.publish({"name": benchmark.NAME, **circumstances(command), **result}, output)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main():
-    """Time the engine. Compare rows of one run with each other; another machine or hour gives other numbers."""
+    """Time the engine. Compare rows of one run with each other; another machine or hour gives other numbers.
+
+    Each command prints a table, writes it to benchmarks/results as NAME.json with a plot, NAME.svg, and writes the page
+    benchmarks/RESULTS.md anew from all results that lie there.
+
+    \b
+    python -m benchmarks throughput --without-peers   a few minutes, nothing to install
+    python -m benchmarks throughput                   beside iNNvestigate, zennit and OpenVINO
+    python -m benchmarks all                          everything: plan for half an hour, and leave the machine alone
+
+    On first use the peers' environments are made with venv and pip under ~/.cache/audio-lrp-benchmarks. A peer that cannot
+    be had is named in the table with the reason, and the others run.
+    """
+    if warning := busy():
+        say(warning)
 
 
-@main.command()
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1), help="Timed calls; the median is printed.")
-def throughput(repeats):
-    """Milliseconds for each explained clip (forward and backward) of the study's network, by preset and batch."""
-    click.echo(f"{default_threads()} processors; matrix products: {speed.product_rate(np.float32):.0f} GFLOP/s in float32, "
-               f"{speed.product_rate(np.float64):.0f} in float64")
-    rows = speed.measure(repeats=repeats)
-    click.echo(f"{'preset':<16}{'dtype':<10}{'batch':>6}{'ms/clip':>10}{'clips/s':>10}")
-    for row in rows:
-        click.echo(f"{row['preset']:<16}{row['dtype']:<10}{row['batch']:>6}{row['ms']:>10.1f}{1e3 / row['ms']:>10.0f}")
+@main.command(name="throughput")
+@repeats(7)
+@WITHOUT_PEERS
+@ENVIRONMENTS
+@PYTHON310
+@OUTPUT
+def run_throughput(repeats, without_peers, folder, python310, output):
+    """Explanations per second, forward and backward, by preset and batch, beside the peers.
+
+    Before anything is timed, the relevance of 100 clips is compared with the peers'. Exits with 1, after the table, where
+    too few agree with iNNvestigate: fewer than 95 of 100 within 1e-4 (relative L2), or any beyond 1e-1.
+    """
+    network, (x, what) = study.network(), study.inputs()
+    tools = () if without_peers else throughput.TOOLS
+    with at_work(tools, network, x, folder=folder, python310=python310) as (peers, reasons):
+        result = throughput.measure(network, x, peers, reasons, repeats=repeats)
+    publish(throughput, {"inputs": what, **result}, output, " --without-peers" * without_peers)
+    for sentence in equality.cost_of_rounding(result["equality"]):
+        click.echo(sentence)
+    missed = equality.shortfalls(result["equality"])
+    if missed:
+        raise click.ClickException("the relevance is not the peer's, so the times above compare nothing:\n  " +
+                                   "\n  ".join(missed))
+
+
+@main.command(name="layers")
+@repeats(20)
+@OUTPUT
+def run_layers(repeats, output):
+    """Milliseconds and GFLOP/s of each layer on one thread, forward and backward, beside the matrix product's rate."""
+    x, what = study.inputs()
+    try:
+        result = layers.measure(study.network(), x, repeats=repeats)
+    except layers.NoProfile as error:
+        raise click.ClickException(f"{error}: nothing to measure") from None
+    publish(layers, {"inputs": what, **result}, output)
+
+
+@main.command(name="startup")
+@repeats(3)
+@WITHOUT_PEERS
+@ENVIRONMENTS
+@PYTHON310
+@OUTPUT
+def run_startup(repeats, without_peers, folder, python310, output):
+    """Seconds from a new process to its first explanation, with warm, cold and no kernel cache, beside TensorFlow's."""
+    x, what = study.inputs()
+    tools = () if without_peers else (environments.INNVESTIGATE,)
+    result = startup.measure(study.network(), x, repeats=repeats, tools=tools, folder=folder, python310=python310)
+    publish(startup, {"inputs": what, **result}, output, " --without-peers" * without_peers)
+
+
+@main.command(name="memory")
+@repeats(3)
+@OUTPUT
+def run_memory(repeats, output):
+    """Peak resident size of fresh processes that explain 1, 32, 256 and 1024 clips."""
+    x, what = study.inputs()
+    publish(memory, {"inputs": what, **memory.measure(x, repeats=repeats)}, output)
+
+
+@main.command(name="scaling")
+@repeats(5)
+@OUTPUT
+def run_scaling(repeats, output):
+    """Explanations per second by threads and by batch, from 1 to 1024 clips."""
+    x, what = study.inputs()
+    publish(scaling, {"inputs": what, **scaling.measure(study.network(), x, repeats=repeats)}, output)
+
+
+@main.command(name="all")
+@WITHOUT_PEERS
+@ENVIRONMENTS
+@PYTHON310
+@OUTPUT
+@click.pass_context
+def run_all(context, output, **peers):
+    """Everything, one after the other. Exits with 1 where one of them does, after the others have run."""
+    failed = []
+    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling):
+        say(f"\n{command.name}")
+        try:
+            context.invoke(command, output=output, **(peers if command in (run_throughput, run_startup) else {}))
+        except click.ClickException as error:
+            error.show()
+            failed.append(command.name)
+    if failed:
+        raise click.ClickException(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

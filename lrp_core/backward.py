@@ -161,7 +161,7 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
     if unmet:
         raise ValueError(f"keep: no relevance reaches {', '.join(map(repr, sorted(unmet)))} from {name!r}")
     ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]
-    return relevance, Ledger(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))
+    return relevance, Ledger.of(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))
 
 
 def check_finite(network, trace):

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 
 from .layers import Softmax
-from .ledger import Entry, Ledger
+from .ledger import Ledger
 from .network import INPUT
 
 
@@ -35,11 +35,8 @@ class Explanation:
         """One explanation from the (logits, targets, relevance by node, ledger) of consecutive chunks; `end`: where relevance was stopped."""
         logits, targets, relevance, ledgers = zip(*chunks)
         at = {name: np.concatenate([r[name] for r in relevance]) for name in relevance[0]}
-        entries = tuple(Entry(e[0].name, e[0].type, e[0].rule,
-                              *(np.concatenate([getattr(entry, name) for entry in e]) for name in Entry.NUMBERS))
-                        for e in zip(*ledgers))
-        ledger = Ledger(entries, np.concatenate([one.start for one in ledgers]),
-                        np.concatenate([one.arrived for one in ledgers]))
+        ledger = Ledger(ledgers[0].pages, np.concatenate([one.numbers for one in ledgers], axis=-1),
+                        np.concatenate([one.start for one in ledgers]), np.concatenate([one.arrived for one in ledgers]))
         whole = cls(at[end], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
                     at if layers else None, ledger)
         return whole[0] if single else whole

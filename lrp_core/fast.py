@@ -7,7 +7,7 @@ from .gradients import GradientMethod
 from .kernels.batch import explain_batch
 from .kernels.engine import Program
 from .kernels.profile import profile_program
-from .ledger import Entry, Ledger
+from .ledger import Ledger
 from .network import INPUT
 from .presets import composite
 from .target import WINNER
@@ -27,7 +27,7 @@ def explain_each(network, x, single, method, wanted, *, place, stop, keep, layer
     winners = logits.argmax(axis=1)
     explanations = []
     for (favoured, _), one in zip(wanted, found):
-        ledger = written(program.plan.pages, one.book)
+        ledger = Ledger(program.pages, one.book, one.book[0, 0], one.book[-1, 1])
         ledger.check(ROUNDING["float32"])
         whole = Explanation(one.relevance[end], logits, np.where(favoured == WINNER, winners, favoured), network.class_names,
                             one.relevance if layers else None, ledger)
@@ -44,12 +44,6 @@ def planned(network, method, *, nonnegative, start=None, stop=None, keep=None, l
         return Program(network.scoring, plan(network.scoring, method), nonnegative=nonnegative, start=start, stop=stop,
                        keep=keep, layers=layers)
     return network.programs.get(key, make)
-
-
-def written(pages, book):
-    """The ledger of a book [pages, 6, n]."""
-    entries = tuple(Entry(page.name, page.type, page.rule, *numbers) for page, numbers in zip(pages, book))
-    return Ledger(entries, book[0, 0], book[-1, 1])
 
 
 def profile(network, x, rules="epsilon", *, repeats=9):

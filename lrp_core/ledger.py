@@ -45,21 +45,30 @@ class Entry:
         """What is left when everything booked is taken off: rounding."""
         return self.received - self.passed - self.bias - self.stabilizer - self.gated
 
-    def map(self, function):
-        """The entry with `function` applied to every number."""
-        return dataclasses.replace(self, **{name: function(getattr(self, name)) for name in self.NUMBERS})
 
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Ledger:
     """The entries of all layers in the order relevance meets them: output first.
 
-    start: the relevance the explanation began with (the explained logit), [n] or a number.
+    pages: (name, type, rule) of each entry. numbers: [entries, 6, n] float64, or [entries, 6] for a single sample, in the
+    order of Entry.NUMBERS. start: the relevance the explanation began with (the explained logit), [n] or a number.
     arrived: Σ of the relevance at the network's input.
     """
-    entries: tuple
+    pages: tuple
+    numbers: np.ndarray
     start: np.ndarray
     arrived: np.ndarray
+
+    @classmethod
+    def of(cls, entries, start, arrived):
+        """The ledger of some Entry objects."""
+        numbers = np.array([[getattr(entry, name) for name in Entry.NUMBERS] for entry in entries])
+        return cls(tuple((entry.name, entry.type, entry.rule) for entry in entries), numbers, start, arrived)
+
+    @functools.cached_property
+    def entries(self):
+        """An Entry for each layer."""
+        return tuple(Entry(*page, *(row if row.ndim > 1 else row.tolist())) for page, row in zip(self.pages, self.numbers))
 
     def __iter__(self):
         return iter(self.entries)
@@ -74,10 +83,9 @@ class Ledger:
     @property
     def total(self):
         """The book of the whole network: start - arrived = bias + stabilizer + gated + residual, summed over layers."""
-        # Not `sum`, which since Python 3.12 adds plain numbers more exactly than arrays: one sample's book would differ.
-        sums = {name: functools.reduce(operator.add, (getattr(entry, name) for entry in self.entries))
-                for name in ("bias", "stabilizer", "gated", "turnover")}
-        return Entry("total", "", "", self.start, self.arrived, **sums)
+        # Layer by layer, not `sum`: its order, and so the last bit, would depend on the number of samples.
+        bias, stabilizer, gated, turnover = functools.reduce(operator.add, self.numbers[:, 2:])
+        return Entry("total", "", "", self.start, self.arrived, bias, stabilizer, gated, turnover)
 
     @property
     def residual(self):
@@ -86,20 +94,20 @@ class Ledger:
 
     def check(self, tolerance):
         """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover."""
-        entries = (*self.entries, self.total)
-        numbers = np.array([[getattr(entry, name) for name in Entry.NUMBERS] for entry in entries]).reshape(len(entries), 6, -1)
-        received, passed, bias, stabilizer, gated, turnover = np.moveaxis(numbers, 1, 0)
+        total = self.total
+        last = np.array([[getattr(total, name) for name in Entry.NUMBERS]])
+        received, passed, bias, stabilizer, gated, turnover = np.moveaxis(np.concatenate([self.numbers, last]), 1, 0)
         residual, limit = np.abs(received - passed - bias - stabilizer - gated), tolerance * turnover
         bad = ~(residual <= limit)
         if bad.any():
-            layer, sample = np.argwhere(bad)[0]
-            raise ConservationError(f"layer {entries[layer].name!r}: {residual[layer, sample]:.3g} of the relevance is unaccounted "
-                                    f"for (sample {sample}; rounding explains {limit[layer, sample]:.3g})")
+            place = tuple(np.argwhere(bad)[0])
+            name, sample = [*(page[0] for page in self.pages), "total"][place[0]], place[1] if len(place) > 1 else 0
+            raise ConservationError(f"layer {name!r}: {residual[place]:.3g} of the relevance is unaccounted "
+                                    f"for (sample {sample}; rounding explains {limit[place]:.3g})")
 
     def sample(self, index):
         """The ledger of one sample of a batch."""
-        return Ledger(tuple(entry.map(lambda value: float(value[index])) for entry in self.entries),
-                      float(self.start[index]), float(self.arrived[index]))
+        return Ledger(self.pages, self.numbers[..., index], float(self.start[index]), float(self.arrived[index]))
 
     def to_dict(self):
         """The ledger as plain numbers and lists, for JSON."""

@@ -35,7 +35,7 @@ def assert_explained(network, x, rules, target=1, *, formulas=None):
         for name, expected in relevance.items():
             assert_same(found.layers[name][k], expected)
         for name, book in books.items():
-            entry = found.ledger[name].map(lambda numbers: numbers[k])
+            entry = found.ledger.sample(k)[name]
             for part in ("received", "passed", "bias", "stabilizer", "gated"):
                 assert abs(getattr(entry, part) - getattr(book, part)) <= 1e-11 * entry.turnover, (name, part)
 

@@ -8,7 +8,8 @@ from .arena import Buffers, Constants
 from .convolve import positions
 from .passes import BOOKS
 from .product import pack, pack_bias
-from .sparse import BAND, LIMIT, band_width
+from .sparse import BAND, TOGETHER, band_width
+from .ties import RUN, runs_size
 from .winograd import TILES, scratch_size, transform_kernel
 
 CAPACITY = 16  # samples that a workspace may hold: rows of a dense product need their places
@@ -99,10 +100,11 @@ class Assembler:
                                    "offsets": self.places(form.source[2], TILES)}
         self._winograd_row(form.flops(), kernel, True, fields | {"x": x, "y": y, "accumulate": int(accumulate)})
         if ties:
-            runs = self.buffers.take(form.source[0] * (2 * form.source[1] + 1))
+            runs = self.buffers.take(runs_size(*form.made[:2]))
             self.emit(P.FIND_RUNS, of_input=True, x=x, runs=runs, **geometry(form))
-            self.emit(P.RESTORE, of_input=True, x=x, y=y, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2]))))
-            self.scratch = max(self.scratch, form.made[0] * form.made[1])
+            self.emit(P.RESTORE, of_input=True, x=x, y=y, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2])) | {
+                "offsets": self.places(kernel[..., 0].size, RUN)}))
+            self.scratch = max(self.scratch, form.made[0] * form.made[1] + RUN * kernel[..., 0].size)
             self.buffers.free(runs)
         if sharp:
             self.emit(P.SHARPEN, of_input=True, x=x, y=y, epsilon=SMALL, **(fields | {
@@ -115,10 +117,10 @@ class Assembler:
             "weights": self.weights.add(u), "panels": u.shape[1], "panel_width": u.shape[3], "zeros": self.zeros(filters)}))
         self.scratch = max(self.scratch, scratch_size(channels, filters))
 
-    def flag(self, r, shape, size):
-        """A place that says of each sample whether relevance r is sparse among `size` numbers: here, or once a pool has spread it."""
+    def flag(self, y, shape, most):
+        """The position of a flag that is 1 for each sample with fewer than `most` numbers y that differ from zero, else 0."""
         flag = self.buffers.take(1)
-        self.emit(P.FLAG, of_input=True, x=r, y=flag, depth=int(LIMIT * size), **extent(shape))
+        self.emit(P.FLAG, of_input=True, x=y, y=flag, depth=int(most), **extent(shape))
         return flag
 
     def dots(self, form, kernel, bias, x, z, r, flag):
@@ -153,10 +155,10 @@ class Assembler:
         self.buffers.free(shares)
 
     def _scatter(self, form, kernel, fields):
-        self.emit(P.SCATTER, flops=form.flops(), **(geometry(form) | fields | {
+        self.emit(P.SCATTER, of_input=True, flops=form.flops(), **(geometry(form) | fields | {
             "weights": self.weights.add(kernel.transpose(0, 3, 1, 2)), "offsets": self.places(0, 1)}))
         line = band_width(form.made[1], form.window.strides[1], form.window.size[1], form.pads[1][0], form.source[1])
-        self.scratch = max(self.scratch, BAND * line * form.source[2])
+        self.scratch = max(self.scratch, TOGETHER * BAND * line * form.source[2])
         self.places_needed = max(self.places_needed, form.made[1] * (form.made[2] + 1))
 
     def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, of_input=True):

@@ -3,10 +3,12 @@ import concurrent.futures
 import contextlib
 import threading
 
+import numba
 import numpy as np
 
 from ..chunks import check_threads, single_threaded_blas, within
-from .engine import CHUNK, Program
+from .engine import CHUNK
+from .sparse import TOGETHER
 
 
 class Programs:
@@ -38,16 +40,19 @@ def explain_batch(program, x, wanted, *, mask, threads, memory, progress):
     logits = np.empty((len(x), *program.network.shapes[program.output]), np.float32)
     found = [Found(len(x)) for _ in wanted]
     workers, capacity = within(memory, program.sample_bytes, threads, CHUNK)
-    together = len(x) < workers and not program.by_numpy
-    team, chunk = (workers, min(capacity, len(x))) if together else (1, min(capacity, -(-len(x) // workers)))
+    together = len(x) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
+    team, share = (workers, len(x)) if together else (1, -(-len(x) // workers))
+    chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity
 
     def work(part):
         workspace = program.workspace(capacity, team)
-        logits[part] = scores = program.forward(workspace, x[part], team)
-        for group in targets_at_once(program, wanted, len(scores), capacity, mask):
+        groups = targets_at_once(program, wanted, part.stop - part.start, capacity, mask)
+        for group in groups:
             fan = len(group)
             favoured, other = (np.stack([wanted[number][side][part] for number in group], axis=1).ravel() for side in (0, 1))
-            relevance, book = program.backward(workspace, len(scores), favoured, other, fan=fan, mask=mask, team=team)
+            scores, relevance, book = program.explain(workspace, x[part], favoured, other, forward=group is groups[0], fan=fan,
+                                                      mask=mask, team=team)
+            logits[part] = scores
             for place, number in enumerate(group):
                 found[number].put(part, {name: r[place::fan] for name, r in relevance.items()}, book[..., place::fan])
         program.give_back(workspace)
@@ -81,7 +86,7 @@ class Found:
 
 def targets_at_once(program, wanted, samples, capacity, mask):
     """The numbers of the targets in groups that a workspace can carry back together: several only for a single sample."""
-    size = capacity if samples == 1 and mask is None and not program.by_numpy else 1
+    size = min(capacity, TOGETHER) if samples == 1 and mask is None and not program.by_numpy else 1
     return [range(start, min(start + size, len(wanted))) for start in range(0, len(wanted), size)]
 
 

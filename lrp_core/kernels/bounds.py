@@ -4,7 +4,9 @@ import numpy as np
 from . import program as P
 from .passes import BOOKS
 from .product import NARROW, WIDE
-from .sparse import BAND, band_width
+from .sparse import BAND, TOGETHER, band_width
+from .ties import RUN, runs_size
+from .vector import LANES
 from .winograd import TILES, scratch_size
 
 
@@ -47,6 +49,8 @@ def reach(step, offsets, capacity):
         some = offsets[at:at + count]
         yield "data", 0, 0 if at >= 0 and len(some) == count and some.min() >= 0 and some.max() <= largest else -1
 
+    if min(f["height"], f["width"], f["channels"], f["rows"], f["columns"], f["filters"], f["top"], f["left"]) < 0:
+        yield "data", 0, -1
     if kind == P.DIRECT:
         tap = f["dilation_down"] * f["width"] * f["channels"]
         yield from (("data", f["x"], source), ("data", f["y"], made), ("weights", f["bias"], f["panels"] * f["panel_width"]), window_fits())
@@ -54,15 +58,18 @@ def reach(step, offsets, capacity):
         yield from rows_at(f["offsets"], f["rows"] * f["columns"], source - (f["size_down"] - 1) * tap - f["depth"])
     elif kind in (P.WINOGRAD, P.RESTORE, P.SHARPEN):
         yield from (("data", f["x"], source), ("data", f["y"], made), ("weights", f["bias"], columns))
-        yield from rows_at(f["offsets"], TILES, (TILES - 1) * f["channels"])
+        yield "data", 0, 0 if f["channels"] % LANES == columns % LANES == 0 else -1
         if kind == P.WINOGRAD:
             yield from product(36 * f["channels"])
+            yield from rows_at(f["offsets"], TILES, (TILES - 1) * f["channels"])
             yield from (("weights", f["zeros"], f["panels"] * f["panel_width"]), ("scratch", 0, scratch_size(f["channels"], columns)))
         elif kind == P.SHARPEN:
             yield "weights", f["weights"], 9 * f["channels"] * columns
         else:
             yield from product(9 * f["channels"])
-            yield from (("data", f["runs"], f["height"] * (2 * f["width"] + 1)), ("scratch", 0, f["rows"] * f["columns"]))
+            yield from rows_at(f["offsets"], RUN, (RUN - 1) * 9 * f["channels"])
+            yield from (("data", f["runs"], runs_size(f["rows"], f["columns"])),
+                        ("scratch", 0, f["rows"] * f["columns"] + RUN * 9 * f["channels"]))
     elif kind == P.DENSE:
         yield from (("places", 0, f["depth"]), ("data", f["x"], f["depth"]), ("data", f["y"], columns), ("weights", f["bias"], f["panels"] * f["panel_width"]))
         yield from product(f["depth"])
@@ -84,7 +91,7 @@ def reach(step, offsets, capacity):
                         ("places", 0, columns))
         else:
             line = band_width(f["columns"], f["stride_right"], f["size_right"], f["left"], f["width"]) * f["channels"]
-            yield from (("data", f["x"], made), ("data", f["y"], source), ("scratch", 0, BAND * line),
+            yield from (("data", f["x"], made), ("data", f["y"], source), ("scratch", 0, TOGETHER * BAND * line),
                         ("places", 0, f["columns"] * (columns + 1)))
             yield from rows_at(f["offsets"], 1, 0)
     elif kind == P.SPREAD:
@@ -93,9 +100,9 @@ def reach(step, offsets, capacity):
         yield from (("data", f["x"], made), ("data", f["y"], f["rows"] * f["columns"]))
     elif kind == P.PAD:
         yield from (("data", f["x"], source), ("data", f["y"], made), ("data", 0, 0 if f["filters"] == f["channels"] else -1))
-        yield "data", 0, f["columns"] - f["left"] - f["width"] and min(0, f["columns"] - f["left"] - f["width"])
+        yield "data", 0, 0 if 0 <= f["left"] <= f["columns"] - f["width"] else -1
     elif kind == P.FIND_RUNS:
-        yield from (("data", f["x"], source), ("data", f["runs"], f["height"] * (2 * f["width"] + 1)))
+        yield from (("data", f["x"], source), ("data", f["runs"], runs_size(f["rows"], f["columns"])))
     elif kind == P.RATIO:
         yield from (("data", f["x"], made), ("data", f["y"], made), ("weights" if f["shared"] else "data", f["z"], made),
                     ("sums", f["book"], f["rows"] * BOOKS))

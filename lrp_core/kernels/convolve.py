@@ -59,10 +59,10 @@ def direct(data, x, sample_size, offsets, offsets_at, places, taps, tap_step, de
 
 @kernel
 def relu(data, x, y, count):
-    """y = max(x, 0)."""
+    """y = max(x, 0); NaN stays."""
     for k in range(0, count, LANES):
         value = load_part(data, x + k, count - k)
-        store_part(data, y + k, where_greater(value, broadcast(0), value, broadcast(0)), count - k)
+        store_part(data, y + k, where_greater(broadcast(0), value, broadcast(0), value), count - k)
 
 
 @loop_kernel

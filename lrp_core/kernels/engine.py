@@ -15,7 +15,7 @@ from .books import Books
 from .bounds import check
 from .planner import Forward, Keep, Kernels, Planner
 
-CHUNK = 4  # samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor
+CHUNK = 5  # samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor
 
 
 class Workspace:
@@ -49,7 +49,9 @@ class Program:
         self.weights, self.offsets = asm.weights.build(), asm.offsets.build()
         self.data, self.sums, self.scratch, self.places = asm.buffers.size, asm.sums, rounded(asm.scratch), rounded(asm.places_needed)
         check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights, offsets=self.offsets, capacity=CAPACITY)
+        self.pages = tuple((page.name, page.type, page.rule) for page in self.plan.pages)
         self.books, self.output = Books(self.plan), network.nodes[-1].name
+        self.joined = joined([*self.plan.forward_stages, *self.plan.stages])
         self.by_numpy = any(not isinstance(stage, Kernels) for stage in (*self.plan.forward_stages, *self.plan.stages))
         self._idle, self._crew = [], None
         self._lock = threading.Lock()
@@ -131,10 +133,12 @@ class Program:
             self._measure(workspace, wire, r_in)
 
     def _keep(self, workspace, stage, samples):
-        r = workspace.at(stage.page.received.position, stage.page.received.shape, samples)
-        self._measure(workspace, stage.page.received, r)
-        r *= stage.mask
-        self._measure(workspace, stage.page.passed[0], r)
+        received, passed = stage.page.received, stage.page.passed[0]
+        r = workspace.at(received.position, received.shape, samples)
+        self._measure(workspace, received, r)
+        kept = r * stage.mask.astype(np.float32)
+        workspace.at(passed.position, passed.shape, samples)[...] = kept
+        self._measure(workspace, passed, kept)
 
     @staticmethod
     def _measure(workspace, wire, r):
@@ -142,23 +146,37 @@ class Program:
 
     # ---- one chunk
 
-    def forward(self, workspace, x, team=1):
-        """Run the network on samples x; returns its scores."""
-        self._output(workspace, INPUT, len(x))[...] = x
-        self.run(workspace, self.plan.forward_stages, len(x), team=team)
-        return self._output(workspace, self.output, len(x)).copy()
+    def explain(self, workspace, x, favoured, other, *, forward=True, fan=1, mask=None, team=1):
+        """(scores, relevance by node, book [pages, 6, samples·fan]) of samples x for targets [samples·fan].
 
-    def backward(self, workspace, samples, favoured, other, *, fan=1, mask=None, team=1):
-        """Carry relevance back for targets [samples·fan]: (relevance by node, book [pages, 6, samples·fan])."""
-        count = samples * fan
+        forward: run the network first; else a call for the same samples has done so.
+        """
+        samples, count = len(x), len(x) * fan
         workspace.favoured[:count], workspace.other[:count] = favoured, other
         workspace.booked.clear()
         workspace.measured.clear()
-        begin = self.plan.beginning
+        stages = self.plan.stages
+        if forward:
+            self._output(workspace, INPUT, samples)[...] = x
+            if mask is None and fan == 1:
+                stages = self.joined
+            else:
+                self.run(workspace, self.plan.forward_stages, samples, team=team)
         if mask is not None:
-            begin_at = workspace.at(begin.position, begin.shape, samples)
-            begin_at[...] = mask * self._output(workspace, self.plan.start, samples)
-        self.run(workspace, self.plan.stages, samples, fan, team)
+            begin = self.plan.beginning
+            workspace.at(begin.position, begin.shape, samples)[...] = mask * self._output(workspace, self.plan.start, samples)
+        self.run(workspace, stages, samples, fan, team)
         wires = self.plan.relevance if self.plan.layers else self.plan.ends
         relevance = {name: workspace.at(wire.position, wire.shape, count).copy() for name, wire in wires.items()}
-        return relevance, self.books.numbers(workspace, count)
+        return self._output(workspace, self.output, samples), relevance, self.books.numbers(workspace, count)
+
+
+def joined(stages):
+    """The stages with runs of kernels that follow each other made one: a team is called together once."""
+    out = []
+    for stage in stages:
+        if out and isinstance(stage, Kernels) and isinstance(out[-1], Kernels) and out[-1].end == stage.begin:
+            out[-1] = Kernels(out[-1].begin, stage.end)
+        else:
+            out.append(stage)
+    return out

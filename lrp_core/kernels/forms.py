@@ -55,8 +55,13 @@ class Form:
                 and self.source[2] % LANES == 0 and self.made[2] % LANES == 0)
 
     @property
+    def sparse_limit(self):
+        """Below how many nonzeros a sparse kernel is faster than the dense one, which needs a quarter of the sums by Winograd."""
+        return (0.2 if self.suits_winograd else 0.4) * float(np.prod(self.made))
+
+    @property
     def suits_sparse(self):
-        """Runs of kw·channels numbers that are worth a call for each unit."""
+        """Rows of windows that fill vectors, long enough to be taken one by one."""
         return self.source[2] >= LANES
 
     def flops(self):

@@ -1,5 +1,6 @@
 """`kernel`: Numba's compiler with the options that every kernel here shares."""
 import hashlib
+import os
 import pathlib
 
 import numba
@@ -37,7 +38,7 @@ def _expire_with_any_source(compiled):
     """Numba looks at a function's own file only to tell whether its cache is stale, but kernels call each other across files."""
     file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):
-        file._source_stamp = (file._source_stamp, SOURCES)
+        file._source_stamp = (file._source_stamp, SOURCES, os.environ.get("AUDIO_LRP_LANES"))
 
 
 def _digest():

@@ -24,8 +24,8 @@ def start(data, scores, classes, favoured, other, fan, r, first, last):
         plus = best if favoured[sample] == WINNER else favoured[sample]
         minus = best if other[sample] == WINNER else other[sample]
         for k in range(classes):
-            sign = np.float32((k == plus) - (k == minus))
-            data[r + sample * classes + k] = sign * score[k]
+            sign = (1 if k == plus else 0) - (1 if k == minus else 0)
+            data[r + sample * classes + k] = np.float32(sign) * score[k]
 
 
 @kernel
@@ -39,14 +39,15 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
     zero = broadcast(0)
     for line in range(first, last):
         sample, i = line // rows, line % rows
-        source = (0 if shared else sample // fan * rows * row) + i * row
+        source = sample // fan * rows * row + i * row
+        denominator = i * row if shared else source
         received, absolute, given, biased, kept = zero, zero, zero, zero, zero
         for pixel in range(0, row, channels):
             for c in range(0, channels, LANES):
                 count = channels - c
                 k = pixel + c
                 relevance = load_part(data, r + line * row + k, count)
-                below = load_part(weights if shared else data, z + source + k, count)
+                below = load_part(weights if shared else data, z + denominator + k, count)
                 sign = where_at_least(below, zero, broadcast(1), broadcast(-1))
                 stable = below + sign * epsilon
                 somebody = where_at_least(sign * stable, broadcast(SMALLEST), broadcast(1), zero)

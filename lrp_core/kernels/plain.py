@@ -113,10 +113,11 @@ def gather_tile(rows, vectors):
     """The block of a matrix product that `vector.gather_tile` describes."""
     width = vectors * _lanes()
 
-    def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, c, c_at, c_row, columns):
+    def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
+             c, c_at, c_row, columns):
         chosen = places[places_at:places_at + count]
         for r in range(min(rows, live)):
-            total = start[start_at:start_at + min(columns, width)].copy()
+            total = start[start_at + r * start_row:start_at + r * start_row + min(columns, width)].copy()
             for k in chosen:
                 total += a[a_at + offsets[first + r] + k] * b[b_at + k * b_row:b_at + k * b_row + len(total)]
             c[c_at + r * c_row:c_at + r * c_row + len(total)] = total

@@ -18,14 +18,13 @@ KEPT = "chosen channels"  # what a page says of relevance that was dropped by `k
 class Wire:
     """Relevance on its way between two nodes, and where it lies.
 
-    book: where kernels book its sum, or NONE. flag: where they note, for each sample, that it is sparse, or NONE. same: a wire further down with the same sum, which a pool or an
-    activation made of it: it is measured there.
+    book: where kernels book its sum, or NONE. same: the wire an
+    activation or a reshape made of it, which holds the same numbers: they are measured there.
     """
     number: int
     shape: tuple
     position: int
     book: int = P.NONE
-    flag: int = P.NONE
     same: "Wire | None" = None
 
 
@@ -199,14 +198,12 @@ class Planner:
             self.finish(node, received, [given], groups)
         elif isinstance(node.layer, (*forms.ALIASES, L.Activation)):
             given = self.wire(self.shape(node.inputs[0]), received.position)
-            received.same, given.flag = given, received.flag
+            received.same = given
             self.finish(node, received, [given], keep=True)
         elif forms.is_max_pool(node.layer):
             given = self.wire(self.shape(node.inputs[0]))
-            # The winners are no more than the windows: what is sparse there need not be counted on the larger map.
-            given.flag = self.asm.flag(received.position, received.shape, np.prod(given.shape))
+            self.measure(received)
             self.asm.emit(P.MAX_UNPOOL, x=received.position, y=given.position, winner=self.winners[node.name], **geometry(self.form(node)))
-            received.same = given
             self.finish(node, received, [given])
         else:
             given = [self.wire(self.shape(source)) for source in node.inputs]
@@ -247,7 +244,9 @@ class Planner:
     def keep_channels(self, node):
         """Drop the relevance of channels that were not chosen."""
         received = self.relevance[node.name]
-        after = self.relevance[node.name] = self.wire(received.shape, received.position)
+        after = self.relevance[node.name] = self.wire(received.shape, None if self.layers else received.position)
+        if self.layers:  # nodes above may share the array, and theirs is wanted as it was
+            self.asm.combine(received.position, after.position, map_shape(received.shape))
         page = Page(f"{node.name} (kept)", "", KEPT, received, (after,))
         self.pages.append(page)
         self.close(Keep(page, self.keep[node.name]))
@@ -257,7 +256,7 @@ class Planner:
         step, shape, x = self.steps[node.name], self.shape(node.name), self.outputs[node.inputs[0]]
         given, groups, accumulate = self.wire(self.shape(node.inputs[0])), [], False
         s = self.room(shape)
-        flag = self.sparse(node, received)
+        flag = self.sparse(node)
         for group in step.groups:
             terms = self.parts(node, group, x)
             z, shared, owned = self.denominator(node, group, terms, received.position, flag)
@@ -281,13 +280,19 @@ class Planner:
         self.asm.buffers.free(s)
         return given, tuple(groups)
 
-    def sparse(self, node, received):
-        """Where it is flagged, for each sample, that a convolution's relevance is sparse; NONE where it would not help."""
-        if not forms.is_convolution(node.layer) or not self.form(node).suits_sparse:
+    def sparse(self, node):
+        """Where it is flagged, for each sample, that few units of a convolution can carry relevance; NONE where it would not help.
+
+        They are those whose output, behind a ReLU, is not zero, and that win a window of the max-pool behind it: no more
+        than the pool's outputs that are not zero. Seen from the forward pass, it is the same for all targets.
+        """
+        rectifier = self.rectifier(node)
+        if rectifier is None or not forms.is_convolution(node.layer) or not self.form(node).suits_sparse \
+                or all(term.part is ones for group in self.steps[node.name].groups for term in group.terms):
             return P.NONE
-        if all(term.part is ones for group in self.steps[node.name].groups for term in group.terms):
-            return P.NONE
-        return self.asm.flag(received.position, received.shape, np.prod(received.shape)) if received.flag == P.NONE else received.flag
+        behind = self.readers[rectifier.name]
+        name = behind[0].name if len(behind) == 1 and forms.is_max_pool(behind[0].layer) else rectifier.name
+        return self.asm.flag(self.outputs[name], self.shape(name), self.form(node).sparse_limit)
 
     def parts(self, node, group, x):
         """[(term, position of its part of x, NONE for ones)]; a part that is zero everywhere is left out."""
@@ -316,7 +321,7 @@ class Planner:
             return self.asm.weights.add(z[0]), True, False
         z = self.room(self.shape(node.name))
         # What is computed for nonzeros only is one sum; a second term, of negative inputs, needs the whole map.
-        flag = flag if len(terms) == 1 else P.NONE
+        flag = flag if len(terms) == 1 and forms.is_convolution(node.layer) else P.NONE
         for number, (term, part) in enumerate(terms):
             kernel, bias = (array if array is None or term.sign > 0 else -array for array in (term.kernel, term.bias))
             if not forms.is_convolution(node.layer):

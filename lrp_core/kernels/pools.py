@@ -10,7 +10,10 @@ LOWEST = -np.float32(np.inf)
 @kernel
 def max_pool(data, x, height, width, channels, kernel_height, kernel_width, stride_down, stride_right, top, left,
              y, winner, rows, columns, first, last):
-    """Rows first..last of y = max over each window and `winner`, its place in scan order; on ties the first, padding never wins."""
+    """Rows first..last of y = max over each window and `winner`, its place in scan order; on ties the first, padding never wins.
+
+    NaN and infinity make NaN: what overflowed must not get lost.
+    """
     for line in range(first, last):
         sample, i = line // rows, line % rows
         y0 = i * stride_down - top
@@ -18,14 +21,15 @@ def max_pool(data, x, height, width, channels, kernel_height, kernel_width, stri
             x0 = j * stride_right - left
             to = (line * columns + j) * channels
             for c in range(0, channels, LANES):
-                best, place = broadcast(LOWEST), broadcast(0)
+                best, place, overflow = broadcast(LOWEST), broadcast(0), broadcast(0)
                 for u in range(max(0, -y0), min(kernel_height, height - y0)):
                     at = x + ((sample * height + y0 + u) * width + x0) * channels + c
                     for v in range(max(0, -x0), min(kernel_width, width - x0)):
                         value = load_part(data, at + v * channels, channels - c)
                         place = where_greater(value, best, broadcast(u * kernel_width + v), place)
                         best = where_greater(value, best, value, best)
-                store_part(data, y + to + c, best, channels - c)
+                        overflow = overflow + value * 0
+                store_part(data, y + to + c, best + overflow, channels - c)
                 store_part(data, winner + to + c, place, channels - c)
 
 

@@ -13,10 +13,10 @@ from numba.extending import intrinsic
 
 from .convolve import BLOCK, direct, fold, pad, relu
 from .jit import kernel
-from .passes import NOBODY, channel_sum, combine, measure, part, ratio, spread, start
+from .passes import channel_sum, combine, measure, part, ratio, spread, start
 from .pools import max_pool, max_unpool
 from .sparse import BAND, dots, flag_sparse, product_of_nonzeros, scatter
-from .ties import find_runs, restore, sharpen
+from .ties import SIZE, find_runs, restore, sharpen
 from .vector import address
 from .winograd import TILES, winograd
 
@@ -71,6 +71,8 @@ def units(step, samples, team):
         return samples * step.rows
     if kind == CHANNEL_SUM:
         return samples * step.rows * step.columns
+    if kind == FIND_RUNS:
+        return samples * (step.rows + SIZE - 1)
     return samples * step.height
 
 
@@ -172,7 +174,8 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
     elif kind == PAD:
         pad(data, x, step.height, step.width, step.channels, step.top, step.left, y, step.rows, step.columns, first, last)
     elif kind == FIND_RUNS:
-        find_runs(data, x, step.height, step.width, step.channels, step.runs * capacity, first, last)
+        find_runs(data, x, step.height, step.width, step.channels, step.top, step.left, step.runs * capacity, step.rows, step.columns,
+                  first, last)
     elif kind == RESTORE:
         restore(data, x, step.height, step.width, step.channels, step.top, step.left, step.runs * capacity, weights, step.weights,
                 step.panels, step.panel_width, step.bias, offsets, step.offsets, y, step.rows, step.columns, step.filters,
@@ -189,12 +192,12 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
     elif kind == SCATTER:
         scatter(data, x, step.rows, step.columns, step.filters, step.size_down, step.size_right, step.stride_down, step.stride_right,
                 step.dilation_down, step.top, step.left, weights, step.weights, y, step.height, step.width, step.channels, times,
-                fan, step.accumulate, step.flag * capacity, offsets, step.offsets, places, at, scratch, first, last)
+                relevances, step.accumulate, step.flag * capacity, offsets, step.offsets, places, at, scratch, first, last)
     elif kind == DOTS:
         dots(data, step.z * capacity, relevances, x, step.height, step.width, step.channels, step.size_down, step.size_right,
              step.stride_down, step.stride_right, step.dilation_down, step.top, step.left, weights, step.weights, step.bias, y,
              step.rows, step.columns, step.filters, step.flag * capacity, places, at, first, last)
     elif kind == FLAG:
-        flag_sparse(data, x, step.rows * row, relevances, step.depth, y, first, last)
+        flag_sparse(data, x, step.rows * row, step.depth, y, first, last)
     elif kind == START:
         start(data, x, step.filters, favoured, other, fan, y, first, last)

@@ -1,7 +1,7 @@
 """Products that leave out zeros: behind a ReLU and a max-pool few units of a layer carry relevance.
 
-Whether a sample's relevance at a layer is sparse is found once (`flag_sparse`), from that sample alone, so that its numbers
-do not depend on its batch. Where it is, the transposed convolution adds, for each unit that carries some, its row of
+Whether a sample is sparse at a layer is told by its own forward pass (`flag_sparse`), so that its numbers depend neither on
+its batch nor on the targets that are explained with it. Where it is, the transposed convolution adds, for each unit that carries some, its row of
 weights to the map below; and the denominators of rules that do not share by the forward pass are computed for these units
 only, as short direct sums.
 """
@@ -10,9 +10,9 @@ from .passes import put_row
 from .product import WIDE, product
 from .vector import LANES, NARROW_TILE, WIDE_TILE, broadcast, fold_lanes, gather_tile, lane_sum, load, load_part, lowest_bit, never_inline, nonzeros, store_part, where_equal
 
-BAND = 8  # rows of the map that a unit of work fills
-LIMIT = 0.25  # of the numbers: with more, Winograd's dense products are faster
+BAND = 16  # rows of the map that a unit of work fills
 LONG, MIDDLE, SHORT = 12, 6, 3
+TOGETHER = 5  # relevances of one sample that are carried back at the same time
 long_tile, middle_tile, short_tile, last_tile = (gather_tile(1, vectors) for vectors in (LONG, MIDDLE, SHORT, 1))
 one_wide, wide_tile, narrow_tile = gather_tile(1, WIDE_TILE[1]), gather_tile(*WIDE_TILE), gather_tile(*NARROW_TILE)
 
@@ -22,8 +22,8 @@ def find_nonzeros(data, x, row, rows, count, places, at):
     """places[at :] = the k < count at which any of `rows` arrays, `row` numbers apart, is not zero; returns how many."""
     found = 0
     for k in range(0, count, LANES):
-        bits = 0
-        for r in range(rows):
+        bits = nonzeros(load_part(data, x + k, count - k))
+        for r in range(1, rows):
             bits |= nonzeros(load_part(data, x + r * row + k, count - k))
         while bits:
             places[at + found] = k + lowest_bit(bits)
@@ -33,79 +33,88 @@ def find_nonzeros(data, x, row, rows, count, places, at):
 
 
 @kernel
-def flag_sparse(data, r, size, fan, most, flag, first, last):
-    """flag[sample] = 1 where fewer than `most` of the numbers of r, in any of a sample's `fan` relevances, differ from 0."""
+def flag_sparse(data, y, size, most, flag, first, last):
+    """flag[sample] = 1 where fewer than `most` of a sample's `size` numbers y differ from 0, else 0."""
     zero, one = broadcast(0), broadcast(1)
     for sample in range(first, last):
         found = zero
         for k in range(0, size, LANES):
-            some = zero
-            for relevance in range(fan):
-                some = where_equal(load_part(data, r + (sample * fan + relevance) * size + k, size - k), zero, some, one)
-            found = found + some
+            found = found + where_equal(load_part(data, y + sample * size + k, size - k), zero, zero, one)
         data[flag + sample] = 1 if lane_sum(found) < most else 0
 
 
-@inlined
-def add_run(data, s, places, at, found, weights, w, step, run, to, offsets, zero):
-    """data[to : to + run] += Σ_e s[places[e]] · w[places[e]·step : + run] over the nonzeros e of s, in their order."""
-    done = 0
-    while run - done >= LONG * LANES:
-        long_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run)
-        done += LONG * LANES
-    if run - done >= MIDDLE * LANES:
-        middle_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run)
-        done += MIDDLE * LANES
-    if run - done >= SHORT * LANES:
-        short_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run)
-        done += SHORT * LANES
-    while done < run:
-        last_tile(data, s, offsets, zero, 1, places, at, found, weights, w + done, step, data, to + done, data, to + done, 0, run - done)
-        done += LANES
+@kernel
+def add_row(data, s, filters, columns, places, at, weights, w, run, to, step, offsets, zero):
+    """For the columns of one row of s, data[to + column·step : + run] += Σ_e s[column, places[e]] · w[places[e], : run].
+
+    places[at :] holds the nonzeros of all columns, one column behind the other, and then, for each column, where they end.
+    """
+    never_inline()
+    ends, begin = at + columns * filters, at
+    for j in range(columns):
+        pixel, here, end = s + j * filters, to + j * step, at + places[ends + j]
+        found, done = end - begin, 0
+        if found == 0:
+            continue
+        while run - done >= LONG * LANES:
+            long_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run)
+            done += LONG * LANES
+        if run - done >= MIDDLE * LANES:
+            middle_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run)
+            done += MIDDLE * LANES
+        if run - done >= SHORT * LANES:
+            short_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run)
+            done += SHORT * LANES
+        while done < run:
+            last_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run - done)
+            done += LANES
+        begin = end
 
 
 @kernel
 def scatter(data, s, rows, columns, filters, kernel_height, kernel_width, stride_down, stride_right, dilation_down, top, left,
-            weights, w, r, height, width, channels, times, fan, accumulate, flag, offsets, zero, places, at, scratch, first, last):
+            weights, w, r, height, width, channels, times, fan, accumulate, flag, offsets, zero, places, at, scratch,
+            first, last):
     """Bands first..last of r = [r +] [times ·] convᵀ(s), for samples whose relevance is sparse; w is [kh, filters, kw·channels].
 
     Every unit adds its kernel to the map: for each kernel row one run of kw·channels numbers, since in NHWC neighbouring
-    pixels follow each other. The band lies in scratch with room for kernels that reach over the edge.
+    pixels follow each other. The band lies in scratch with room for kernels that reach over the edge. A sample's `fan`
+    relevances are taken together: they have the same nonzeros, those of the forward pass.
     """
     never_inline()
     bands = (height + BAND - 1) // BAND
     run, line = kernel_width * channels, band_width(columns, stride_right, kernel_width, left, width) * channels
+    size = rows * columns * filters
     for unit in range(first, last):
         sample, y0 = unit // bands, unit % bands * BAND
         y1 = min(y0 + BAND, height)
-        if data[flag + sample // fan] == 0:
+        if data[flag + sample] == 0:
             continue
-        for k in range(0, (y1 - y0) * line, LANES):
-            store_part(data, scratch + k, broadcast(0), (y1 - y0) * line - k)
+        for k in range(0, fan * (y1 - y0) * line, LANES):
+            store_part(data, scratch + k, broadcast(0), fan * (y1 - y0) * line - k)
         row_first = max(0, (y0 + top - (kernel_height - 1) * dilation_down + stride_down - 1) // stride_down)
         row_last = min(rows - 1, (y1 - 1 + top) // stride_down)
         for i in range(row_first, row_last + 1):
             # All units of a row first, then kernel row by kernel row: each one's weights stay in the nearest cache.
-            pixels = s + (sample * rows + i) * columns * filters
+            pixels = s + sample * fan * size + i * columns * filters
             ends = at + columns * filters
             found = 0
             for j in range(columns):
-                found += find_nonzeros(data, pixels + j * filters, 0, 1, filters, places, at + found)
+                found += find_nonzeros(data, pixels + j * filters, size, fan, filters, places, at + found)
                 places[ends + j] = found
             for u in range(kernel_height):
-                y, begin = i * stride_down - top + u * dilation_down, 0
+                y = i * stride_down - top + u * dilation_down
+                to, kernel_row = scratch + (y - y0) * fan * line, w + u * filters * run
                 if y < y0 or y >= y1:
                     continue
-                for j in range(columns):
-                    count = places[ends + j] - begin
-                    if count > 0:
-                        add_run(data, pixels + j * filters, places, at + begin, count, weights, w + u * filters * run, run, run,
-                                scratch + (y - y0) * line + j * stride_right * channels, offsets, zero)
-                    begin += count
+                for one in range(fan):
+                    add_row(data, pixels + one * size, filters, columns, places, at, weights, kernel_row, run, to + one * line,
+                            stride_right * channels, offsets, zero)
         for y in range(y0, y1):
-            by = times + (sample // fan * height + y) * width * channels if times >= 0 else times
-            put_row(data, scratch + (y - y0) * line + left * channels, width * channels, by, accumulate,
-                    r + (sample * height + y) * width * channels)
+            by = times + (sample * height + y) * width * channels if times >= 0 else times
+            for one in range(fan):
+                put_row(data, scratch + ((y - y0) * fan + one) * line + left * channels, width * channels, by, accumulate,
+                        r + ((sample * fan + one) * height + y) * width * channels)
 
 
 @kernel
@@ -172,11 +181,11 @@ def product_of_nonzeros(data, x, depth, rows, offsets, offsets_at, weights, w, f
         if width != WIDE:
             for r in range(0, rows, NARROW_TILE[0]):
                 narrow_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
-                            weights, bias + done, data, y + r * columns + done, columns, columns - done)
+                            weights, bias + done, 0, data, y + r * columns + done, columns, columns - done)
         elif rows == 1:
             one_wide(data, x, offsets, offsets_at, 1, places, at, found, weights, b, width,
-                     weights, bias + done, data, y + done, columns, columns - done)
+                     weights, bias + done, 0, data, y + done, columns, columns - done)
         else:
             for r in range(0, rows, WIDE_TILE[0]):
                 wide_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
-                          weights, bias + done, data, y + r * columns + done, columns, columns - done)
+                          weights, bias + done, 0, data, y + r * columns + done, columns, columns - done)

@@ -8,6 +8,7 @@ a run begins, its first output is computed directly. Comparing stops at the firs
 Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where rounding is a
 large part of it, is computed again, in double precision.
 """
+import numpy as np
 
 from .convolve import relu
 from .jit import kernel
@@ -17,6 +18,11 @@ from .winograd import left_out
 
 SIZE = 3  # of the window
 RUN = 24  # outputs computed directly at a time
+
+
+def runs_size(rows, columns):
+    """How many numbers `find_runs` writes for a sample with so many outputs."""
+    return (rows + SIZE - 1) * (2 * (columns + SIZE - 1) + 1)
 
 
 @kernel
@@ -29,40 +35,70 @@ def alike(data, a, b, count):
 
 
 @kernel
-def find_runs(data, x, height, width, channels, runs, first, last):
-    """For rows first..last of x and each pixel, how many pixels up to it, in its row, equal their left (their upper) neighbour.
-
-    runs[line, 2·column] counts for the left neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row
-    stands behind them, at runs[line, 2·width].
-    """
-    row = width * channels
-    for line in range(first, last):
-        left, above, longest = 0, 0, 0
-        for column in range(width):
-            here = x + line * row + column * channels
-            left = left + 1 if column > 0 and alike(data, here, here - channels, channels) else 0
-            above = above + 1 if line % height > 0 and alike(data, here, here - row, channels) else 0
-            longest = max(longest, left, above)
-            data[runs + line * (2 * width + 1) + 2 * column] = left
-            data[runs + line * (2 * width + 1) + 2 * column + 1] = above
-        data[runs + line * (2 * width + 1) + 2 * width] = longest
+def alike_at_edge(data, x, height, width, channels, i, j, up, left):
+    """`alike` for pixel (i, j) and the one `up` rows and `left` columns before it, one or both in the zeros around the map."""
+    here = x + (i * width + j) * channels
+    inside, before = 0 <= i < height and 0 <= j < width, 0 <= i - up < height and 0 <= j - left < width
+    if inside:
+        return silent(data, here, channels)
+    return not before or silent(data, here - (up * width + left) * channels, channels)
 
 
 @kernel
-def mark(data, runs, height, width, top, left, rows, columns, marks):
+def silent(data, a, count):
+    """Are the `count` numbers at a all 0?"""
+    for k in range(0, count, LANES):
+        if differ(load_part(data, a + k, count - k), broadcast(0)):
+            return False
+    return True
+
+
+@kernel
+def find_runs(data, x, height, width, channels, top, left, runs, rows, columns, first, last):
+    """For rows first..last of x with its margin, and each pixel, how many up to it in its row equal their left (upper) neighbour.
+
+    rows, columns: of the outputs; the map with its margin has SIZE - 1 more. runs[line, 2·column] counts for the left
+    neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row stands behind them.
+    """
+    tall, wide = rows + SIZE - 1, columns + SIZE - 1
+    for line in range(first, last):
+        sample, i = line // tall, line % tall - top
+        beside, above, longest, here = 0, 0, 0, runs + line * (2 * wide + 1)
+        pixels = x + sample * height * width * channels
+        for column in range(wide):
+            j = column - left
+            pixel = pixels + (i * width + j) * channels
+            inside = 0 <= i < height and 0 <= j < width
+            if inside and j > 0:
+                like_left = alike(data, pixel, pixel - channels, channels)
+            else:
+                like_left = column > 0 and alike_at_edge(data, pixels, height, width, channels, i, j, 0, 1)
+            if inside and i > 0:
+                like_upper = alike(data, pixel, pixel - width * channels, channels)
+            else:
+                like_upper = line % tall > 0 and alike_at_edge(data, pixels, height, width, channels, i, j, 1, 0)
+            beside, above = beside + 1 if like_left else 0, above + 1 if like_upper else 0
+            longest = max(longest, beside, above)
+            data[here + 2 * column] = beside
+            data[here + 2 * column + 1] = above
+        data[here + 2 * wide] = longest
+
+
+@kernel
+def mark(data, runs, rows, columns, marks):
     """marks[i, j] = 1 where the window of output (i, j) equals its left neighbour's, 2 its upper one's, 3 both, else 0.
 
     True where there are any. A window equals its left neighbour's where, in each of its rows, a run of SIZE pixels that
     equal their left neighbours ends at its last pixel.
     """
-    step, found = 2 * width + 1, False
+    wide, found = columns + SIZE - 1, False
+    step = 2 * wide + 1
     for i in range(rows):
-        at = runs + (i - top) * step
-        some = 0 <= i - top <= height - SIZE and data[at + 2 * width] >= SIZE and data[at + step + 2 * width] >= SIZE \
-            and data[at + 2 * step + 2 * width] >= SIZE
+        at = runs + i * step
+        some = min(data[at + 2 * wide], data[at + step + 2 * wide], data[at + 2 * step + 2 * wide]) >= SIZE
         for j in range(columns):
-            code, x = 0, at + 2 * (j - left + SIZE - 1)
-            if some and 0 <= j - left <= width - SIZE:
+            code, x = 0, at + 2 * (j + SIZE - 1)
+            if some:
                 code = 1 * (min(data[x], data[x + step], data[x + 2 * step]) >= SIZE) \
                     + 2 * (min(data[x + 1], data[x + 1 + step], data[x + 1 + 2 * step]) >= SIZE)
                 found = found or code > 0
@@ -80,34 +116,47 @@ def begins(data, marks, rows, columns, i, j):
 
 
 @kernel
-def restore(data, x, height, width, channels, top, left, runs, weights, w, panels, panel_width, bias, offsets, row_offsets,
-            y, rows, columns, filters, rectify, marks, first, last):
+def copy_window(data, x, height, width, channels, i, j, to):
+    """The window at (i, j), which may reach over the map's edge, as one run of numbers."""
+    for u in range(SIZE):
+        for v in range(SIZE):
+            inside = 0 <= i + u < height and 0 <= j + v < width
+            pixel = x + ((i + u) * width + j + v) * channels
+            for c in range(channels):
+                data[to + (u * SIZE + v) * channels + c] = data[pixel + c] if inside else np.float32(0)
+
+
+@kernel
+def restore(data, x, height, width, channels, top, left, runs, weights, w, panels, panel_width, bias, offsets, window_offsets,
+            y, rows, columns, filters, rectify, scratch, first, last):
     """In the outputs y of samples first..last, compute where runs of equal windows begin, and copy along them."""
+    marks, windows = scratch, scratch + rows * columns
+    depth = SIZE * SIZE * channels
     for sample in range(first, last):
-        if not mark(data, runs + sample * height * (2 * width + 1), height, width, top, left, rows, columns, marks):
+        if not mark(data, runs + sample * (rows + SIZE - 1) * (2 * (columns + SIZE - 1) + 1), rows, columns, marks):
             continue
-        out = y + sample * rows * columns * filters
+        source, out = x + sample * height * width * channels, y + sample * rows * columns * filters
         for i in range(rows):
             j = 0
             while j < columns:
-                end = j
-                while end < columns and end < j + RUN and begins(data, marks, rows, columns, i, end):
-                    end += 1
-                if end > j:
-                    window = x + ((sample * height + i - top) * width + j - left) * channels
+                count = 0
+                while j + count < columns and count < RUN and begins(data, marks, rows, columns, i, j + count):
+                    copy_window(data, source, height, width, channels, i - top, j + count - left, windows + count * depth)
+                    count += 1
+                if count > 0:
                     to = out + (i * columns + j) * filters
-                    product(data, window, offsets, row_offsets, end - j, SIZE, width * channels, weights, w, 0, panels,
-                            SIZE * channels, panel_width, weights, bias, data, to, filters, filters)
+                    product(data, windows, offsets, window_offsets, count, 1, 0, weights, w, 0, panels, depth, panel_width,
+                            weights, bias, data, to, filters, filters)
                     if rectify:
-                        relu(data, to, to, (end - j) * filters)
-                j = max(end, j + 1)
+                        relu(data, to, to, count * filters)
+                j += max(count, 1)
         for i in range(rows):
             for j in range(columns):
                 code, to = data[marks + i * columns + j], out + (i * columns + j) * filters
                 if code > 0:
-                    source = to - filters if code % 2 == 1 else to - columns * filters
+                    before = to - filters if code % 2 == 1 else to - columns * filters
                     for c in range(filters):
-                        data[to + c] = data[source + c]
+                        data[to + c] = data[before + c]
 
 
 @kernel

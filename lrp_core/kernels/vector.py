@@ -302,16 +302,17 @@ def register_tile(rows, vectors):
 def gather_tile(rows, vectors):
     """`register_tile` over chosen places k of the sum only, where the others are zero.
 
-    tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, c, c_at, c_row, columns):
+    tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, columns):
 
-        c[c_at + r·c_row + n] = start[start_at + n] + Σ_{e < count} a[a_at + offsets[first + r] + k_e] · b[b_at + k_e·b_row + n]
+        c[c_at + r·c_row + n] = start[start_at + r·start_row + n] + Σ_{e < count} a[a_at + offsets[first + r] + k_e] · b[b_at + k_e·b_row + n]
 
     with k_e = places[places_at + e]. Bit for bit what the whole sum would be, in which the other terms add nothing.
     """
     @intrinsic
-    def tile(typing, a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, c, c_at, c_row, columns):
+    def tile(typing, a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
+             c, c_at, c_row, columns):
         types_of = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
-        names = "a a_at offsets first live places places_at count b b_at b_row start start_at c c_at c_row columns".split()
+        names = "a a_at offsets first live places places_at count b b_at b_row start start_at start_row c c_at c_row columns".split()
 
         def code(context, builder, signature, args):
             block = Block(context, builder, types_of, dict(zip(names, args)), rows, vectors)
@@ -322,7 +323,7 @@ def gather_tile(rows, vectors):
             block.store()
             return context.get_dummy_value()
         i = types.intp
-        return types.void(a, i, offsets, i, i, places, i, i, b, i, i, start, i, c, i, i, i), code
+        return types.void(a, i, offsets, i, i, places, i, i, b, i, i, start, i, i, c, i, i, i), code
     return tile
 
 
@@ -338,8 +339,9 @@ class Block:
         self.a_row = [self.ahead(pointer["a"], builder.load(self.ahead(pointer["offsets"], r))) for r in row]
         self.c_row = [self.ahead(pointer["c"], builder.mul(r, value["c_row"])) for r in row]
         self.b = pointer["b"]
-        self.sums = [[cgutils.alloca_once_value(builder, builder.load(self.vector(pointer["start"], n), align=4))
-                      for n in range(vectors)] for _ in row]
+        starts = [self.ahead(pointer["start"], builder.mul(r, value.get("start_row", INT64(0)))) for r in row]
+        self.sums = [[cgutils.alloca_once_value(builder, builder.load(self.vector(start, n), align=4))
+                      for n in range(vectors)] for start in starts]
 
     def ahead(self, pointer, count):
         """The pointer `count` elements further on."""

@@ -105,7 +105,7 @@ def put(data, y, value, times, accumulate, rectify):
     # Adding 0 makes -0 a 0, as adding to other relevance would: bits must not depend on what else was added.
     value = value + (load(data, y) if accumulate else broadcast(0))
     if rectify:
-        value = where_greater(value, broadcast(0), value, broadcast(0))
+        value = where_greater(broadcast(0), value, broadcast(0), value)
     store(data, y, value)
 
 

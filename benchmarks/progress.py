@@ -1,0 +1,14 @@
+"""What is being done, on standard error, so that nobody waits before a silent terminal."""
+import sys
+
+import click
+
+
+def say(text):
+    """A line on what begins, or what went wrong."""
+    click.echo(text, err=True)
+
+
+def bar(length, label):
+    """A progress bar to use as a context, with `update(steps)`; only its label where there is no terminal."""
+    return click.progressbar(length=length, label=label, file=sys.stderr)

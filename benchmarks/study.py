@@ -1,0 +1,65 @@
+"""What is explained: the study's network with the embedded weights, and a hundred clips."""
+import json
+import pathlib
+
+import numpy as np
+
+import features
+import lrp_core
+from audio_lrp import EMBEDDED_MODEL
+from features.synth import CLASSES, synthesize
+
+REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "urbansound8k_mel64.npz"
+CLIPS, SEED = 100, 0
+
+
+def network():
+    """The embedded network."""
+    return lrp_core.load(EMBEDDED_MODEL)
+
+
+def images(count):
+    """Images of `count` procedural sounds, all classes in turn."""
+    return np.stack([features.clip_image(synthesize(n % len(CLASSES), n), 44_100) for n in range(count)])
+
+
+def inputs(count=CLIPS, real=REAL):
+    """(images [count, 64, 64, 3], what they are): real clips drawn at random where the data set lies beside the checkout."""
+    if not real.exists():
+        return images(count), f"{count} procedural sounds"
+    with np.load(real) as arrays:
+        level = arrays["level"]
+    chosen = np.random.default_rng(SEED).choice(len(level), count, replace=False)
+    return features.colour(level[chosen]), f"{count} clips of UrbanSound8K, drawn with seed {SEED}"
+
+
+def repeated(x, count):
+    """`count` images: those of x, again and again."""
+    return x[np.arange(count) % len(x)]
+
+
+def layers(network):
+    """The network in plain words for the peers: a list of dicts. A ReLU belongs to the layer before it; dropout and the
+    softmax, which nobody explains, are left out."""
+    found = []
+    for node in network.nodes:
+        kind, layer = node.layer.type, node.layer
+        if kind == "ReLU":
+            found[-1]["relu"] = True
+        elif kind == "MaxPool2D":
+            shape = network.shapes[node.inputs[0]]
+            found.append({"type": kind, "name": node.name, "size": layer.pool_size, "strides": layer.strides,
+                          "padding": layer.padding, "pads": layer.window.pads(*shape[:2])})
+        elif kind == "Flatten":
+            found.append({"type": kind, "name": node.name, "shape": network.shapes[node.inputs[0]]})
+        elif kind in ("Conv2D", "Dense"):
+            found.append({"type": kind, "name": node.name})
+        elif kind not in ("Dropout", "Softmax"):
+            raise ValueError(f"the peers are not told how to build {node.name!r} ({kind})")
+    return found
+
+
+def write(path, network, x):
+    """One .npz with the network and the images, for peers that know nothing of this project."""
+    arrays = {f"{node.name}/{key}": getattr(node.layer, key) for node in network.nodes for key in node.layer.arrays}
+    np.savez(path, x=x, layers=np.array(json.dumps(layers(network))), **arrays)

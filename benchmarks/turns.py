@@ -1,0 +1,45 @@
+"""Measure several tools in turn: one, the other, the one again. What slows the machine for a while slows all of them."""
+import dataclasses
+import time
+import typing
+
+from .peer import PeerError
+from .progress import bar
+
+PAUSE = 0.03  # seconds in which the threads of the tool that was measured last stop waiting for more work
+
+
+@dataclasses.dataclass
+class Contestant:
+    """Something to time. measure(): seconds of one call, measured so that the turns before it do not matter."""
+    key: typing.Hashable
+    measure: typing.Callable
+    seconds: list = dataclasses.field(default_factory=list)
+    failure: str | None = None
+
+
+def take_turns(contestants, repeats, label):
+    """Let every contestant measure `repeats` times, round by round, after a round that is not counted.
+
+    Returns {key: seconds of each round}. One whose tool fails drops out and keeps its `failure`.
+    """
+    with bar(len(contestants) * (repeats + 1), label) as progress:
+        for counted in [False] + [True] * repeats:
+            for contestant in contestants:
+                take_turn(contestant, counted)
+                progress.update(1)
+    return {contestant.key: contestant.seconds for contestant in contestants if contestant.failure is None}
+
+
+def take_turn(contestant, counted):
+    """One measurement of one contestant, unless it has dropped out."""
+    if contestant.failure is not None:
+        return
+    time.sleep(PAUSE)
+    try:
+        seconds = contestant.measure()
+    except PeerError as error:
+        contestant.failure = str(error)
+        return
+    if counted:
+        contestant.seconds.append(seconds)

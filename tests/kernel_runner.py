@@ -1,0 +1,262 @@
+"""Runs rows of a kernel program by themselves, between guard words, and says in float64 loops what they should give.
+
+Everything that an Assembler lays out (buffers, their gaps, constants, books, scratch) is surrounded by a NaN of a known
+pattern. A row that writes outside the buffers it asked for breaks a guard; one that reads there spoils its own result.
+"""
+import inspect
+import types
+from unittest import mock
+
+import naive
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from lrp_core.kernels import engine
+from lrp_core.kernels import program as P
+from lrp_core.kernels.arena import Buffers, Constants, aligned
+from lrp_core.kernels.assembler import Assembler
+from lrp_core.kernels.bounds import check
+from lrp_core.kernels.engine import Program, Workspace
+from lrp_core.kernels.forms import Form
+from lrp_core.kernels.passes import BOOKS
+from lrp_core.kernels.planner import Kernels
+from lrp_core.window import Window
+
+GUARD, NUMBER, MARGIN, GAP = np.uint32(0x7FC0BEEF), np.uint32(0x3FC0BEEF), 4096, 16  # a quiet NaN, 1.5; words around, between arrays
+seeded = settings(max_examples=60, derandomize=True, deadline=None, database=None)
+seeds, fans, batches = st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 3)
+# Below, at and beyond whole vectors and panels of any width.
+channel_counts = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 40])
+
+
+def normal(seed, *shape):
+    """Mixed-sign float32 numbers."""
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def close(found, expected, scale, tolerance):
+    """`found` within `tolerance` of `scale`, and free of NaN."""
+    assert found.shape == expected.shape
+    worst = np.abs(found.astype(np.float64) - expected).max()
+    assert worst <= tolerance * scale, f"{worst / scale:.3g} of the scale {scale:.3g}"
+
+
+# --- rows by themselves ----------------------------------------------------------------------------------------------
+
+class GuardedBuffers(Buffers):
+    """Every buffer is new, with a gap behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.taken = []
+
+    def take(self, count):
+        position = super().take(int(count) + GAP)
+        self.taken.append((position, int(count)))
+        return position
+
+    def free(self, position):
+        """Keep it: what is freed would be given out again."""
+
+
+class GuardedConstants(Constants):
+    """Whatever lies between the constants is NaN."""
+
+    def __init__(self, dtype):
+        super().__init__(dtype)
+        self.taken = []
+
+    def add(self, array):
+        position = super().add(array)
+        self.taken.append((position, np.size(array)))
+        return position
+
+    def build(self):
+        values, built = super().build(), super().build()
+        built.flags.writeable = True
+        built.view(np.uint32)[...] = GUARD
+        for position, count in self.taken:
+            built[position:position + count] = values[position:position + count]
+        built.flags.writeable = False
+        return built
+
+
+class Alone(Program):
+    """A Program of an assembler's rows, without a network."""
+
+    def __init__(self, asm):
+        plan = mock.MagicMock(asm=asm, forward_stages=(), stages=(), pages=(), wires=())
+        planner = types.SimpleNamespace(plan=lambda: plan)
+        with mock.patch.multiple(engine, Planner=lambda *_, **__: planner, Books=mock.MagicMock(), check=self._note):
+            super().__init__(types.SimpleNamespace(nodes=[types.SimpleNamespace(name="")]), ())
+
+    def _note(self, rows, **sizes):
+        self.sizes = sizes
+
+    def check(self, rows=None, **sizes):
+        """`bounds.check` of these rows, or of others in their place, in arrays of these sizes, or of others."""
+        check(self.rows if rows is None else rows, **{**self.sizes, **sizes})
+
+
+def carry_back(asm, *args, **options):
+    """`Assembler.convolve_back` for relevance that is not said to be sparse, unless a flag is given."""
+    if "flag" in inspect.signature(asm.convolve_back).parameters:
+        options.setdefault("flag", P.NONE)
+    asm.convolve_back(*args, **options)
+
+
+class Rig:
+    """Rows under test for `samples` samples with `fan` relevances each: write them through `asm`, then `run`."""
+
+    def __init__(self, samples=1, fan=1):
+        self.samples, self.fan, self.capacity = samples, fan, samples * fan + 1
+        self.asm = Assembler()
+        self.asm.buffers, self.asm.weights = GuardedBuffers(), GuardedConstants(np.float32)
+        self.inputs, self.shapes = [], {}
+        self.favoured = self.other = np.zeros(samples * fan, np.int64)
+
+    def put(self, array, *, changes=False):
+        """The position of a buffer that holds an array [samples, ...] when the rows begin; `changes`: they write it too."""
+        position = self.room(*array.shape[1:])
+        self.inputs.append((position, np.asarray(array, np.float32), changes))
+        return position
+
+    def room(self, *shape):
+        """The position of a buffer that the rows write."""
+        position = self.asm.buffers.take(int(np.prod(shape)))
+        self.shapes[position] = shape
+        return position
+
+    def run(self, team=1):
+        """Check the bounds, run all rows, and see that no guard and no input has changed; twice: adding to a NaN leaves it."""
+        self.program = Alone(self.asm)
+        self.program.check()
+        self._run_between(NUMBER, team)
+        self._run_between(GUARD, team)
+        return self
+
+    def _run_between(self, guard, team):
+        before, memory, self.data, self.sums = self.memory(self.program, team, guard)
+        workspace = Workspace(self.program, self.capacity, team)
+        workspace.data, workspace.sums = self.data, self.sums
+        count = self.samples * self.fan
+        workspace.favoured[:count], workspace.other[:count] = self.favoured, self.other
+        self.program.run(workspace, [Kernels(0, len(self.program.rows))], self.samples, self.fan, team)
+        changed = memory.view(np.uint32) != before
+        allowed = np.zeros(len(memory), bool)
+        for position, size in self.asm.buffers.taken:
+            allowed[MARGIN + position * self.capacity:][:size * count] = True
+        for position, array, changes in self.inputs:
+            allowed[MARGIN + position * self.capacity:][:array.size] = changes
+        for member in range(team):
+            allowed[MARGIN + self.program.data * self.capacity + member * self.program.scratch:][:self.asm.scratch] = True
+        broken = np.flatnonzero(changed & ~allowed)
+        assert not len(broken), f"{len(broken)} guard words or inputs changed, first at {broken[0] - MARGIN}"
+        sums = self.all_sums.view(np.uint32)
+        assert (sums[:2 * MARGIN] == guard).all() and (sums[-2 * MARGIN:] == guard).all(), "books of nobody"
+
+    def memory(self, program, team, guard):
+        """(words before, all memory, its part for data, books) with the inputs in place and guards elsewhere."""
+        memory = aligned(2 * MARGIN + program.data * self.capacity + program.scratch * team, np.float32)
+        memory.view(np.uint32)[...] = guard
+        self.all_sums = aligned(2 * MARGIN + program.sums * self.capacity, np.float64)
+        self.all_sums.view(np.uint32)[...] = guard
+        data = memory[MARGIN:len(memory) - MARGIN]
+        for position, array, _ in self.inputs:
+            data[position * self.capacity:][:array.size] = array.ravel()
+        return memory.view(np.uint32).copy(), memory, data, self.all_sums[MARGIN:len(self.all_sums) - MARGIN]
+
+    def get(self, position, count=None):
+        """What a buffer holds after the run: [samples·fan, *shape]."""
+        count, shape = count or self.samples * self.fan, self.shapes[position]
+        return self.data[position * self.capacity:][:count * int(np.prod(shape))].reshape(count, *shape).copy()
+
+    def books(self, place, rows):
+        """The books of each sample, summed over its rows: [samples·fan, BOOKS]."""
+        count = self.samples * self.fan
+        return self.sums[place * self.capacity:][:count * rows * BOOKS].reshape(count, rows, BOOKS).sum(axis=1)
+
+
+# --- forms -----------------------------------------------------------------------------------------------------------
+
+class Direct(Form):
+    """A form that is never given to Winograd."""
+    suits_winograd = False
+
+
+def form_of(kind, size, source, filters, strides=(1, 1), padding="same", dilation=(1, 1)):
+    """A Form whose output shape is counted here, not by the window under test."""
+    down, right = (extents(*numbers, padding, axis) for axis, numbers in
+                   enumerate(zip(source, size, strides, dilation)))
+    return kind(Window(size, strides, padding, dilation), source, (down[0], right[0], filters))
+
+
+def extents(extent, size, stride, dilation, padding, axis):
+    """(places of the window, where the first one starts) along an axis."""
+    reach = (size - 1) * dilation + 1
+    if isinstance(padding, str):
+        return naive.out_extent(extent, reach, stride, padding)
+    before, behind = padding[axis]
+    return naive.out_extent(extent + before + behind, reach, stride, "valid")[0], -before
+
+
+@st.composite
+def paddings(draw, most=3):
+    """'same', 'valid' or four numbers."""
+    margin = st.tuples(st.integers(0, most), st.integers(0, most))
+    return draw(st.sampled_from(["same", "valid"]) | st.tuples(margin, margin))
+
+
+@st.composite
+def convolutions(draw, largest=20):
+    """A Form of any convolution that the kernels take; few of these suit Winograd."""
+    size = draw(st.sampled_from([(1, 1), (3, 3), (5, 5), (2, 3)]))
+    strides = draw(st.sampled_from([(1, 1), (2, 2), (1, 2), (2, 1), (1, 1)]))
+    dilation, padding = (draw(st.integers(1, 3)), 1), draw(paddings())
+    least = [1 if padding == "same" else max(1, (n - 1) * d + 1 - (0 if padding == "valid" else sum(padding[axis])))
+             for axis, (n, d) in enumerate(zip(size, dilation))]
+    height, width = (draw(st.integers(n, max(n, largest))) for n in least)
+    return form_of(Form, size, (height, width, draw(channel_counts)), draw(channel_counts), strides, padding, dilation)
+
+
+# --- the oracles: float64, loops over outputs and places of the window ----------------------------------------------------
+
+def meetings(form):
+    """((i, j) of an output, (row, column) of the map, (u, v) of the window) wherever they meet, in scan order."""
+    w = form.window
+    (rows, top), (columns, left) = (extents(*numbers, w.padding, axis) for axis, numbers in
+                                    enumerate(zip(form.source, w.size, w.strides, w.dilation)))
+    for i in range(rows):
+        for j in range(columns):
+            for u in range(w.size[0]):
+                for v in range(w.size[1]):
+                    row, column = top + i * w.strides[0] + u * w.dilation[0], left + j * w.strides[1] + v * w.dilation[1]
+                    if 0 <= row < form.source[0] and 0 <= column < form.source[1]:
+                        yield (i, j), (row, column), (u, v)
+
+
+def convolve(form, x, kernel, bias=None):
+    """(z [n, *made], the largest root of Σ (x w)²: the size of its terms)."""
+    x, kernel = x.astype(np.float64), kernel.astype(np.float64)
+    z, squares = np.zeros((2, len(x), *form.made))
+    for (i, j), (row, column), (u, v) in meetings(form):
+        z[:, i, j] += x[:, row, column] @ kernel[u, v]
+        squares[:, i, j] += x[:, row, column] ** 2 @ kernel[u, v] ** 2
+    bias = np.zeros(form.made[2]) if bias is None else bias.astype(np.float64)
+    return z + bias, max(np.sqrt(squares + bias ** 2).max(), np.abs(z + bias).max(), 1e-30)
+
+
+def convolve_back(form, s, kernel):
+    """(c [n, *source] = Wᵀ s, the size of its terms)."""
+    s, kernel = s.astype(np.float64), kernel.astype(np.float64)
+    c, squares = np.zeros((2, len(s), *form.source))
+    for (i, j), (row, column), (u, v) in meetings(form):
+        c[:, row, column] += s[:, i, j] @ kernel[u, v].T
+        squares[:, row, column] += s[:, i, j] ** 2 @ kernel[u, v].T ** 2
+    return c, max(np.sqrt(squares).max(), np.abs(c).max(), 1e-30)
+
+
+def tolerance(rows):
+    """The bar for sums of products: 1e-5 of the largest, 2e-5 where Winograd is used."""
+    return 2e-5 if any(row[0] == P.WINOGRAD for row in rows) else 1e-5

@@ -1,0 +1,231 @@
+"""`bounds.check` refuses rows that would leave their arrays, and what it accepts stays inside: guard words tell."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_runner import GUARD, MARGIN, Alone, Form, carry_back, form_of, normal, seeded
+
+from lrp_core.kernels import program as P
+from lrp_core.kernels.arena import aligned
+from lrp_core.kernels.assembler import Assembler, extent, geometry
+from lrp_core.kernels.bounds import ProgramError
+from lrp_core.kernels.engine import Workspace
+from lrp_core.kernels.passes import ABOVE_ZERO
+from lrp_core.kernels.planner import Kernels
+from lrp_core.kernels.vector import LANES
+
+C, F = LANES, 2 * LANES
+ANY = form_of(Form, (2, 3), (7, 6, 3), 5, (2, 1), "same")
+SQUARE = form_of(Form, (3, 3), (6, 7, C), F)
+POOL = form_of(Form, (3, 2), (7, 6, 5), 5, (2, 3), "same")
+WEIGHTS = {"any": normal(0, 2, 3, 3, 5), "square": normal(1, 3, 3, C, F), "dense": normal(2, 11, 7)}
+
+
+def room(asm, shape):
+    """A buffer without a gap behind it."""
+    return asm.buffers.take(int(np.prod(shape)))
+
+
+def emit_ratio(asm, x, y):
+    asm.emit(P.RATIO, x=x, z=room(asm, (4, 3, 5)), y=y, epsilon=0.1, gate=ABOVE_ZERO, gate_y=room(asm, (4, 3, 5)),
+             bias=asm.bias(np.ones(5), 5), book=asm.book(4), **extent((4, 3, 5)))
+
+
+# kind: (what writes it, between a buffer x and a buffer y of these shapes)
+WRITERS = {
+    P.PAD: (ANY.source, (*ANY.padded, 3), lambda asm, x, y: asm.emit(
+        P.PAD, x=x, y=y, **(geometry(ANY) | {"rows": ANY.padded[0], "columns": ANY.padded[1], "filters": 3}))),
+    P.DIRECT: (ANY.source, ANY.made, lambda asm, x, y: asm.convolve(ANY, WEIGHTS["any"], None, x, y, rectify=True)),
+    P.WINOGRAD: (SQUARE.made, SQUARE.source, lambda asm, x, y: carry_back(
+        asm, SQUARE, WEIGHTS["square"], x, y, times=room(asm, SQUARE.source), accumulate=True)),
+    P.FIND_RUNS: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, ties=True)),
+    P.RESTORE: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, ties=True, rectify=True)),
+    P.RELU: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.emit(P.RELU, x=x, y=y, **extent((4, 3, 5)))),
+    P.MAX_POOL: (POOL.source, POOL.made, lambda asm, x, y: asm.emit(P.MAX_POOL, x=x, y=y, winner=room(asm, POOL.made), **geometry(POOL))),
+    P.DENSE: ((11,), (7,), lambda asm, x, y: asm.dense(WEIGHTS["dense"], normal(3, 7), x, y, rectify=True)),
+    P.START: ((5,), (5,), lambda asm, x, y: asm.emit(P.START, x=x, y=y, **extent((5,)))),
+    P.RATIO: ((4, 3, 5), (4, 3, 5), emit_ratio),
+    P.MEASURE: ((4, 3, 5), (1,), lambda asm, x, y: asm.measure(x, (4, 3, 5))),
+    P.MAX_UNPOOL: (POOL.made, POOL.source, lambda asm, x, y: asm.emit(P.MAX_UNPOOL, x=x, y=y, winner=room(asm, POOL.made), **geometry(POOL))),
+    P.FOLD: (ANY.made, ANY.source, lambda asm, x, y: carry_back(
+        asm, ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True)),
+    P.COMBINE: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.combine(x, y, (4, 3, 5), times=room(asm, (4, 3, 5)), accumulate=True)),
+    P.PART: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.part(x, -1, y, (4, 3, 5))),
+    P.CHANNEL_SUM: (ANY.made, ANY.source, lambda asm, x, y: asm.spread(ANY, x, y, 1.0, accumulate=True)),
+    P.SPREAD: (ANY.made, ANY.source, lambda asm, x, y: asm.spread(ANY, x, y, 1.0, accumulate=True)),
+}
+# Extents that say how far a kernel walks, kind by kind; each of them enlarged leaves the arrays.
+MAP = ("height", "width", "channels")
+OUT = ("rows", "columns", "filters")
+WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_down", "panels", "panel_width", "depth"),
+         P.WINOGRAD: (*MAP, *OUT, "panels", "panel_width"), P.FIND_RUNS: MAP, P.RESTORE: (*MAP, *OUT, "panels", "panel_width"),
+         P.MAX_POOL: (*MAP, *OUT), P.DENSE: ("depth", "panels", "panel_width", "filters"), P.RELU: OUT, P.START: ("filters",),
+         P.RATIO: OUT, P.MEASURE: OUT, P.MAX_UNPOOL: (*MAP, *OUT), P.FOLD: (*MAP, "rows", "columns", "size_down", "size_right"), P.COMBINE: OUT, P.PART: OUT,
+         P.CHANNEL_SUM: OUT, P.SPREAD: (*MAP, "rows", "columns")}
+if hasattr(P, "SCATTER"):               # kernels for sparse relevance
+    WRITERS |= {
+        P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, sharp=True)),
+        P.FLAG: ((4, 3, 5), (1,), lambda asm, x, y: asm.flag(x, (4, 3, 5), 60)),
+        P.SCATTER: (ANY.made, ANY.source, lambda asm, x, y: carry_back(
+            asm, ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True, flag=asm.flag(x, ANY.made, 10 ** 6))),
+        P.DOTS: (ANY.source, ANY.made, lambda asm, x, y: asm.dots(
+            ANY, WEIGHTS["any"], None, x, y, room(asm, ANY.made), asm.flag(y, ANY.made, 10 ** 6)))}
+    WALKS |= {P.SHARPEN: (*MAP, *OUT), P.FLAG: OUT, P.SCATTER: (*MAP, *OUT, "size_down", "size_right"),
+              P.DOTS: (*MAP, *OUT, "size_down", "size_right")}
+
+
+def program_of(kind):
+    """(a Program with a row of this kind, the row's number)."""
+    x_shape, y_shape, write = WRITERS[kind]
+    asm = Assembler()
+    asm.buffers.take(16)                # so that no position is the first
+    write(asm, room(asm, x_shape), room(asm, y_shape))
+    program = Alone(asm)
+    return program, [row["kind"] for row in program.rows].index(kind)
+
+
+def tampered(program, number, **fields):
+    """The rows with some fields of one of them changed."""
+    rows = program.rows.copy()
+    for name, value in fields.items():
+        rows[number][name] = value
+    return rows
+
+
+def test_every_kind_is_tried():
+    assert set(WRITERS) == set(range(len(P.NAMES))) == set(WALKS)
+
+
+@pytest.mark.parametrize("kind", WRITERS, ids=lambda kind: f"{kind}-{P.NAMES[kind]}")
+def test_positions_beyond_the_arrays_are_refused(kind):
+    """Each position of the row, put before its array, one past where it fits, and far away."""
+    program, number = program_of(kind)
+    program.check()
+    row, tried = program.rows[number], 0
+    ends = {name: program.data for name in P.POSITIONS} | {"weights": len(program.weights), "bias": len(program.weights),
+                                                           "zeros": len(program.weights), "offsets": len(program.offsets), "book": program.sums}
+    used = {name for name in P.POSITIONS if row[name] != P.NONE}
+    used |= {"book"} if kind in (P.RATIO, P.MEASURE) else set()
+    used |= {"weights", "bias", "offsets"} if kind in (P.DIRECT, P.WINOGRAD, P.RESTORE, P.DENSE) else set()
+    used |= {"zeros"} if kind == P.WINOGRAD else {"bias"} if kind == P.RATIO else set()
+    for name in used:
+        for value in (-2, ends[name], ends[name] + 10 ** 12):
+            with pytest.raises(ProgramError, match=f"row {number} "):
+                program.check(tampered(program, number, **{name: value}))
+            tried += 1
+    assert tried >= 3
+
+
+@pytest.mark.parametrize("kind", WRITERS, ids=lambda kind: f"{kind}-{P.NAMES[kind]}")
+def test_enlarged_extents_are_refused(kind):
+    """Each extent that the kernel walks along, made a thousand and a million times as large."""
+    program, number = program_of(kind)
+    for name in WALKS[kind]:
+        for factor in (10 ** 3, 10 ** 6):
+            with pytest.raises(ProgramError):
+                program.check(tampered(program, number, **{name: (int(program.rows[number][name]) + 1) * factor}))
+
+
+@pytest.mark.parametrize("kind", WRITERS, ids=lambda kind: f"{kind}-{P.NAMES[kind]}")
+def test_arrays_one_word_short_are_refused(kind):
+    """The same rows with less of each array than they were written for."""
+    program, number = program_of(kind)
+    row = program.rows[number:number + 1]
+
+    def needed(least, **sizes):
+        """The least size of an array that is accepted."""
+        program.check(row, **sizes)
+        low, high, name = 0, least, next(iter(sizes))
+        while low < high:
+            middle = (low + high) // 2
+            try:
+                program.check(row, **{name: middle})
+                high = middle
+            except ProgramError:
+                low = middle + 1
+        return high
+
+    least = needed(program.data, data=program.data)
+    last = max(int(row[0][name]) for name in P.POSITIONS)
+    assert last < least <= program.data, "the end of the last buffer, to the word"
+    if kind in (P.RATIO, P.MEASURE):
+        with pytest.raises(ProgramError):
+            program.check(row, sums=program.sums - 1)
+
+
+@pytest.mark.parametrize("value", [-1, 10 ** 9])
+@pytest.mark.parametrize("kind", [P.DIRECT, P.WINOGRAD, P.RESTORE, P.DENSE], ids=lambda kind: P.NAMES[kind])
+def test_an_offset_out_of_range_is_refused(kind, value):
+    """Any of the places of a product's rows."""
+    program, number = program_of(kind)
+    at = int(program.rows[number]["offsets"])
+    for place in (at, at + 1, at + 5):
+        offsets = program.offsets.copy()
+        offsets[place] = value
+        with pytest.raises(ProgramError):
+            program.check(offsets=offsets)
+
+
+# --- what is accepted stays inside -----------------------------------------------------------------------------------
+
+LANE = st.sampled_from([1, -1, LANES, -LANES, 2, 5])
+
+
+@st.composite
+def changes(draw):
+    """{field: what to add to it}: up to three fields, by a little."""
+    names = [*P.POSITIONS, *MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right",
+             "top", "left", "weights", "panels", "depth", "bias", "zeros", "offsets", "book"]
+    return draw(st.dictionaries(st.sampled_from(names), LANE, min_size=1, max_size=3))
+
+
+def guarded(count, dtype):
+    """Zeros between margins of guard words: (all, the middle)."""
+    whole = aligned(count + 2 * MARGIN, dtype)
+    whole.view(np.uint32)[...] = GUARD
+    whole[MARGIN:MARGIN + count] = 0
+    return whole, whole[MARGIN:MARGIN + count]
+
+
+def run_between_guards(program, rows):
+    """Run rows over zeros; every word of the margins around data, scratch and books must live, and none leak in."""
+    program.rows, capacity = rows, 2
+    program.rows.flags.writeable = False
+    workspace = Workspace(program, capacity, 1)
+    data, workspace.data = guarded(len(workspace.data), np.float32)
+    sums, workspace.sums = guarded(len(workspace.sums), np.float64)
+    weights, program.weights = guarded(len(program.weights), np.float32)
+    weights.flags.writeable = program.weights.flags.writeable = False
+    program.run(workspace, [Kernels(0, len(rows))], 2)
+    for whole, middle in ((data, workspace.data), (sums, workspace.sums)):
+        outside = np.r_[whole[:MARGIN].view(np.uint32), whole[-MARGIN:].view(np.uint32)]
+        assert (outside == GUARD).all(), "wrote outside the arrays"
+        assert not np.isnan(middle).any(), "read outside the arrays"
+
+
+@pytest.mark.parametrize("kind, fields", [
+    (P.PAD, {"left": -8}), (P.WINOGRAD, {"filters": C - 1, "times": 42}), (P.WINOGRAD, {"channels": F - 1, "y": 42})], ids=str)
+def test_what_no_planner_writes_is_refused(kind, fields):
+    """A map that begins before its row; channels that do not fill whole vectors, which would be loaded and stored whole."""
+    program, number = program_of(kind)
+    fields = {name: int(program.rows[number][name]) + value if name in P.POSITIONS else value for name, value in fields.items()}
+    with pytest.raises(ProgramError):
+        program.check(tampered(program, number, **fields))
+
+
+@pytest.mark.parametrize("kind", WRITERS, ids=lambda kind: f"{kind}-{P.NAMES[kind]}")
+@settings(seeded, max_examples=60)
+@given(changes())
+def test_what_is_accepted_stays_inside(kind, added):
+    """A row with fields changed by a little is refused, or does no harm."""
+    program, number = program_of(kind)
+    least = {name: 1 for name in (*MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right", "dilation_down",
+                                  "dilation_right", "panels", "depth")}
+    row = program.rows[number]
+    rows = tampered(program, number, **{name: max(int(row[name]) + more, least.get(name, -3)) for name, more in added.items()
+                                        if row[name] != P.NONE})
+    try:
+        program.check(rows)
+    except ProgramError:
+        return
+    run_between_guards(program, rows)
