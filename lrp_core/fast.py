@@ -24,13 +24,15 @@ def explain_each(network, x, single, method, wanted, *, place, stop, keep, layer
     if not np.abs(logits).max() < np.finfo(np.float32).max:
         check_finite(network.scoring, network.scoring.forward(x.astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
+    book = np.concatenate([one.book for one in found], axis=-1)
+    ledger = Ledger(program.pages, book, book[0, 0], book[-1, 1])
+    ledger.check(ROUNDING["float32"])
     winners = logits.argmax(axis=1)
     explanations = []
-    for (favoured, _), one in zip(wanted, found):
-        ledger = Ledger(program.pages, one.book, one.book[0, 0], one.book[-1, 1])
-        ledger.check(ROUNDING["float32"])
+    for number, ((favoured, _), one) in enumerate(zip(wanted, found)):
+        part = slice(number * len(x), (number + 1) * len(x))
         whole = Explanation(one.relevance[end], logits, np.where(favoured == WINNER, winners, favoured), network.class_names,
-                            one.relevance if layers else None, ledger)
+                            one.relevance if layers else None, ledger.sample(part))
         explanations.append(whole[0] if single else whole)
     return explanations
 

@@ -106,8 +106,8 @@ class Ledger:
                                     f"for (sample {sample}; rounding explains {limit[place]:.3g})")
 
     def sample(self, index):
-        """The ledger of one sample of a batch."""
-        return Ledger(self.pages, self.numbers[..., index], float(self.start[index]), float(self.arrived[index]))
+        """The ledger of one sample of a batch; of several, for a slice."""
+        return Ledger(self.pages, self.numbers[..., index], self.start[index], self.arrived[index])
 
     def to_dict(self):
         """The ledger as plain numbers and lists, for JSON."""

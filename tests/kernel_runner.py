@@ -73,8 +73,8 @@ class GuardedConstants(Constants):
         return position
 
     def build(self):
-        values, built = super().build(), super().build()
-        built.flags.writeable = True
+        values = super().build()
+        built = values.copy()
         built.view(np.uint32)[...] = GUARD
         for position, count in self.taken:
             built[position:position + count] = values[position:position + count]

@@ -1,9 +1,11 @@
 """Where arrays lie in one flat array: constants one behind the other, buffers that are given back and used again."""
+import ctypes
 import hashlib
+import sys
 
 import numpy as np
 
-ALIGNMENT = 16  # elements: 64 bytes of float32
+ALIGNMENT, BYTES = 16, 64  # elements, and what they take as float32
 
 
 def rounded(size):
@@ -12,26 +14,33 @@ def rounded(size):
 
 
 class Constants:
-    """Arrays of one type, collected into one flat array; equal arrays are kept once."""
+    """Arrays of one type, one behind the other in one flat array; equal arrays are kept once.
+
+    They are collected in bytes that grow in place: pieces beside the whole would take the memory twice.
+    """
 
     def __init__(self, dtype):
-        self._dtype, self._parts, self._places, self._size = dtype, [], {}, 0
+        self._dtype, self._places, self._bytes = np.dtype(dtype), {}, bytearray()
 
     def add(self, array):
         """The position of the array's copy."""
         array = np.ascontiguousarray(array, self._dtype).reshape(-1)
         key = hashlib.sha256(array).digest()
         if key not in self._places:
-            self._places[key] = self._size
-            self._parts.append((self._size, array))
-            self._size += rounded(array.size)
+            self._places[key] = len(self._bytes) // self._dtype.itemsize
+            self._bytes += array.data.cast("B")
+            self._bytes += bytes((rounded(array.size) - array.size) * self._dtype.itemsize)
         return self._places[key]
 
     def build(self):
-        """The flat array, read-only, with room for a whole vector behind the last number."""
-        flat = aligned(self._size + ALIGNMENT, self._dtype)
-        for position, array in self._parts:
-            flat[position:position + array.size] = array
+        """The flat array, read-only, with room for a whole vector behind the last number. Nothing can be added afterwards."""
+        size = len(self._bytes)
+        self._bytes += bytes(BYTES + ALIGNMENT * self._dtype.itemsize)
+        raw = np.frombuffer(self._bytes, np.uint8)
+        start = -raw.ctypes.data % BYTES
+        ctypes.memmove(raw.ctypes.data + start, raw.ctypes.data, size)
+        flat = raw[start:start + size + ALIGNMENT * self._dtype.itemsize].view(self._dtype)
+        flat[size // self._dtype.itemsize:] = 0
         flat.flags.writeable = False
         return flat
 
@@ -71,6 +80,13 @@ class Buffers:
 
 def aligned(size, dtype):
     """Zeros that begin at a multiple of 64 bytes."""
-    raw = np.zeros(size * np.dtype(dtype).itemsize + 64, np.uint8)
-    start = -raw.ctypes.data % 64
+    raw = np.zeros(size * np.dtype(dtype).itemsize + BYTES, np.uint8)
+    start = -raw.ctypes.data % BYTES
     return raw[start:start + size * np.dtype(dtype).itemsize].view(dtype)
+
+
+def return_freed_memory():
+    """Hand what was freed back to the system, where the C library keeps it for itself (glibc); elsewhere nothing."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)

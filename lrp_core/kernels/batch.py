@@ -41,6 +41,8 @@ def explain_batch(program, x, wanted, *, mask, threads, memory, progress):
     found = [Found(len(x)) for _ in wanted]
     workers, capacity = within(memory, program.sample_bytes, threads, CHUNK)
     together = len(x) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
+    if together and memory is None:
+        capacity = max(capacity, TOGETHER)
     team, share = (workers, len(x)) if together else (1, -(-len(x) // workers))
     chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity
 

@@ -8,10 +8,10 @@ The transpose is the product c[i, j, (u, v, c)] = Σ_m s[i, j, m] W[u, v, c, m],
 """
 import numpy as np
 
-from .jit import kernel, loop_kernel
+from .jit import inlined, kernel, loop_kernel
 from .passes import put_row
 from .product import product
-from .vector import LANES, broadcast, load_part, store_part, where_greater
+from .vector import LANES, broadcast, load, load_part, never_inline, store, store_part, where_greater
 from .winograd import left_out
 
 BLOCK = 48  # output positions a unit of work
@@ -65,35 +65,43 @@ def relu(data, x, y, count):
         store_part(data, y + k, where_greater(broadcast(0), value, broadcast(0), value), count - k)
 
 
-@loop_kernel
+@kernel
 def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, stride_right, dilation_down, dilation_right,
          top, left, r, height, width, channels, times, fan, accumulate, flag, scratch, first, last):
     """Rows first..last of r[y, x, c] = [r +] [times ·] Σ p[i, j, u, v, c] over all windows (i, j) and their places (u, v) at (y, x)."""
-    window = kernel_height * kernel_width * channels
-    row = width * channels
-    run = kernel_width * channels
+    never_inline()
+    window, row, run = kernel_height * kernel_width * channels, width * channels, kernel_width * channels
+    # Neighbouring windows overlap; those `apart` columns from each other do not, and a sum need not wait for the one before.
+    apart = (kernel_width + stride_right - 1) // stride_right
     for line in range(first, last):
         sample, y = line // height, line % height
         if left_out(data, flag, sample // fan):
             continue
-        total = data[scratch:scratch + row]
-        total[:] = 0
+        for k in range(0, row, LANES):
+            store_part(data, scratch + k, broadcast(0), row - k)
         for u in range(kernel_height):
             i = y + top - u * dilation_down
             if i < 0 or i % stride_down or i // stride_down >= rows:
                 continue
             at = p + (sample * rows + i // stride_down) * columns * window + u * run
-            for j in range(columns):
-                values = data[at + j * window:at + j * window + run]
-                x = j * stride_right - left
-                if dilation_right == 1 and x >= 0 and x + kernel_width <= width:
-                    to = total[x * channels:x * channels + run]
-                    for k in range(run):
-                        to[k] += values[k]
-                else:
+            for begin in range(apart):
+                for j in range(begin, columns, apart):
+                    x = j * stride_right - left
+                    if dilation_right == 1 and x >= 0 and x + kernel_width <= width:
+                        add(data, at + j * window, scratch + x * channels, run)
+                        continue
                     for v in range(kernel_width):
                         if 0 <= x + v * dilation_right < width:
-                            for c in range(channels):
-                                total[(x + v * dilation_right) * channels + c] += values[v * channels + c]
+                            add(data, at + j * window + v * channels, scratch + (x + v * dilation_right) * channels, channels)
         by = times + (sample // fan * height + y) * row if times >= 0 else times
         put_row(data, scratch, row, by, accumulate, r + line * row)
+
+
+@inlined
+def add(data, x, y, count):
+    """y += x."""
+    whole = count // LANES * LANES
+    for k in range(0, whole, LANES):
+        store(data, y + k, load(data, y + k) + load(data, x + k))
+    for k in range(whole, count):
+        data[y + k] += data[x + k]

@@ -9,13 +9,13 @@ import numpy as np
 from ..backward import total
 from ..network import INPUT, Trace
 from . import program as P
-from .arena import ALIGNMENT, aligned, rounded
+from .arena import ALIGNMENT, aligned, return_freed_memory, rounded
 from .assembler import CAPACITY
 from .books import Books
 from .bounds import check
 from .planner import Forward, Keep, Kernels, Planner
 
-CHUNK = 5  # samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor
+CHUNK = 4  # samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor
 
 
 class Workspace:
@@ -48,6 +48,8 @@ class Program:
             self.rows = self.rows.view(np.recarray)
         self.weights, self.offsets = asm.weights.build(), asm.offsets.build()
         self.data, self.sums, self.scratch, self.places = asm.buffers.size, asm.sums, rounded(asm.scratch), rounded(asm.places_needed)
+        self.plan.release()
+        return_freed_memory()
         check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights, offsets=self.offsets, capacity=CAPACITY)
         self.pages = tuple((page.name, page.type, page.rule) for page in self.plan.pages)
         self.books, self.output = Books(self.plan), network.nodes[-1].name

@@ -57,7 +57,7 @@ class Form:
     @property
     def sparse_limit(self):
         """Below how many nonzeros a sparse kernel is faster than the dense one, which needs a quarter of the sums by Winograd."""
-        return (0.2 if self.suits_winograd else 0.4) * float(np.prod(self.made))
+        return (0.25 if self.suits_winograd else 0.4) * float(np.prod(self.made))
 
     @property
     def suits_sparse(self):

@@ -94,6 +94,10 @@ class Planner:
         self.close()
         return self
 
+    def release(self):
+        """Let go of what only planning needs: the constants in pieces, the rules' own copies of the weights."""
+        self.asm, self.steps = None, {}
+
     # ---- small parts
 
     def room(self, shape):
@@ -255,7 +259,9 @@ class Planner:
         """The loop of `backward.through_linear`, as rows: (wire of R_in, (book, rows) of each group)."""
         step, shape, x = self.steps[node.name], self.shape(node.name), self.outputs[node.inputs[0]]
         given, groups, accumulate = self.wire(self.shape(node.inputs[0])), [], False
-        s = self.room(shape)
+        # Relevance that nobody reads again makes room for what a unit of z is worth.
+        in_place = len(step.groups) == 1 and not self.layers
+        s = received.position if in_place else self.room(shape)
         flag = self.sparse(node)
         for group in step.groups:
             terms = self.parts(node, group, x)
@@ -277,7 +283,8 @@ class Planner:
             for _, part in terms:
                 if part not in (P.NONE, x):
                     self.asm.buffers.free(part)
-        self.asm.buffers.free(s)
+        if not in_place:
+            self.asm.buffers.free(s)
         return given, tuple(groups)
 
     def sparse(self, node):
