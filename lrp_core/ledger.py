@@ -95,8 +95,8 @@ class Ledger:
     def check(self, tolerance):
         """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover."""
         total = self.total
-        last = np.array([[getattr(total, name) for name in Entry.NUMBERS]])
-        received, passed, bias, stabilizer, gated, turnover = np.moveaxis(np.concatenate([self.numbers, last]), 1, 0)
+        rows = [*self.numbers, [total.received, total.passed, total.bias, total.stabilizer, total.gated, total.turnover]]
+        received, passed, bias, stabilizer, gated, turnover = np.array(rows).swapaxes(0, 1)
         residual, limit = np.abs(received - passed - bias - stabilizer - gated), tolerance * turnover
         bad = ~(residual <= limit)
         if bad.any():

@@ -93,10 +93,10 @@ from .jit import kernel
 def value(x):
     return x + 1
 """, "outer": """
-from .jit import kernel
+from .jit import entry
 from .inner import value
 from .vector import LANES
-@kernel
+@entry
 def probe(x):
     return 100 * value(x) + LANES
 """}

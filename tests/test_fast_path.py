@@ -205,3 +205,24 @@ def test_progress_and_an_error_in_it():
     with pytest.raises(ZeroDivisionError):
         lrp_core.explain(network, x, dtype="float32", threads=2, progress=lambda count: 1 // 0)
     np.testing.assert_array_equal(lrp_core.explain(network, x, dtype="float32").relevance, usual)
+
+
+def test_the_profile_names_what_carries_each_layer():
+    """Every layer in both directions, its kernel, and NumPy where no kernel fits."""
+    network = nets.deep(61)
+    rows = lrp_core.profile(network, nets.inputs(network, 2), "epsilon", repeats=1)
+    kernels = {(row.name, row.direction): {one.kernel for one in rows if (one.name, one.direction) == (row.name, row.direction)}
+               for row in rows}
+    assert "direct" in kernels["conv1", "forward"] and "product" in kernels["hidden", "backward"]
+    assert kernels["pool1", "forward"] == {"max pool"} and "max unpool" in kernels["pool1", "backward"]
+    assert kernels["pool2", "forward"] == kernels["pool2", "backward"] == {"NumPy"}
+    assert all(row.seconds > 0 for row in rows)
+    # 2·(places)·(window)·(channels)·(filters) of a 3x3 convolution of 9x7x2 into 4 channels, and of a dense layer
+    flops = {(row.name, row.direction): row.flops for row in rows if row.flops}
+    assert flops["conv1", "forward"] == 2 * 63 * 9 * 2 * 4 and flops["hidden", "backward"] == 2 * 20 * 8
+
+
+def test_the_profile_refuses_what_has_no_kernels():
+    network = nets.deep(61)
+    with pytest.raises(ValueError, match="gradient"):
+        lrp_core.profile(network, nets.inputs(network, 1), "gradient")

@@ -123,10 +123,14 @@ class Assembler:
         self.emit(P.FLAG, of_input=True, x=y, y=flag, depth=int(most), **extent(shape))
         return flag
 
-    def dots(self, form, kernel, bias, x, z, r, flag):
-        """z = conv(x) + bias where r is not zero, for samples that have the flag set."""
-        self.emit(P.DOTS, of_input=True, flops=form.flops(), x=x, y=z, z=r, flag=flag, **geometry(form),
-                  weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), bias=self.bias(bias, form.made[2]))
+    def dots(self, form, kernel, bias, x, z, r, flag, *, y=P.NONE, other=P.NONE, rest=None):
+        """z = conv(x) + bias where r is not zero, for samples that have the flag set.
+
+        other: the z of a group whose kernel and this one make up the layer's; then z is y - other + rest where that is exact.
+        """
+        self.emit(P.DOTS, of_input=True, flops=form.flops(), x=x, y=z, z=r, flag=flag, gate_y=y, other=other, **geometry(form),
+                  weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), bias=self.bias(bias, form.made[2]),
+                  zeros=self.bias(rest, form.made[2]))
         self.places_needed = max(self.places_needed, form.made[2])
 
     def convolve_back(self, form, kernel, s, r, *, times, accumulate, flag):

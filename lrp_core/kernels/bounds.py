@@ -88,7 +88,9 @@ def reach(step, offsets, capacity):
         yield from (("weights", f["weights"], size), ("data", f["flag"], 1))
         if kind == P.DOTS:
             yield from (("data", f["x"], source), ("data", f["y"], made), ("data", f["z"], made), ("weights", f["bias"], columns),
-                        ("places", 0, columns))
+                        ("places", 0, columns), ("weights", f["zeros"], columns))
+            if f["other"] != P.NONE:
+                yield from (("data", f["other"], made), ("data", f["gate_y"], made))
         else:
             line = band_width(f["columns"], f["stride_right"], f["size_right"], f["left"], f["width"]) * f["channels"]
             yield from (("data", f["x"], made), ("data", f["y"], source), ("scratch", 0, TOGETHER * BAND * line),

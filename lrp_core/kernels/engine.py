@@ -1,5 +1,6 @@
 """Runs programs: workspaces, chunks of a batch on several threads, or one sample on a team of them."""
 import concurrent.futures
+import math
 import os
 import threading
 
@@ -32,7 +33,7 @@ class Workspace:
 
     def at(self, position, shape, samples):
         """The array of some samples that begins at a position."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         return self.data[position * self.capacity:][:samples * size].reshape(samples, *shape)
 
 
@@ -103,13 +104,10 @@ class Program:
             scratch = self.data * workspace.capacity + number * self.scratch
             return (self.rows, stage.begin, stage.end, samples, fan, workspace.capacity, workspace.data, self.weights, self.offsets,
                     workspace.sums, workspace.places, workspace.favoured, workspace.other, scratch, number * self.places)
-        if team == 1:
-            P.run(*arguments(0))
-            return
-        counters, crew = np.zeros(2 * (stage.end - stage.begin), np.int64), self.crew(team)
+        counters = np.zeros(2 * (stage.end - stage.begin), np.int64)
         for number in range(1, team):
-            crew.submit(P.run_in_team, *arguments(number), team, counters)
-        P.run_in_team(*arguments(0), team, counters)
+            self.crew(team).submit(P.run, *arguments(number), team, counters)
+        P.run(*arguments(0), team, counters)
 
     # ---- what no kernel does, by the layers and rules themselves, in double precision
 

@@ -1,22 +1,23 @@
-"""`kernel`: Numba's compiler with the options that every kernel here shares."""
+"""Numba's compiler with the options that every kernel here shares: `kernel` for what kernels call, `entry` for what Python calls."""
 import hashlib
 import os
 import pathlib
 
 import numba
 
+OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
 # NaN and infinity keep their meaning: everything of fast-math but "nnan" and "ninf".
 FAST = {"reassoc", "nsz", "arcp", "contract", "afn"}
 
 
 def kernel(function):
-    """Compile without the GIL, kept on disk for the next process; where there is no place to keep it, it is compiled again."""
-    return _compiled(function, {})
+    """Compile without the GIL; what calls it, an `entry` in the end, keeps it on disk."""
+    return numba.njit(**OPTIONS, no_cfunc_wrapper=True)(function)
 
 
 def loop_kernel(function):
     """`kernel` for loops over plain numbers, which the compiler may put into vectors (order of sums is then its choice)."""
-    return _compiled(function, {"fastmath": FAST})
+    return numba.njit(**OPTIONS, no_cfunc_wrapper=True, fastmath=FAST)(function)
 
 
 def inlined(function):
@@ -24,12 +25,12 @@ def inlined(function):
     return numba.njit(inline="always")(function)
 
 
-def _compiled(function, options):
-    options = {"nogil": True, "boundscheck": False, "error_model": "numpy", **options}
+def entry(function):
+    """Compile what Python calls; kept on disk for the next process, or, where there is no place to keep it, compiled again."""
     try:
-        compiled = numba.njit(cache=True, **options)(function)
+        compiled = numba.njit(cache=True, **OPTIONS)(function)
     except (RuntimeError, OSError):  # neither the package's folder nor the user's can be written to
-        return numba.njit(**options)(function)
+        return numba.njit(**OPTIONS)(function)
     _expire_with_any_source(compiled)
     return compiled
 

@@ -263,9 +263,10 @@ class Planner:
         in_place = len(step.groups) == 1 and not self.layers
         s = received.position if in_place else self.room(shape)
         flag = self.sparse(node)
+        before = None  # the last group's only term, and where its z lies
         for group in step.groups:
             terms = self.parts(node, group, x)
-            z, shared, owned = self.denominator(node, group, terms, received.position, flag)
+            z, shared, owned = self.denominator(node, group, terms, received.position, flag, before)
             rows = extent(shape)["rows"]
             book = self.asm.book(rows)
             if received.book == P.NONE:
@@ -275,7 +276,10 @@ class Planner:
             self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=float(step.rule.stabilizer(None)),
                           coefficient=float(group.coefficient), gate=forms.GATES[group.gate], gate_y=self.outputs[node.name],
                           bias=P.NONE if bias is None else self.asm.bias(bias, shape[-1]), book=book, **extent(shape))
-            if owned:
+            if before:
+                self.asm.buffers.free(before[1])
+            before = (terms[0], z) if owned and len(terms) == 1 else None
+            if owned and not before:
                 self.asm.buffers.free(z)
             for term, part in terms:
                 self.give(node, term, part, s, given.position, accumulate, flag)
@@ -283,6 +287,8 @@ class Planner:
             for _, part in terms:
                 if part not in (P.NONE, x):
                     self.asm.buffers.free(part)
+        if before:
+            self.asm.buffers.free(before[1])
         if not in_place:
             self.asm.buffers.free(s)
         return given, tuple(groups)
@@ -317,7 +323,7 @@ class Planner:
                 raise NotImplementedError(f"node {node.name!r}: a negative part that carries a bias")
         return found
 
-    def denominator(self, node, group, terms, r, flag):
+    def denominator(self, node, group, terms, r, flag, before):
         """(position of z, whether it is a constant, whether it is a buffer to free)."""
         first = group.terms[0]
         if len(group.terms) == 1 and first.part is whole and first.kernel is node.layer.kernel and first.bias is node.layer.bias:
@@ -336,9 +342,16 @@ class Planner:
                 continue
             form, kernel = self.form(node), kernel4(kernel)
             if flag != P.NONE:
-                self.asm.dots(form, kernel, bias, part, z, r, flag)
+                self.asm.dots(form, kernel, bias, part, z, r, flag, **self.complement(node, term, part, before))
             self.asm.convolve(form, kernel, bias, part, z, accumulate=number > 0, sharp=len(terms) == 1, flag=flag)
         return z, False, True
+
+    def complement(self, node, term, part, before):
+        """What `Assembler.dots` needs to take z from the group before, where both kernels make up the layer's."""
+        if before is None or before[0][1] != part or not np.array_equal(before[0][0].kernel + term.kernel, node.layer.kernel):
+            return {}
+        biases = [np.zeros(self.shape(node.name)[-1]) if one is None else one for one in (before[0][0].bias, term.bias, node.layer.bias)]
+        return {"y": self.outputs[node.name], "other": before[1], "rest": biases[0] + biases[1] - biases[2]}
 
     def give(self, node, term, part, s, r, accumulate, flag):
         """r = [r +] σ · part · W'ᵀ s."""

@@ -44,7 +44,17 @@ def profile_program(program, x, repeats):
         timed(program.plan.forward_stages)
         timed(program.plan.stages)
     program.give_back(workspace)
-    return [_row(program, number, stage, statistics.median(seconds)) for (number, stage), seconds in times.items()]
+    return [_row(program, number, stage, statistics.median(seconds)) for (number, stage), seconds in times.items()
+            if number is None or had_work(program, workspace, number, len(x))]
+
+
+def had_work(program, workspace, number, samples):
+    """Did a step take part: is it not the dense (the sparse) way where all samples went the other?"""
+    step = program.rows[number]
+    if step["flag"] == P.NONE:
+        return True
+    sparse = workspace.data[step["flag"] * workspace.capacity:][:samples] == 1
+    return bool(sparse.any() if step["kind"] in (P.SCATTER, P.DOTS) else not sparse.all())
 
 
 def _row(program, number, stage, seconds):

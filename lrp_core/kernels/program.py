@@ -12,7 +12,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .convolve import BLOCK, direct, fold, pad, relu
-from .jit import kernel
+from .jit import entry, inlined, kernel
 from .passes import channel_sum, combine, measure, part, ratio, spread, start
 from .pools import max_pool, max_unpool
 from .sparse import BAND, dots, flag_sparse, product_of_nonzeros, scatter
@@ -27,7 +27,7 @@ NAMES = ("pad", "direct", "winograd F(4x4)", "ties", "ties", "ReLU", "max pool",
          "small z", "sparsity", "sparse adjoint", "sparse z")
 
 NONE = -1
-POSITIONS = ("x", "y", "z", "times", "winner", "gate_y", "runs", "flag")  # in `data`, for one sample; NONE: not used
+POSITIONS = ("x", "y", "z", "times", "winner", "gate_y", "runs", "flag", "other")  # in `data`, for one sample; NONE: not used
 INTEGERS = ("kind", *POSITIONS, "fanned", "height", "width", "channels", "rows", "columns", "filters",
             "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right", "top", "left",
             "weights", "panels", "depth", "panel_width", "bias", "zeros", "offsets", "shared", "sign", "gate",
@@ -88,43 +88,35 @@ def winograd_shares(step, samples, team):
     return min(step.panels, team) if winograd_blocks(step, samples) < 4 * team else 1
 
 
-@kernel
-def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at):
-    """Run rows begin..end for the samples of a workspace.
+@entry
+def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team, counters):
+    """Run rows begin..end for the samples of a workspace, alone (team 1) or as one of a team.
 
     fan: how many relevances belong to each input, when several classes of one are explained at once.
-    """
-    for number in range(begin, end):
-        step = program[number]
-        count = samples * fan if step.fanned else samples
-        perform(step, 0, units(step, count, 1), count, fan, capacity, data, weights, offsets, sums, places, favoured, other,
-                scratch, at, 1)
 
-
-@kernel
-def run_in_team(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team, counters):
-    """`run` as one of a team: members take units until none is left, and go on when all of a step's units are done.
-
-    counters, zeros [2·(end - begin)]: units taken and units done. Nobody waits for a member, only for units it has taken:
-    one that comes late, or never, costs nothing but its help.
+    The members of a team take units until none is left, and go on when all of a step's units are done. counters, zeros
+    [2·(end - begin)]: units taken and units done. Nobody waits for a member, only for units it has taken: one that comes late,
+    or never, costs nothing but its help.
     """
     for number in range(begin, end):
         step = program[number]
         count = samples * fan if step.fanned else samples
         total = units(step, count, team)
-        grain = max(1, total // (4 * team))
         taken, done = 2 * (number - begin), 2 * (number - begin) + 1
-        first = add_and_get(counters, taken, grain)
+        grain = total if team == 1 else max(1, total // (4 * team))
+        first = 0 if team == 1 else add_and_get(counters, taken, grain)
         while first < total:
             last = min(first + grain, total)
             perform(step, first, last, count, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team)
+            if team == 1:
+                break
             add_and_get(counters, done, last - first)
             first = add_and_get(counters, taken, grain)
-        while peek(counters, done) < total:
+        while team > 1 and peek(counters, done) < total:
             pass
 
 
-@kernel
+@inlined
 def perform(step, first, last, samples, relevances, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team):
     """Units first..last of one step; `scratch` and `at` are the member's own rooms in data and places."""
     kind, fan = step.kind, relevances if step.fanned else 1
@@ -196,7 +188,8 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
     elif kind == DOTS:
         dots(data, step.z * capacity, relevances, x, step.height, step.width, step.channels, step.size_down, step.size_right,
              step.stride_down, step.stride_right, step.dilation_down, step.top, step.left, weights, step.weights, step.bias, y,
-             step.rows, step.columns, step.filters, step.flag * capacity, places, at, first, last)
+             step.rows, step.columns, step.filters, step.flag * capacity, step.gate_y * capacity, step.other * capacity, step.zeros,
+             places, at, first, last)
     elif kind == FLAG:
         flag_sparse(data, x, step.rows * row, step.depth, y, first, last)
     elif kind == START:

@@ -12,6 +12,7 @@ from .vector import LANES, NARROW_TILE, WIDE_TILE, broadcast, fold_lanes, gather
 
 BAND = 16  # rows of the map that a unit of work fills
 LONG, MIDDLE, SHORT = 12, 6, 3
+NEAR = 0.1  # a difference below this part of its terms is not taken for a denominator
 TOGETHER = 5  # relevances of one sample that are carried back at the same time
 long_tile, middle_tile, short_tile, last_tile = (gather_tile(1, vectors) for vectors in (LONG, MIDDLE, SHORT, 1))
 one_wide, wide_tile, narrow_tile = gather_tile(1, WIDE_TILE[1]), gather_tile(*WIDE_TILE), gather_tile(*NARROW_TILE)
@@ -117,7 +118,7 @@ def scatter(data, s, rows, columns, filters, kernel_height, kernel_width, stride
                         r + ((sample * fan + one) * height + y) * width * channels)
 
 
-@kernel
+@inlined
 def band_width(columns, stride_right, kernel_width, left, width):
     """Pixels in a row of the band: from the first window's first column to the last one's last, or the map's."""
     return max((columns - 1) * stride_right + kernel_width, left + width)
@@ -125,10 +126,12 @@ def band_width(columns, stride_right, kernel_width, left, width):
 
 @kernel
 def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, stride_down, stride_right, dilation_down, top, left,
-         weights, w, bias, z, rows, columns, filters, flag, places, at, first, last):
+         weights, w, bias, z, rows, columns, filters, flag, y, other, rest, places, at, first, last):
     """Rows first..last of z = conv(x) + bias where any of a sample's `fan` relevances r is not zero, for sparse samples.
 
-    w is [filters, kh, kw·channels]. Where r is zero z is left as it is.
+    w is [filters, kh, kw·channels]. Where r is zero z is left as it is. other: where kernels of two groups make up the
+    layer's own, W = W₁ + W₂, the z of the first; then z = y - other + rest, with the biases that differ in `rest`, unless
+    that is so much smaller than they are that their rounding would show. other < 0: there is none.
     """
     never_inline()
     run = kernel_width * channels
@@ -138,18 +141,24 @@ def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, 
             continue
         for j in range(columns):
             place = (i * columns + j) * filters
+            here = sample * rows * columns * filters + place
             found = find_nonzeros(data, r + sample * fan * rows * columns * filters + place, rows * columns * filters, fan, filters, places, at)
             x0 = j * stride_right - left
             begin, end = max(0, -x0) * channels, min(kernel_width, width - x0) * channels
             for e in range(found):
                 m = places[at + e]
+                if other >= 0:
+                    difference = data[y + here + m] - data[other + here + m] + weights[rest + m]
+                    if abs(difference) > NEAR * max(abs(data[y + here + m]), abs(data[other + here + m])):
+                        data[z + here + m] = difference
+                        continue
                 total = broadcast(0)
                 for u in range(kernel_height):
-                    y = i * stride_down - top + u * dilation_down
-                    if 0 <= y < height:
-                        total = total + dot(data, x + ((sample * height + y) * width + x0) * channels + begin, weights,
+                    row = i * stride_down - top + u * dilation_down
+                    if 0 <= row < height:
+                        total = total + dot(data, x + ((sample * height + row) * width + x0) * channels + begin, weights,
                                             w + (m * kernel_height + u) * run + begin, end - begin)
-                data[z + sample * rows * columns * filters + place + m] = fold_lanes(total) + weights[bias + m]
+                data[z + here + m] = fold_lanes(total) + weights[bias + m]
 
 
 @inlined
