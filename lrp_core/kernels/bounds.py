@@ -71,7 +71,8 @@ def reach(step, offsets, capacity):
             yield from (("data", f["runs"], runs_size(f["rows"], f["columns"])),
                         ("scratch", 0, f["rows"] * f["columns"] + RUN * 9 * f["channels"]))
     elif kind == P.DENSE:
-        yield from (("places", 0, f["depth"]), ("data", f["x"], f["depth"]), ("data", f["y"], columns), ("weights", f["bias"], f["panels"] * f["panel_width"]))
+        yield from (("places", 0, f["depth"]), ("data", f["x"], f["depth"]), ("data", f["y"], columns),
+                    ("weights", f["bias"], f["panels"] * f["panel_width"]))
         yield from product(f["depth"])
         yield from rows_at(f["offsets"], capacity, (capacity - 1) * f["depth"])
     elif kind in (P.MAX_POOL, P.MAX_UNPOOL):
@@ -80,7 +81,8 @@ def reach(step, offsets, capacity):
                     ("data", 0, 0 if f["filters"] == f["channels"] else -1))
     elif kind == P.FOLD:
         window = f["size_down"] * f["size_right"] * f["channels"]
-        yield from (("data", f["x"], f["rows"] * f["columns"] * window), ("data", f["y"], source), ("scratch", 0, f["width"] * f["channels"]))
+        yield from (("data", f["x"], f["rows"] * f["columns"] * window), ("data", f["y"], source),
+                    ("scratch", 0, f["width"] * f["channels"]))
     elif kind == P.FLAG:
         yield from (("data", f["x"], made), ("data", f["y"], 1))
     elif kind in (P.SCATTER, P.DOTS):

@@ -51,7 +51,8 @@ class Program:
         self.data, self.sums, self.scratch, self.places = asm.buffers.size, asm.sums, rounded(asm.scratch), rounded(asm.places_needed)
         self.plan.release()
         return_freed_memory()
-        check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights, offsets=self.offsets, capacity=CAPACITY)
+        check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights,
+              offsets=self.offsets, capacity=CAPACITY)
         self.pages = tuple((page.name, page.type, page.rule) for page in self.plan.pages)
         self.books, self.output = Books(self.plan), network.nodes[-1].name
         self.joined = joined([*self.plan.forward_stages, *self.plan.stages])

@@ -1,14 +1,17 @@
 """What the kernels can do: how a layer looks to them, and which kernel carries each direction of it. The one table.
 
     layer                              forward                backward
-    3x3, stride 1, channels of         Winograd F(4x4)        Winograd F(4x4)
-      whole vectors
-    other convolutions                 direct                 product and fold
+    3x3, stride 1, channels of         Winograd F(4x4),       sparse adjoint where few units are left, else
+      whole vectors                    ties restored          Winograd F(4x4)
+    other convolutions                 direct                 sparse adjoint, else product and fold
     dense                              product                product
     max-pool                           max pool               max unpool
     ReLU behind a convolution or       part of it             nothing to do
-      dense layer; reshapes
-    everything else, also subclasses   NumPy                  NumPy
+      dense layer; dropout, reshapes
+    everything else, also subclasses,  NumPy                  NumPy
+      and rules of other parts
+
+    Denominators that are not the forward pass's own: sparse z where few units are left, else as forward.
 """
 import dataclasses
 

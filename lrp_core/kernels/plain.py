@@ -2,7 +2,8 @@
 import numpy as np
 
 __all__ = ["load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
-           "where_at_least", "lane_max", "differ", "any_below", "fold_lanes", "nonzeros", "lowest_bit", "never_inline", "register_tile", "gather_tile"]
+           "where_at_least", "lane_max", "differ", "any_below",
+           "fold_lanes", "nonzeros", "lowest_bit", "never_inline", "register_tile", "gather_tile"]
 
 
 def _lanes():

@@ -1,14 +1,29 @@
 """Products that leave out zeros: behind a ReLU and a max-pool few units of a layer carry relevance.
 
 Whether a sample is sparse at a layer is told by its own forward pass (`flag_sparse`), so that its numbers depend neither on
-its batch nor on the targets that are explained with it. Where it is, the transposed convolution adds, for each unit that carries some, its row of
-weights to the map below; and the denominators of rules that do not share by the forward pass are computed for these units
-only, as short direct sums.
+its batch nor on the targets that are explained with it. Where it is, the transposed convolution adds, for each unit that
+carries some, its row of weights to the map below; and the denominators of rules that do not share by the forward pass are
+computed for these units only, as short direct sums.
 """
 from .jit import inlined, kernel
 from .passes import put_row
 from .product import WIDE, product
-from .vector import LANES, NARROW_TILE, WIDE_TILE, broadcast, fold_lanes, gather_tile, lane_sum, load, load_part, lowest_bit, never_inline, nonzeros, store_part, where_equal
+from .vector import (
+    LANES,
+    NARROW_TILE,
+    WIDE_TILE,
+    broadcast,
+    fold_lanes,
+    gather_tile,
+    lane_sum,
+    load,
+    load_part,
+    lowest_bit,
+    never_inline,
+    nonzeros,
+    store_part,
+    where_equal,
+)
 
 BAND = 16  # rows of the map that a unit of work fills
 LONG, MIDDLE, SHORT = 12, 6, 3
@@ -58,16 +73,20 @@ def add_row(data, s, filters, columns, places, at, weights, w, run, to, step, of
         if found == 0:
             continue
         while run - done >= LONG * LANES:
-            long_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run)
+            long_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
+                      data, here + done, 0, data, here + done, 0, run)
             done += LONG * LANES
         if run - done >= MIDDLE * LANES:
-            middle_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run)
+            middle_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
+                      data, here + done, 0, data, here + done, 0, run)
             done += MIDDLE * LANES
         if run - done >= SHORT * LANES:
-            short_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run)
+            short_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
+                      data, here + done, 0, data, here + done, 0, run)
             done += SHORT * LANES
         while done < run:
-            last_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run, data, here + done, 0, data, here + done, 0, run - done)
+            last_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
+                      data, here + done, 0, data, here + done, 0, run - done)
             done += LANES
         begin = end
 
@@ -142,7 +161,8 @@ def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, 
         for j in range(columns):
             place = (i * columns + j) * filters
             here = sample * rows * columns * filters + place
-            found = find_nonzeros(data, r + sample * fan * rows * columns * filters + place, rows * columns * filters, fan, filters, places, at)
+            found = find_nonzeros(data, r + sample * fan * rows * columns * filters + place, rows * columns * filters, fan,
+                                  filters, places, at)
             x0 = j * stride_right - left
             begin, end = max(0, -x0) * channels, min(kernel_width, width - x0) * channels
             for e in range(found):

@@ -6,7 +6,7 @@ where an output's whole window is bit-equal to its left (or upper) neighbour's, 
 a run begins, its first output is computed directly. Comparing stops at the first channels that differ.
 
 Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where rounding is a
-large part of it, is computed again, in double precision.
+large part of it, is computed again, as a few short sums.
 """
 import numpy as np
 
