@@ -76,7 +76,7 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
 
 
 @kernel
-def measure(data, r, rows, row, sums, book, first, last):
+def measure(data, r, row, sums, book, first, last):
     """The first two books of rows first..last, for relevance that nothing divides: Σ r and Σ |r|."""
     zero = broadcast(0)
     for line in range(first, last):

@@ -272,7 +272,7 @@ class Planner:
             if received.book == P.NONE:
                 received.book = book
             groups.append((book, rows))
-            bias = total_bias(group, shape[-1])
+            bias = total_bias(group)
             self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=float(step.rule.stabilizer(None)),
                           coefficient=float(group.coefficient), gate=forms.GATES[group.gate], gate_y=self.outputs[node.name],
                           bias=P.NONE if bias is None else self.asm.bias(bias, shape[-1]), book=book, **extent(shape))
@@ -364,7 +364,7 @@ class Planner:
             self.asm.dense_back(kernel, s, r, times=part, accumulate=accumulate)
 
 
-def total_bias(group, size):
+def total_bias(group):
     """Σ σ·b' of a group's terms, or None."""
     biases = [term.sign * term.bias for term in group.terms if term.bias is not None]
     return sum(biases) if biases else None

@@ -7,7 +7,6 @@ beyond its arrays. Every step divides into units that do not depend on each othe
 can share them out; a unit's numbers do not depend on who computes it, nor on the other samples.
 """
 import numpy as np
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -146,7 +145,7 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
               np.float32(step.epsilon), np.float32(step.coefficient), step.gate, step.gate_y * capacity, weights, step.bias, y,
               sums, step.book * capacity, first, last)
     elif kind == MEASURE:
-        measure(data, x, step.rows, row, sums, step.book * capacity, first, last)
+        measure(data, x, row, sums, step.book * capacity, first, last)
     elif kind == MAX_POOL:
         max_pool(data, x, step.height, step.width, step.channels, step.size_down, step.size_right, step.stride_down,
                  step.stride_right, step.top, step.left, y, step.winner * capacity, step.rows, step.columns, first, last)
