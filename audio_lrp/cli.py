@@ -1,91 +1,16 @@
 """The command line: audio-lrp explain, summary, ledger."""
-import functools
 import pathlib
 import sys
 
 import click
 
-import features
 import lrp_core
-from lrp_core.target import resolve
 
-from . import EMBEDDED_CLIP, EMBEDDED_MODEL
+from . import EMBEDDED_CLIP
+from .common import explain_or_complain, load_image_model, load_model, make_folder, open_or_complain, options, parse_target, unique_stems
 from .results import bottom_line, explain_clips, write
 
 BATCH = 32
-PRESET_NAMES = [*lrp_core.PRESETS, *lrp_core.ALIASES]
-
-
-def options(*names):
-    """The options that several commands share."""
-    made = {
-        "model": click.option("--model", "model_path", type=click.Path(dir_okay=False), default=str(EMBEDDED_MODEL),
-                              show_default="the embedded urban-sound network", help="The model file (.npz) to ask."),
-        "rules": click.option("--rules", type=click.Choice(PRESET_NAMES), default="epsilon", show_default=True,
-                              help="The preset that shares relevance out; 'flat' is the study's LRP-flat."),
-        "target": click.option("--target", default="max", show_default="the winning class",
-                               help="The class to explain, by name or number."),
-    }
-    return lambda command: functools.reduce(lambda done, name: made[name](done), reversed(names), command)
-
-
-def load_model(path):
-    """The network, or an error for people."""
-    try:
-        network = lrp_core.load(path)
-    except (lrp_core.ModelFileError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    if network.class_names is None:
-        classes = network.shapes[network.nodes[-1].name][0]
-        network = network.replace(class_names=[f"class {number}" for number in range(classes)])
-    return network
-
-
-def explain_or_complain(path, work, *arguments):
-    """The result of `work(*arguments)`; what the engine refuses in the model becomes an error for people."""
-    try:
-        return work(*arguments)
-    except (ValueError, lrp_core.ConservationError) as error:
-        raise click.ClickException(f"{path}: {error}") from None
-
-
-def check_image_model(network, path):
-    """Refuse a model that does not take the images `features` makes."""
-    if network.input_shape != (64, 64, 3):
-        raise click.ClickException(f"{path}: the model takes inputs of shape {network.input_shape}; "
-                                   "sounds become (64, 64, 3) images")
-
-
-def parse_target(network, target):
-    """A class name or number as `explain` takes it, or a usage error."""
-    target = int(target) if target.isdecimal() and target not in network.class_names else target
-    try:
-        resolve(target, 1, network)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--target") from None
-    return target
-
-
-def open_or_complain(path):
-    """A Clip, or None after naming on stderr what is wrong with the file."""
-    try:
-        return features.open_clip(path)
-    except (features.AudioError, OSError) as error:
-        click.echo(f"skipped: {error}", err=True)
-        return None
-
-
-def unique_stems(paths):
-    """A different file stem for every path, in order."""
-    stems, taken = [], set()
-    for path in paths:
-        stem = base = pathlib.Path(path).stem
-        number = 2
-        while stem in taken:
-            stem, number = f"{base}-{number}", number + 1
-        taken.add(stem)
-        stems.append(stem)
-    return stems
 
 
 def bar_character():
@@ -136,13 +61,9 @@ def explain(clips, rules, target, model_path, directory):
     totals, ledger) and the arrays (.npz) are written. Without a CLIP the embedded one is explained. A file that
     cannot be read is named and left out; the exit code is then 1.
     """
-    network = load_model(model_path)
-    check_image_model(network, model_path)
+    network = load_image_model(model_path)
     target = parse_target(network, target)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise click.ClickException(f"{directory}: cannot be made or written to ({error.strerror})") from None
+    make_folder(directory)
     paths = clips or (str(EMBEDDED_CLIP),)
     todo = list(zip(paths, unique_stems(paths)))
     answers, failed = [], 0
@@ -186,8 +107,7 @@ def ledger(clip, rules, target, model_path):
     R out arrives at a layer's output, R in is handed to its input; the difference was absorbed by the bias, by the
     rule's stabilizer, or gated (nobody to give it to). The residual is what rounding leaves.
     """
-    network = load_model(model_path)
-    check_image_model(network, model_path)
+    network = load_image_model(model_path)
     opened = open_or_complain(clip or str(EMBEDDED_CLIP))
     if opened is None:
         raise SystemExit(1)

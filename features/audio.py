@@ -82,17 +82,29 @@ def to_mono(y, name="the sound"):
     return check_samples(y if y.ndim == 1 else y.mean(axis=1), name)
 
 
-def resample(y, sample_rate, target=SAMPLE_RATE):
-    """Resample y [n] from `sample_rate` to `target` Hz with SciPy's polyphase filter.
+def rate_ratio(sample_rate, target=SAMPLE_RATE):
+    """(up, down): the ratio target / sample_rate in whole numbers of at most 2,000.
 
-    The ratio is kept to at most 2,000ths, which is exact for every common rate and off by less than 1e-4
-    otherwise; an odd rate would need a filter of millions of taps.
+    Exact for every common rate and off by less than 1e-4 otherwise; an odd rate would need a filter of millions of taps.
     """
     ratio = fractions.Fraction(target / sample_rate).limit_denominator(2000)
-    if ratio == 1:
-        return y
+    return ratio.numerator, ratio.denominator
+
+
+def resampling_filter(up, down):
+    """The low-pass filter between two rates: 20·max(up, down) + 1 taps of sum 1, a Kaiser window (β = 5) around a sinc."""
     import scipy.signal  # takes longer to import than a clip to explain, and a sound at 44.1 kHz does not need it
-    return scipy.signal.resample_poly(y, ratio.numerator, ratio.denominator)
+    longest = max(up, down)
+    return scipy.signal.firwin(20 * longest + 1, 1 / longest, window=("kaiser", 5.0))
+
+
+def resample(y, sample_rate, target=SAMPLE_RATE):
+    """Resample y [n] from `sample_rate` to `target` Hz with SciPy's polyphase filter: ceil(n·up / down) samples."""
+    up, down = rate_ratio(sample_rate, target)
+    if up == down:
+        return y
+    import scipy.signal
+    return scipy.signal.resample_poly(y, up, down, window=resampling_filter(up, down))
 
 
 def fit(y, samples):
@@ -100,3 +112,12 @@ def fit(y, samples):
     if len(y) < samples:
         y = np.concatenate((y, y))
     return np.concatenate((y[:samples], np.zeros(max(samples - len(y), 0))))
+
+
+def fit_back(ratio, length):
+    """The transpose of `fit`: [samples] -> [length], the two times a sound was played added up, what was cut left at zero."""
+    back = np.zeros(length)
+    for start in (0, length) if length < len(ratio) else (0,):
+        part = ratio[start:start + length]
+        back[:len(part)] += part
+    return back

@@ -14,6 +14,7 @@ class Clip:
     """A sound and what the network sees of it.
 
     name: the file's path, or "array". sample_rate, channels, duration: as found, in Hz and seconds.
+    original: [n] float64, the first four seconds as found: mono, at their own rate.
     sound: [176400] float64, what is analysed: mono, 44.1 kHz, four seconds.
     decibels: [128, 345], the mel spectrogram, low bands first. level: [64, 64] uint8. image: [64, 64, 3] float32.
     """
@@ -21,6 +22,7 @@ class Clip:
     sample_rate: float
     channels: int
     duration: float
+    original: np.ndarray
     sound: np.ndarray
     decibels: np.ndarray
     level: np.ndarray
@@ -53,7 +55,7 @@ def open_clip(path_or_array, sample_rate=None):
     sound = fit(resample(y, sample_rate), round(SECONDS * SAMPLE_RATE))
     decibels = mel_db(sound, SAMPLE_RATE)
     level = level_image(decibels)
-    return Clip(name, sample_rate, channels, duration, sound, decibels, level, colour(level))
+    return Clip(name, sample_rate, channels, duration, y, sound, decibels, level, colour(level))
 
 
 def clip_image(path_or_array, sample_rate=None):

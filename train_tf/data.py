@@ -1,4 +1,4 @@
-"""Training data: mel level images with folds and labels, where they come from, and their augmentation."""
+"""Training data: mel level images with folds and labels, and where they come from."""
 import dataclasses
 import zipfile
 
@@ -61,29 +61,3 @@ def synthesize_levels(path, clips_per_class, *, progress=None):
         if progress:
             progress(1)
     save_arrays(path, level=level, class_id=class_id.astype(np.uint8), fold=(seed % 10 + 1).astype(np.uint8))
-
-
-def augment(level, rng):
-    """Vary level images [N, 64, 64] without changing what is heard; returns new images of the same shape.
-
-    Each image: a circular shift in time; with probability 1/2 a time mask (up to 12 columns), with 1/2 a
-    frequency mask (up to 10 rows), and with 1/3 a cut of the top rows, as a recording made below 44.1 kHz
-    has (up to 26 rows: what lies above about 4 kHz). Masked cells take the image's own minimum, which is how
-    silence looks.
-    """
-    count, rows, columns = level.shape
-    shift = rng.integers(0, columns, count)
-    source = (np.arange(columns) - shift[:, None]) % columns
-    shifted = np.take_along_axis(level, source[:, None, :], axis=2)
-
-    def span(longest, size, probability):
-        """A boolean mask [N, size]: one run of up to `longest` places in some of the images."""
-        length = rng.integers(1, longest + 1, count) * (rng.random(count) < probability)
-        start = (rng.random(count) * (size - length + 1)).astype(int)
-        place = np.arange(size)
-        return (place >= start[:, None]) & (place < (start + length)[:, None])
-
-    masked = span(12, columns, 1 / 2)[:, None, :] | span(10, rows, 1 / 2)[:, :, None]
-    top = rng.integers(1, 27, count) * (rng.random(count) < 1 / 3)
-    masked |= (np.arange(rows) < top[:, None])[:, :, None]
-    return np.where(masked, level.min(axis=(1, 2), keepdims=True), shifted)

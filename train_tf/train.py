@@ -14,17 +14,19 @@ from features.files import replacing
 from features.image import magma
 from features.synth import CLASSES
 
-from .data import augment
+from .augment import OUTLIERS
+from .augment import epoch as one_epoch
 from .model import build_cnn
 
+EPOCHS = 14
+RECIPE = 2  # raised when the augmentation changes, so that an interrupted run is not resumed under another one
 
-def batches(level, class_id, batch):
-    """A tf.data pipeline of (image [n, 64, 64, 3] float32 in [0, 1], one-hot [n, 10]) from level images."""
+
+def batches(level, labels, batch):
+    """A tf.data pipeline of (image [n, 64, 64, 3] float32 in [0, 1], labels [n, 10]) from level images."""
     colours = tf.constant(magma())
-    return (tf.data.Dataset.from_tensor_slices((level, class_id)).batch(batch)
-            .map(lambda levels, labels: (tf.gather(colours, tf.cast(levels, tf.int32)),
-                                         tf.one_hot(labels, len(CLASSES))))
-            .prefetch(2))
+    return (tf.data.Dataset.from_tensor_slices((level, labels)).batch(batch)
+            .map(lambda levels, labels: (tf.gather(colours, tf.cast(levels, tf.int32)), labels)).prefetch(2))
 
 
 def compile_cnn(steps, rate):
@@ -56,19 +58,21 @@ def seed_dropout(model, seed, epoch):
 def predict(model, level, batch=256):
     """Class probabilities [N, 10] of level images."""
     return np.concatenate([model(images, training=False).numpy()
-                           for images, _ in batches(level, np.zeros(len(level), np.int64), batch)])
+                           for images, _ in batches(level, np.zeros(len(level), np.float32), batch)])
 
 
-def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, report=print):
+def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, seed=0, report=print):
     """Train on one LevelSet, watch another; returns (model, history).
 
     `directory` receives `checkpoint.keras` and `history.json` after every epoch; a later call with the same
-    settings resumes behind the last complete epoch. The test set is only watched: nothing is chosen by it.
+    settings resumes behind the last complete epoch. Nothing is chosen by what is watched: the weights are the last
+    epoch's.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint, record = directory / "checkpoint.keras", directory / "history.json"
-    settings = {"epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "clips": len(training.level),
+    steps = -(-(len(training.level) + round(len(training.level) * OUTLIERS)) // batch)
+    settings = {"recipe": RECIPE, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "clips": len(training.level),
                 "data": fingerprint(training)}
     history = []
     if checkpoint.exists() and record.exists():
@@ -79,22 +83,21 @@ def train(training, test, directory, *, epochs=30, batch=32, rate=1e-3, seed=0, 
         history = found["epochs"]
         model = keras.models.load_model(checkpoint)
         # The record is written before the checkpoint: what it says beyond the checkpoint's own count is run again.
-        history = history[:model.optimizer.iterations.numpy() // -(-len(training.level) // batch)]
+        history = history[:model.optimizer.iterations.numpy() // steps]
         report(f"resuming after epoch {len(history)} of {epochs}")
     else:
         keras.utils.set_random_seed(seed)
-        model = compile_cnn(epochs * -(-len(training.level) // batch), rate)
+        model = compile_cnn(epochs * steps, rate)
 
     for epoch in range(len(history), epochs):
         seed_dropout(model, seed, epoch)
         rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(training.level))
-        data = batches(augment(training.level[order], rng), training.class_id[order], batch)
+        data = batches(*one_epoch(training.level, np.eye(len(CLASSES), dtype=np.float32)[training.class_id], rng), batch)
         fit = model.fit(data, initial_epoch=epoch, epochs=epoch + 1, verbose="auto", shuffle=False).history
-        right = predict(model, test.level).argmax(1) == test.class_id
-        history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0], "test_accuracy": float(right.mean())})
+        right = predict(model, watched.level).argmax(1) == watched.class_id
+        history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0], "watched_accuracy": float(right.mean())})
         report(f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy {fit['accuracy'][0]:.3f}, "
-               f"held-out accuracy {right.mean():.3f}")
+               f"watched accuracy {right.mean():.3f}")
         with replacing(record) as partial:
             partial.write_text(json.dumps({"settings": settings, "epochs": history}))
         with replacing(checkpoint) as partial:

@@ -1,0 +1,20 @@
+"""The book of the whole way: from the explained logit through the network and the front end to the sound."""
+from features import relevance_to_sound
+from lrp_core import Entry, Ledger
+
+
+def whole_ledger(explanation, sound):
+    """The network's ledger continued by the front end's steps: one Ledger that ends at the sound's own samples.
+
+    explanation: of a single clip. sound: the SoundRelevance its relevance was carried down to. Start is the logit that
+    was explained, `arrived` the relevance of the samples; what digital silence dropped is booked as gated.
+    """
+    steps = [Entry(step.name, "front end", "LRP-0", step.received, step.passed, 0.0, 0.0, step.dropped, step.turnover)
+             for step in sound.steps]
+    return Ledger.of([*explanation.ledger.entries, *steps], explanation.ledger.start, steps[-1].passed)
+
+
+def down_to_sound(clip, explanation):
+    """(SoundRelevance, whole Ledger) of one clip's explanation."""
+    sound = relevance_to_sound(clip, explanation.relevance)
+    return sound, whole_ledger(explanation, sound)

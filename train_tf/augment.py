@@ -1,0 +1,113 @@
+"""What one epoch of training sees: level images varied without changing what is heard, mixtures, and nothing at all.
+
+Each variation takes away a short cut that the data set offers (`docs/model.md` shows them): where a short clip ends,
+how long it was, what its recorder cut off, how loud its background is.
+"""
+import numpy as np
+
+MIXED = 1 / 2        # share of images that are mixtures
+OUTLIERS = 1 / 20    # images of no class, as a share of the training set
+
+
+def runs(longest, size, probability, count, rng):
+    """A boolean mask [count, size]: one run of 1 to `longest` places in about `probability` of the rows."""
+    length = rng.integers(1, longest + 1, count) * (rng.random(count) < probability)
+    start = (rng.random(count) * (size - length + 1)).astype(int)
+    place = np.arange(size)
+    return (place >= start[:, None]) & (place < (start + length)[:, None])
+
+
+def sounding(level):
+    """How many columns come before the digital silence at the end of each image [N, 64, 64] -> [N], at least 1."""
+    heard = level.any(axis=1)
+    return np.maximum(level.shape[2] - heard[:, ::-1].argmax(axis=1), 1) * heard.any(axis=1) + ~heard.any(axis=1)
+
+
+def end_elsewhere(level, rng):
+    """Let the silence after a clip say nothing of its class.
+
+    A third of the images is repeated from its start where silence was, a third ends after 8 to 64 columns whatever
+    its own length, the others stay as they are.
+    """
+    count, rows, columns = level.shape
+    place, way = np.arange(columns), rng.random(count)
+    length = sounding(level)
+    source = np.where((way < 1 / 3)[:, None], place % length[:, None], place)
+    looped = np.take_along_axis(level, source[:, None, :], axis=2)
+    end = np.where(way > 2 / 3, rng.integers(8, columns + 1, count), columns)
+    return np.where(place < end[:, None, None], looped, 0)
+
+
+def add_noise(level, rng):
+    """Raise the floor of half of the images: a background of up to 40 % of full scale, tilted over the bands."""
+    count, rows, columns = level.shape
+    height = rng.uniform(0, 100, (count, 1, 1)) * (rng.random((count, 1, 1)) < 1 / 2)
+    tilt = rng.uniform(-0.5, 0.5, (count, 1, 1)) * np.linspace(-1, 1, rows)[:, None]
+    floor = height * (1 + tilt) + rng.normal(0, 6, (count, 1, 1)) * (height > 0)
+    grain = rng.integers(-8, 9, (count, rows, columns), dtype=np.int8)
+    return np.maximum(level, np.clip(floor + grain * (height > 0), 0, 255).astype(np.uint8))
+
+
+def hide(level, rng):
+    """Hide up to 12 columns of half of the images, up to 10 rows of half, and of half the top 1 to 26 rows.
+
+    The top rows are what a recording below 44.1 kHz lacks: 11 rows above 11 kHz, 16 above 8 kHz, 26 above 4 kHz.
+    What is hidden takes the image's own minimum, which is how silence looks.
+    """
+    count, rows, columns = level.shape
+    top = rng.integers(1, 27, count) * (rng.random(count) < 1 / 2)
+    hidden = runs(12, columns, 1 / 2, count, rng)[:, None, :] | runs(10, rows, 1 / 2, count, rng)[:, :, None]
+    hidden |= (np.arange(rows) < top[:, None])[:, :, None]
+    return np.where(hidden, level.min(axis=(1, 2), keepdims=True), level)
+
+
+def shift(level, rng):
+    """Move each image in time, what leaves at one side entering at the other."""
+    source = (np.arange(level.shape[2]) - rng.integers(0, level.shape[2], (len(level), 1))) % level.shape[2]
+    return np.take_along_axis(level, source[:, None, :], axis=2)
+
+
+def vary(level, rng):
+    """Vary level images [N, 64, 64] uint8 without changing what is heard; returns new images of the same shape."""
+    return hide(add_noise(shift(end_elsewhere(level, rng), rng), rng), rng)
+
+
+def mix(level, labels, rng):
+    """Mixup (Zhang et al. 2018): half of the images become λ·a + (1 - λ)·b, and so do their labels; λ from Beta(0.4, 0.4)."""
+    count = len(level)
+    other = rng.permutation(count)
+    share = np.where(rng.random(count) < MIXED, rng.beta(0.4, 0.4, count), 1).astype(np.float32)
+    images = share[:, None, None] * level + (1 - share[:, None, None]) * level[other]
+    return (images + 0.5).astype(np.uint8), share[:, None] * labels + (1 - share[:, None]) * labels[other]
+
+
+def outliers(level, count, rng):
+    """Images [count, 64, 64] of no class: silence, noises, tones, clicks, and real images with their parts shuffled."""
+    rows, columns = level.shape[1:]
+    made = np.zeros((count, rows, columns), np.float64)
+    for number in range(count):
+        kind = number % 5
+        if kind == 1:  # noise with a spectrum of its own
+            made[number] = 160 + np.cumsum(rng.normal(0, 6, rows))[:, None] + rng.normal(0, 14, (rows, columns))
+        elif kind == 2:  # steady tones over a faint background
+            made[number] = rng.uniform(0, 60) + rng.normal(0, 4, (rows, columns))
+            made[number, rng.integers(0, rows, rng.integers(1, 5))] = rng.uniform(150, 255)
+        elif kind == 3:  # clicks
+            made[number] = rng.uniform(0, 60) + rng.normal(0, 4, (rows, columns))
+            made[number][:, rng.integers(0, columns, rng.integers(1, 9))] = rng.uniform(120, 255)
+        elif kind == 4:  # squares of 16 x 16 cells of a real image in another order, some upside down
+            tiles = level[rng.integers(len(level))].reshape(4, 16, 4, 16).swapaxes(1, 2).reshape(16, 16, 16)
+            tiles = tiles[rng.permutation(16)]
+            tiles[::2] = tiles[::2, ::-1]
+            made[number] = tiles.reshape(4, 4, 16, 16).swapaxes(1, 2).reshape(rows, columns)
+    return np.clip(made, 0, 255).astype(np.uint8)
+
+
+def epoch(level, labels, rng):
+    """One epoch: (images [M, 64, 64] uint8, labels [M, classes] float32) in random order, outliers' labels equal for all classes."""
+    images, mixed = mix(vary(level, rng), labels, rng)
+    strangers = vary(outliers(level, round(len(level) * OUTLIERS), rng), rng)
+    images = np.concatenate((images, strangers))
+    mixed = np.concatenate((mixed, np.full((len(strangers), labels.shape[1]), 1 / labels.shape[1], np.float32)))
+    order = rng.permutation(len(images))
+    return images[order], mixed[order].astype(np.float32)

@@ -1,0 +1,123 @@
+"""UrbanSound8K's own protocol: ten folds, one network for each, chosen and calibrated without its test fold."""
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+
+from features.dataset import save_arrays
+from features.files import replacing
+from features.image import colour
+from features.mel import hz_to_mel
+from features.synth import CLASSES
+
+from .calibrate import calibration_error, fit_temperature
+from .data import LevelSet
+from .export import keras_logits
+from .train import train
+
+FOLDS = range(1, 11)
+LEAKING = "random"  # the study's split: slices of one recording on both sides
+CUTS = {"full": None, "11k": 11_000, "8k": 8_000}
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """What one network is trained on, what its temperature is fitted on, and what it is tested on."""
+    name: str
+    training: LevelSet
+    validation: LevelSet
+    test: LevelSet
+
+
+def fold_split(data, fold):
+    """Test on one fold, validate on the next, train on the other eight."""
+    validation = fold % 10 + 1
+    for number in (fold, validation):
+        data.split(number)  # refuses a fold that the data does not have
+    rest = (data.fold != fold) & (data.fold != validation)
+    return Split(f"fold{fold:02d}", data.where(rest), data.where(data.fold == validation), data.where(data.fold == fold))
+
+
+def random_split(data, seed):
+    """The study's random split: 20 % tested, 10 % validated, the rest trained on, with no regard to recordings."""
+    order = np.random.default_rng([seed, 80, 20]).permutation(len(data.level))
+    test, validation, training = np.split(order, [len(order) // 5, len(order) * 3 // 10])
+    return Split(LEAKING, data.where(training), data.where(validation), data.where(test))
+
+
+def cut_bands(level, hertz):
+    """Level images [N, 64, 64] as a recording without anything above `hertz` would give them: those rows at the minimum.
+
+    Row r shows the mels from (63 - r)/64 to (64 - r)/64 of those up to 22,050 Hz; a row that reaches above is cut.
+    """
+    if hertz is None:
+        return level
+    kept = int(64 * hz_to_mel(hertz) / hz_to_mel(22_050))
+    cut = level.copy()
+    cut[:, :64 - kept] = level.min(axis=(1, 2), keepdims=True)
+    return cut
+
+
+def softmax(logits):
+    """exp(z_c) / Σ_j exp(z_j)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def logits_of(model, level, batch=256):
+    """Scores [N, 10] below the softmax, of level images [N, 64, 64]."""
+    return np.concatenate([keras_logits(model, colour(level[start:start + batch])) for start in range(0, len(level), batch)])
+
+
+def examine(model, split):
+    """What is known of a trained network: temperature, and for each cut of the test fold its logits, accuracy, error."""
+    temperature = fit_temperature(logits_of(model, split.validation.level), split.validation.class_id)
+    logits = {name: logits_of(model, cut_bands(split.test.level, hertz)) for name, hertz in CUTS.items()}
+    truth = split.test.class_id
+    return {"name": split.name, "clips": len(truth), "temperature": temperature,
+            "accuracy": {name: float((z.argmax(1) == truth).mean()) for name, z in logits.items()},
+            "calibration_error": {"before": calibration_error(softmax(logits["full"]), truth),
+                                  "after": calibration_error(softmax(logits["full"] / temperature), truth)}}, logits
+
+
+def run_split(split, directory, *, report, **settings):
+    """Train and examine one network, or read what an earlier call found; returns (facts, {cut: logits}, history)."""
+    directory = pathlib.Path(directory) / split.name
+    facts_file, logits_file = directory / "result.json", directory / "logits.npz"
+    model, history = train(split.training, split.validation, directory, report=lambda line: report(f"{split.name}: {line}"),
+                           **settings)
+    if not facts_file.exists():
+        facts, logits = examine(model, split)
+        save_arrays(logits_file, truth=split.test.class_id, **logits)
+        with replacing(facts_file) as partial:
+            partial.write_text(json.dumps(facts, indent=1))
+    with np.load(logits_file, allow_pickle=False) as stored:
+        logits = {name: stored[name] for name in ("truth", *CUTS)}
+    return json.loads(facts_file.read_text()), logits, history
+
+
+def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, seed=0, report=print, **settings):
+    """Train and examine a network for each fold, then one on the leaking split; yields what `run_split` returns."""
+    splits = [fold_split(data, fold) for fold in folds]
+    if leaking:
+        splits.append(random_split(data, seed))
+    for split in splits:
+        yield run_split(split, directory, report=report, seed=seed, **settings)
+
+
+def summarise(results):
+    """The figures of a cross-validation: mean and spread over folds, the leaking split beside them, the pooled confusion."""
+    honest = [(facts, logits) for facts, logits, _ in results if facts["name"] != LEAKING]
+    accuracies = {cut: np.array([facts["accuracy"][cut] for facts, _ in honest]) for cut in CUTS}
+    counts = np.zeros((len(CLASSES), len(CLASSES)), int)
+    for _, logits in honest:
+        np.add.at(counts, (logits["truth"], logits["full"].argmax(1)), 1)
+    probabilities = np.concatenate([softmax(logits["full"] / facts["temperature"]) for facts, logits in honest])
+    truth = np.concatenate([logits["truth"] for _, logits in honest])
+    return {"folds": {facts["name"]: facts for facts, _ in honest},
+            "mean": {cut: float(values.mean()) for cut, values in accuracies.items()},
+            "spread": {cut: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for cut, values in accuracies.items()},
+            "leaking": next((facts for facts, _, _ in results if facts["name"] == LEAKING), None),
+            "calibration_error": calibration_error(probabilities, truth),
+            "confusion": counts.tolist()}, probabilities, truth
