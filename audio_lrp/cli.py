@@ -8,9 +8,12 @@ import lrp_core
 
 from . import EMBEDDED_CLIP
 from .common import explain_or_complain, load_image_model, load_model, make_folder, open_or_complain, options, parse_target, unique_stems
+from .journey import down_to_sound
+from .listen import listen
 from .results import bottom_line, explain_clips, write
 
 BATCH = 32
+FORMATS = ("png", "svg", "pdf")
 
 
 def bar_character():
@@ -44,6 +47,7 @@ def main():
     \b
     audio-lrp explain                  the embedded clip, by the embedded network
     audio-lrp explain dog.wav -o out   a sound of yours: picture, numbers, arrays
+    audio-lrp listen dog.wav           the part it rests on, to hear
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
     """
@@ -54,11 +58,13 @@ def main():
 @options("rules", "target", "model")
 @click.option("-o", "--output", "directory", default="explanations", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
-def explain(clips, rules, target, model_path, directory):
+@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True, help="The pictures' format.")
+def explain(clips, rules, target, model_path, directory, picture):
     """Explain sound files (WAV, FLAC, OGG, MP3): what the network hears, and where in the sound it hears it.
 
-    For each CLIP a picture (.png: spectrogram, LRP maps, overlay), the numbers (.json: probabilities, relevance
-    totals, ledger) and the arrays (.npz) are written. Without a CLIP the embedded one is explained. A file that
+    For each CLIP a picture (spectrogram, LRP maps, overlay), the numbers (.json: probabilities, relevance totals,
+    ledger), the arrays (.npz) and the relevance per frequency and per moment (-profiles, as a picture and .csv) are
+    written. Without a CLIP the embedded one is explained. A file that
     cannot be read is named and left out; the exit code is then 1.
     """
     network = load_image_model(model_path)
@@ -78,17 +84,20 @@ def explain(clips, rules, target, model_path, directory):
             results = explain_or_complain(model_path, explain_clips, network, [clip for clip, _ in good], rules, target)
             for result, (_, stem) in zip(results, good):
                 try:
-                    write(result, directory, stem)
+                    written = write(result, directory, stem, picture)
                 except OSError as error:
                     click.echo(f"not written: {directory / stem}: {error}", err=True)
                     failed += 1
                 else:
-                    answers.append(describe(result, f"{directory / stem}.png .json .npz"))
+                    answers.append(describe(result, f"{directory}: {', '.join(written)}"))
                 bar.update(1)
     click.echo("\n\n".join(answers))
     if failed:
         click.echo(f"\n{failed} of {len(todo)} files could not be explained", err=True)
         raise SystemExit(1)
+
+
+main.add_command(listen)
 
 
 @main.command()
@@ -114,4 +123,4 @@ def ledger(clip, rules, target, model_path):
     target = parse_target(network, target)
     e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target)
     click.echo(f"{opened.name}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}\n")
-    click.echo(str(e.ledger))
+    click.echo(str(down_to_sound(opened, e)[1]))

@@ -1,18 +1,41 @@
 """The picture of an explanation: spectrogram, relevance maps and their overlay, in seconds and hertz."""
+import matplotlib
 import matplotlib.figure
 import numpy as np
 
 import features
+from features.files import replacing
 
 HERTZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 DIVERGING = "RdBu_r"
 EXTENT = (0, features.SECONDS, 0, 128)
+FOR, AGAINST = "#b2182b", "#2166ac"  # the ends of the map; blue and red stay apart for the colour-blind
+
+
+def new_figure(width, height, title):
+    """An empty figure of width x height inches with a title that may hold any character."""
+    figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, parse_math=False)  # names may hold a $
+    return figure
+
+
+def save(figure, path):
+    """Write a figure in the format of the path's ending, whole or not at all; the same figure gives the same bytes."""
+    with replacing(path) as partial, matplotlib.rc_context({"svg.hashsalt": "audio-lrp", "svg.fonttype": "none"}):
+        # A date would make each file differ.
+        undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
+        figure.savefig(partial, dpi=110, metadata=undated)
+
+
+def hertz_label(hertz):
+    """"500", "4k"."""
+    return f"{hertz // 1000}k" if hertz >= 1000 else str(hertz)
 
 
 def frequency_axis(axes, bands=128):
     """Label the vertical axis, which counts mel bands, in hertz."""
     centres = features.band_edges(features.SAMPLE_RATE, bands)[1:-1]
-    axes.set_yticks(np.interp(HERTZ, centres, np.arange(bands) + 0.5), [f"{h // 1000}k" if h >= 1000 else str(h) for h in HERTZ])
+    axes.set_yticks(np.interp(HERTZ, centres, np.arange(bands) + 0.5), [hertz_label(h) for h in HERTZ])
 
 
 def scale_of(relevance):
@@ -46,8 +69,7 @@ def explanation_figure(clip, maps, title):
     """
     panels = len(maps) + 2
     columns = -(-panels // 2)
-    figure = matplotlib.figure.Figure(figsize=(5.2 * columns, 7.6), layout="constrained")
-    figure.suptitle(title, parse_math=False)  # names may hold a $
+    figure = new_figure(5.2 * columns, 7.6, title)
     axes = figure.subplots(2, columns, sharex=True, sharey=True).ravel()
     figure.colorbar(draw_spectrogram(axes[0], clip), ax=axes[0], label="dB below the maximum")
     axes[0].set_title("mel spectrogram")

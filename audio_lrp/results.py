@@ -8,6 +8,9 @@ import features
 import lrp_core
 from features.files import replacing
 
+from . import profiles
+from .journey import down_to_sound
+
 HEADINGS = {"epsilon": "LRP-epsilon", "preset_a_flat": "LRP-flat"}
 
 
@@ -71,17 +74,24 @@ def as_dict(result):
     }
 
 
-def write(result, directory, stem):
-    """Write STEM.png, STEM.json and STEM.npz into `directory`; each whole or not at all."""
+def write(result, directory, stem, picture="png"):
+    """Write the picture, STEM.json, STEM.npz, and the profiles as STEM-profiles.csv and a picture into `directory`.
+
+    picture: a format of `plots.FORMATS`. Each file is written whole or not at all. Returns their names.
+    """
     from . import plots  # matplotlib is loaded only where something is drawn
-    with replacing(directory / f"{stem}.png") as partial:
-        plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}").savefig(partial, dpi=110)
+    plots.save(plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}"), directory / f"{stem}.{picture}")
+    sound, _ = down_to_sound(result.clip, result.main)
+    clip_profiles = profiles.profiles_of(sound.mel)
+    profiles.write_csv(clip_profiles, directory / f"{stem}-profiles.csv")
+    plots.save(profiles.draw(clip_profiles, f"{stem}   {result.title}"), directory / f"{stem}-profiles.{picture}")
     with replacing(directory / f"{stem}.json") as partial:
         partial.write_text(json.dumps(as_dict(result), indent=1))
     with replacing(directory / f"{stem}.npz") as partial:
         np.savez_compressed(partial, image=result.clip.image, mel_db=result.clip.decibels.astype(np.float32),
                             logits=result.main.logits, probabilities=result.main.probabilities,
                             **{f"relevance_{name}": e.relevance for name, e in result.explanations.items()})
+    return [f"{stem}.{picture}", f"{stem}.json", f"{stem}.npz", f"{stem}-profiles.{picture}", f"{stem}-profiles.csv"]
 
 
 def bottom_line(ledger):

@@ -1,9 +1,9 @@
-"""python -m benchmarks: how fast the engine explains, and in how much memory."""
+"""python -m benchmarks: how fast the engine explains, in how much memory, and how well."""
 import pathlib
 
 import click
 
-from . import environments, equality, layers, memory, report, scaling, startup, study, throughput
+from . import environments, equality, layers, memory, report, scaling, sound, startup, study, throughput
 from .crew import at_work
 from .machine import busy, circumstances
 from .progress import say
@@ -121,6 +121,14 @@ def run_scaling(repeats, output):
     publish(scaling, {"inputs": what, **scaling.measure(study.network(), x, repeats=repeats)}, output)
 
 
+@main.command(name="sound")
+@OUTPUT
+def run_sound(output):
+    """Where relevance falls in mixtures with a known answer, and whether the network hears the same in the relevant cells."""
+    opened, what = sound.clips()
+    publish(sound, {"inputs": what, **sound.measure(study.network(), opened)}, output)
+
+
 @main.command(name="all")
 @WITHOUT_PEERS
 @ENVIRONMENTS
@@ -130,7 +138,7 @@ def run_scaling(repeats, output):
 def run_all(context, output, **peers):
     """Everything, one after the other. Exits with 1 where one of them does, after the others have run."""
     failed = []
-    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling):
+    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_sound):
         say(f"\n{command.name}")
         try:
             context.invoke(command, output=output, **(peers if command in (run_throughput, run_startup) else {}))

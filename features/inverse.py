@@ -19,7 +19,7 @@ import scipy.signal
 from .audio import SAMPLE_RATE, fit_back, rate_ratio, resampling_filter
 from .image import SIZE, area_weights, stretch
 from .mel import mel_filters
-from .stft import HOP, WINDOW, hann, power, stft
+from .stft import HOP, WINDOW, hann, overlap_add, power, stft
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,10 +88,7 @@ def cells_to_samples(weight, spectrum, y, window=WINDOW, hop=HOP):
     halved = weight * spectrum
     halved[:, 1:(window + 1) // 2] /= 2
     frames = scipy.fft.irfft(halved, window, axis=1) * (window * hann(window))
-    padded = np.zeros(len(y) + 2 * (window // 2))
-    for number, frame in enumerate(frames):
-        padded[number * hop:number * hop + window] += frame
-    ratio = padded[window // 2:window // 2 + len(y)]  # the padding is zero: it has no part in any cell
+    ratio = overlap_add(frames, len(y), hop)  # less the padding, which is zero and has no part in any cell
     return y * ratio, ratio
 
 

@@ -8,13 +8,15 @@ import pytest
 
 import features
 import lrp_core
+from features.mel import hz_to_mel, mel_to_hz
 
 pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install 'audio-lrp[train]'")
 
 import keras
 
+from train_tf import augment, calibrate, crossvalidate
 from train_tf.__main__ import main
-from train_tf.data import LevelSet, augment, load_levels
+from train_tf.data import LevelSet, load_levels
 from train_tf.export import ExportError, keras_logits, load_keras, to_network
 from train_tf.model import build_cnn
 from train_tf.train import train
@@ -163,25 +165,74 @@ def test_the_command_exports_a_file(tmp_path, ending):
     assert result.exit_code == 1 and "bad." in result.output and not (tmp_path / "bad.npz").exists()
 
 
-def test_augmentation_shifts_masks_and_cuts():
-    level = np.repeat(np.arange(10, 74, dtype=np.uint8)[None, None, :], 400, axis=0).repeat(64, axis=1)
-    out = augment(level, np.random.default_rng(0))
-    dark = out == 10  # column 0 of every image is at the minimum anyway
-    whole = ~dark.any(axis=2).sum(axis=1).astype(bool)
-    assert not whole.any()
-    for before, after in zip(level, out):
-        rows = after[(after != 10).sum(axis=1) > 40]
-        shifts = {(int(row.argmax()) - 63) % 64 for row in rows if row.max() == 73}
-        assert len(shifts) <= 1, "all rows of an image move together"
-        shift = shifts.pop() if shifts else None
-        if shift is not None:
-            kept = after != 10
-            np.testing.assert_array_equal(after[kept], np.roll(before, shift, axis=1)[kept])
-    cut = (dark.all(axis=2)[:, 0]).mean()
-    assert 0.2 < cut < 0.5, "about a third of the images lose their top rows"
-    assert dark.all(axis=2).sum(axis=1).max() <= 26 + 10
-    np.testing.assert_array_equal(augment(level, np.random.default_rng(0)), out)
-    assert not np.array_equal(augment(level, np.random.default_rng(1)), out)
+def ramps(count):
+    """Images whose columns rise from 60 to 123, so that a column tells its own place."""
+    return np.repeat(np.arange(60, 124, dtype=np.uint8)[None, None, :], count, axis=0).repeat(64, axis=1)
+
+
+def test_a_shift_turns_all_rows_of_an_image_together():
+    out = augment.shift(ramps(300), np.random.default_rng(0))
+    by = out[:, 0].argmax(axis=1)
+    for image, place in zip(out, by):
+        np.testing.assert_array_equal(image, np.roll(ramps(1)[0], place - 63, axis=1))
+    assert len(set(by)) > 55, "every shift happens"
+
+
+def test_rows_and_columns_are_hidden_at_the_minimum():
+    out = augment.hide(ramps(600), np.random.default_rng(0))
+    dark = out == 60
+    rows, columns = dark.all(axis=2), dark[:, :, 1:].all(axis=1)
+    np.testing.assert_array_equal(np.where(dark, 0, out), np.where(dark, 0, ramps(600)), "what is not hidden stays")
+    np.testing.assert_array_equal(dark[:, :, 1:], rows[:, :, None] | columns[:, None, :], "whole rows and columns only")
+    top = rows.argmin(axis=1)
+    assert top.max() <= 26 + 10 and 0.45 < (top > 0).mean() < 0.62, "half of the images lose top rows, some to the band in between"
+    assert 0.4 < columns.any(axis=1).mean() < 0.6 and columns.sum(axis=1).max() <= 12
+
+
+def test_silence_after_a_clip_says_nothing():
+    """Images that sound for 20 columns only: some are repeated over the silence, some cut short, some left alone."""
+    level = ramps(900)
+    level[:, :, 20:] = 0
+    np.testing.assert_array_equal(augment.sounding(np.concatenate((level[:2], np.zeros((1, 64, 64), np.uint8)))), [20, 20, 1])
+    out = augment.end_elsewhere(level, np.random.default_rng(0))
+    length = augment.sounding(out)
+    looped = (out == level[:, :, np.arange(64) % 20]).all(axis=(1, 2))
+    assert 0.28 < looped.mean() < 0.39 and (length[looped] == 64).all()
+    for image, sounds in zip(out[~looped], length[~looped]):
+        assert sounds <= 20
+        np.testing.assert_array_equal(image[:, :sounds], level[0, :, :sounds])
+    assert {8, 20} <= set(length[~looped]) and len(set(length)) > 10
+
+
+def test_noise_only_raises_the_floor():
+    out = augment.add_noise(ramps(400), np.random.default_rng(0)).astype(int)
+    raised = (out != ramps(400)).any(axis=(1, 2))
+    assert (out >= ramps(400)).all() and 0.2 < raised.mean() < 0.55
+    loud = np.full((50, 64, 64), 200, np.uint8)
+    np.testing.assert_array_equal(augment.add_noise(loud, np.random.default_rng(0)), loud)
+
+
+def test_mixtures_carry_the_labels_of_both():
+    labels = np.eye(10, dtype=np.float32)[np.arange(500) % 10]
+    level = np.broadcast_to((np.arange(500) % 10 * 25)[:, None, None], (500, 64, 64)).astype(np.uint8)
+    images, mixed = augment.mix(level, labels, np.random.default_rng(0))
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-6)
+    expected = mixed @ (np.arange(10) * 25)
+    np.testing.assert_allclose(images[:, 3, 5], expected, atol=0.51)
+    assert 0.3 < (mixed.max(axis=1) < 1).mean() < 0.6
+
+
+def test_outliers_belong_to_no_class_and_an_epoch_is_seeded():
+    labels = np.eye(10, dtype=np.float32)[np.arange(100) % 10]
+    images, mixed = augment.epoch(ramps(100), labels, np.random.default_rng(0))
+    assert len(images) == 105 and images.dtype == np.uint8
+    assert (np.abs(mixed - 0.1) < 1e-6).all(axis=1).sum() == 5
+    again, _ = augment.epoch(ramps(100), labels, np.random.default_rng(0))
+    other, _ = augment.epoch(ramps(100), labels, np.random.default_rng(1))
+    assert np.array_equal(images, again) and not np.array_equal(images, other)
+    made = augment.outliers(ramps(3), 10, np.random.default_rng(0))
+    assert not made[0].any() and all(made[kind].std() > 1 for kind in range(1, 5))
+    np.testing.assert_array_equal(np.sort(made[4], axis=None), np.sort(ramps(1), axis=None), "parts of a real image, shuffled")
 
 
 def toy_levels(count=40):
@@ -259,3 +310,44 @@ def test_feature_files_of_strangers_are_refused(tmp_path):
     result = run("train", "--features", path, "-o", tmp_path / "out")
     assert result.exit_code == 1 and "fold 1" in result.output
     assert run("train", "-o", tmp_path / "out").exit_code == 2
+
+
+def test_the_temperature_is_found_and_changes_no_decision():
+    """Scores drawn so that softmax(z) is the truth's distribution, then multiplied by 3: the temperature is 3."""
+    rng = np.random.default_rng(0)
+    z = 2 * rng.standard_normal((20_000, 10))
+    truth = (crossvalidate.softmax(z).cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
+    assert calibrate.fit_temperature(3 * z, truth) == pytest.approx(3, rel=0.02)
+    assert calibrate.calibration_error(crossvalidate.softmax(z), truth) < 0.02
+    sure = crossvalidate.softmax(3 * z)
+    assert calibrate.calibration_error(sure, truth) == pytest.approx(sure.max(axis=1).mean() - (sure.argmax(axis=1) == truth).mean(), abs=0.01)
+
+
+def test_the_calibration_error_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.55, 0.45], [0.3, 0.7]])
+    # Five bins: 0.9 and 0.8 in the last (one of two right), 0.55 in the third (right), 0.7 in the fourth (wrong).
+    expected = (2 * abs(0.5 - 0.85) + abs(1 - 0.55) + abs(0 - 0.7)) / 4
+    assert calibrate.calibration_error(probabilities, np.array([0, 1, 0, 0]), bins=5) == pytest.approx(expected)
+
+
+def test_bands_are_cut_where_a_lower_rate_ends():
+    """The highest row that stays ends below the cut, the lowest that goes reaches above it."""
+    level = RNG.integers(1, 255, (3, 64, 64)).astype(np.uint8)
+    for hertz, rows in ((11_000, 11), (8_000, 16)):
+        cut = crossvalidate.cut_bands(level, hertz)
+        edges = mel_to_hz(np.linspace(0, hz_to_mel(22_050), 65))
+        assert edges[64 - rows] <= hertz < edges[65 - rows]
+        np.testing.assert_array_equal(cut[:, rows:], level[:, rows:])
+        assert (cut[:, :rows] == level.min(axis=(1, 2))[:, None, None]).all()
+    assert crossvalidate.cut_bands(level, None) is level
+
+
+def test_splits_keep_folds_apart():
+    data = toy_levels(100)
+    for fold in range(1, 11):
+        split = crossvalidate.fold_split(data, fold)
+        assert set(split.test.fold) == {fold} and len(set(split.validation.fold)) == 1
+        assert not ({fold} | set(split.validation.fold)) & set(split.training.fold)
+        assert len(split.training.level) + len(split.validation.level) + len(split.test.level) == 100
+    leaking = crossvalidate.random_split(data, 0)
+    assert (len(leaking.training.level), len(leaking.validation.level), len(leaking.test.level)) == (70, 10, 20)

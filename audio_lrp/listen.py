@@ -1,0 +1,112 @@
+"""audio-lrp listen: the part of a sound that a decision rests on, to hear; and whether the network agrees."""
+import dataclasses
+import pathlib
+
+import click
+import numpy as np
+import soundfile
+
+import features
+import lrp_core
+from features.files import replacing
+from features.listen import masked, parts
+
+from . import EMBEDDED_CLIP
+from .common import explain_or_complain, load_image_model, make_folder, open_or_complain, options, parse_target, unique_stems
+from .journey import down_to_sound
+
+PARTS = ("relevant", "against", "remainder")
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What the network hears in the parts of one clip.
+
+    kept: does the relevant part alone keep the class? without: does the sound keep it without that part?
+    random: how often random masks with the same share of cells keep it, 0..1.
+    """
+    kept: bool
+    without: bool
+    random: float
+
+
+def check_mask(network, clip, mask, target, *, draws, rng):
+    """Ask the network what it hears in the masked cells, in all the others, and in as many cells drawn at random."""
+    def keeps(chosen):
+        return int(network.logits(features.clip_image(masked(clip, chosen), features.SAMPLE_RATE)[None])[0].argmax()) == target
+    drawn = [keeps(rng.permutation(mask.ravel()).reshape(mask.shape)) for _ in range(draws)]
+    return Check(keeps(mask), keeps(~mask), float(np.mean(drawn)))
+
+
+def write_parts(clip, made, directory, stem):
+    """Write the original and its parts as 16-bit WAV files; returns their names."""
+    names = []
+    for name, y in (("original", clip.sound), *((name, getattr(made, name)) for name in PARTS)):
+        path = directory / f"{stem}-{name}.wav"
+        with replacing(path) as partial:
+            soundfile.write(partial, np.clip(y, -1, 1), features.SAMPLE_RATE, subtype="PCM_16")
+        names.append(path.name)
+    return names
+
+
+def summary_line(checks, draws):
+    """The checks of all clips in a sentence."""
+    count = len(checks)
+    return (f"the relevant part alone keeps the class of {sum(c.kept for c in checks)} of {count} clips; as many cells drawn at "
+            f"random keep it of {sum(c.random for c in checks):.1f} ({draws} draws each); without the relevant part "
+            f"{sum(c.without for c in checks)} keep it")
+
+
+@click.command()
+@click.argument("clips", nargs=-1, metavar="[CLIP ...]")
+@options("target", "model")
+@click.option("--rules", type=click.Choice([name for name in lrp_core.PRESETS]), default="preset_b", show_default=True,
+              help="The preset that shares relevance out.")
+@click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
+              help="How much of the relevance the part carries: fewer cells are fewer sounds.")
+@click.option("--check", "draws", default=0, type=click.IntRange(0), metavar="DRAWS",
+              help="Ask the network what it hears in the part alone, beside DRAWS random masks of as many cells.")
+@click.option("-o", "--output", "directory", default="heard", show_default=True,
+              type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
+def listen(clips, target, model_path, rules, share, draws, directory):
+    """Hear what a decision rests on: each CLIP taken apart by relevance.
+
+    Relevance is carried down to the cells of the short-time Fourier transform. The fewest cells that carry --share of
+    the positive relevance become CLIP-relevant.wav; those that carry as much of the negative CLIP-against.wav; all
+    others CLIP-remainder.wav. They are as loud as CLIP-original.wav, so that they can be compared.
+
+    \b
+    audio-lrp listen                          the embedded clip
+    audio-lrp listen dog.wav --share 0.8      more of it
+    audio-lrp listen *.wav --check 5          does the network still hear the same in the part alone?
+    """
+    network = load_image_model(model_path)
+    target, rng = parse_target(network, target), np.random.default_rng(0)
+    make_folder(directory)
+    paths = clips or (str(EMBEDDED_CLIP),)
+    lines, checks, failed = [], [], 0
+    with click.progressbar(list(zip(paths, unique_stems(paths))), label="listening", file=click.get_text_stream("stderr"),
+                           hidden=len(paths) == 1) as bar:
+        for path, stem in bar:
+            clip = open_or_complain(path)
+            if clip is None:
+                failed += 1
+                continue
+            e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target)
+            sound, _ = down_to_sound(clip, e)
+            made = parts(clip, sound, share)
+            try:
+                written = write_parts(clip, made, directory, stem)
+            except OSError as error:
+                raise click.ClickException(f"{directory / stem}: not written ({error})") from None
+            cells, against, _ = made.masks.mean(axis=(1, 2))
+            lines.append(f"{clip.name}\n  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
+                         f"of what speaks against it in {against:.2%}\n  -> {directory}: {', '.join(written)}")
+            if draws:
+                checks.append(check_mask(network, clip, made.masks[0], e.target, draws=draws, rng=rng))
+                lines[-1] += f"\n  {summary_line(checks[-1:], draws)}"
+    click.echo("\n\n".join(lines))
+    if len(checks) > 1:
+        click.echo(f"\nall clips: {summary_line(checks, draws)}")
+    if failed:
+        raise SystemExit(1)

@@ -1,0 +1,68 @@
+"""Relevance per frequency band and per moment: as numbers for a table, and as a figure."""
+import csv
+import dataclasses
+
+import numpy as np
+
+import features
+from features.files import replacing
+
+
+@dataclasses.dataclass(frozen=True)
+class Profiles:
+    """Sums of a relevance map over one of its axes; float64.
+
+    hertz: [bands], the centre of each mel band, low to high. bands_for, bands_against: [bands], the positive and the
+    negative relevance in it. seconds: [frames], the middle of each frame. moments_for, moments_against: [frames].
+    """
+    hertz: np.ndarray
+    bands_for: np.ndarray
+    bands_against: np.ndarray
+    seconds: np.ndarray
+    moments_for: np.ndarray
+    moments_against: np.ndarray
+
+
+def profiles_of(mel):
+    """The Profiles of relevance per mel band and frame [bands, frames], low bands first, over the four seconds of a clip.
+
+    A clip's own are those of `SoundRelevance.mel`; a class's those of a mean map: profiles_of(mean_map[::-1]) for an image.
+    """
+    bands, frames = mel.shape
+    positive, negative = np.maximum(mel, 0), np.minimum(mel, 0)
+    centres = features.band_edges(features.SAMPLE_RATE, bands)[1:-1]
+    return Profiles(centres, positive.sum(axis=1), negative.sum(axis=1), (np.arange(frames) + 0.5) * (features.SECONDS / frames),
+                    positive.sum(axis=0), negative.sum(axis=0))
+
+
+def write_csv(profiles, path):
+    """Write the profiles as a table: axis (frequency or time), position in hertz or seconds, for, against, sum."""
+    with replacing(path) as partial, open(partial, "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["axis", "unit", "position", "for", "against", "sum"])
+        for axis, unit, places, plus, minus in (
+                ("frequency", "Hz", profiles.hertz, profiles.bands_for, profiles.bands_against),
+                ("time", "s", profiles.seconds, profiles.moments_for, profiles.moments_against)):
+            for place, positive, negative in zip(places, plus, minus):
+                table.writerow([axis, unit, f"{place:.6g}", f"{positive:.8g}", f"{negative:.8g}", f"{positive + negative:.8g}"])
+
+
+def draw(profiles, title):
+    """A figure of both profiles: what speaks for the class above the line, what speaks against it below."""
+    from .plots import AGAINST, FOR, HERTZ, hertz_label, new_figure
+    figure = new_figure(10, 3.6, title)
+    frequency, time = figure.subplots(1, 2)
+    for axes, places, plus, minus in ((frequency, profiles.hertz, profiles.bands_for, profiles.bands_against),
+                                      (time, profiles.seconds, profiles.moments_for, profiles.moments_against)):
+        axes.fill_between(places, plus, step="mid", color=FOR, label="for")
+        axes.fill_between(places, minus, step="mid", color=AGAINST, label="against")
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.margins(x=0)
+    # The mel scale below 1 kHz is linear: symlog shows it as the picture does.
+    frequency.set_xscale("symlog", linthresh=1000, linscale=1)
+    frequency.set_xticks(HERTZ, [hertz_label(hertz) for hertz in HERTZ])
+    frequency.minorticks_off()
+    frequency.set(xlabel="frequency in hertz", ylabel="relevance per band")
+    time.set(xlabel="time in seconds", ylabel="relevance per frame")
+    time.legend()
+    return figure

@@ -1,0 +1,148 @@
+"""Is relevance where the sound is? Mixtures with a known answer, and masks that the network hears: `python -m benchmarks sound`."""
+import dataclasses
+import pathlib
+
+import numpy as np
+
+import audio_lrp
+import features
+import lrp_core
+from audio_lrp.journey import down_to_sound
+from audio_lrp.listen import check_mask
+from features.listen import divide
+from features.stft import HOP, WINDOW
+from features.synth import synthesize
+
+from .progress import bar
+from .style import BLACK, BLUE, GREEN, ORANGE, SKY
+from .tables import Table
+
+NAME, TITLE, SIZE = "sound", "Relevance in seconds, hertz and sound", (9, 4)
+ABOUT = """Three questions to the embedded network, for each preset. **Where**: two procedural sounds share a clip, a siren in
+one half and drilling in the other; each class is explained in turn, and the share of its positive relevance that lies in its
+own half is told (chance: 0.5). A horn of known partials sounds in noise; told is the share of the positive relevance of
+`car_horn` within a third of an octave of its partials, beside the share of the clip's mel bands that these are. **Heard**: the
+fewest STFT cells that carry half of the positive relevance are turned into sound; does the network still name the class,
+and does it with as many cells drawn at random? **Books**: relevance on the file's samples plus everything booked on the way,
+less the logit, as a share of the relevance that flowed through the front end; the largest of all clips."""
+REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "clips"
+PRESETS = ("epsilon", "preset_a_flat", "preset_b", "epsilon_plus", "epsilon_gamma_box")
+SEEDS, DRAWS, SHARE = 8, 5, 0.5
+PARTIALS = 420.0 * np.arange(1, 6)
+THIRD = 2 ** (1 / 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scene:
+    """A clip, the class to explain, and where in it that class is: booleans over its frames and its mel bands."""
+    clip: features.Clip
+    target: str
+    frames: np.ndarray
+    bands: np.ndarray
+
+
+def halves(first, second, seed):
+    """Two Scenes of one clip: `first` sounds for two seconds, then `second`, equally loud."""
+    parts = [synthesize(name, seed, seconds=2.0) for name in (first, second)]
+    clip = features.open_clip(np.concatenate([part / np.sqrt((part ** 2).mean()) for part in parts]) / 20, features.SAMPLE_RATE)
+    early = np.arange(clip.decibels.shape[1]) * HOP < len(parts[0])
+    everywhere = np.ones(len(clip.decibels), bool)
+    return [Scene(clip, first, early, everywhere), Scene(clip, second, ~early, everywhere)]
+
+
+def horn(seed):
+    """A Scene of a horn with partials at 420, 840, ... 2,100 Hz in pink noise 20 dB below it."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(features.SECONDS * features.SAMPLE_RATE)) / features.SAMPLE_RATE
+    tone = sum(np.sin(2 * np.pi * hertz * time + rng.uniform(0, 6)) / (number + 1) for number, hertz in enumerate(PARTIALS))
+    tone *= np.clip(20 * np.minimum(time - 0.5, 3.0 - time), 0, 1)
+    spectrum = np.fft.rfft(rng.standard_normal(len(time)))
+    noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 20)), len(time))
+    clip = features.open_clip(0.1 * tone / tone.std() + 0.01 * noise / noise.std(), features.SAMPLE_RATE)
+    centres = features.band_edges(features.SAMPLE_RATE, len(clip.decibels))[1:-1, None]
+    near = ((centres < PARTIALS * THIRD) & (centres > PARTIALS / THIRD)).any(axis=1)
+    start, stop = ((seconds * features.SAMPLE_RATE + reach) / HOP for seconds, reach in ((0.5, -WINDOW), (3.0, WINDOW)))
+    frames = np.arange(clip.decibels.shape[1])
+    return Scene(clip, "car_horn", (frames > start) & (frames < stop), near)
+
+
+def inside(network, scene, preset):
+    """The share of a scene's positive relevance that lies where its class sounds."""
+    sound, _ = down_to_sound(scene.clip, lrp_core.explain(network, scene.clip.image, preset, scene.target))
+    positive = np.maximum(sound.mel, 0)
+    return float(positive[scene.bands][:, scene.frames].sum() / positive.sum())
+
+
+def heard(network, clip, preset, rng):
+    """(Check of the most relevant cells, how well the whole book closes, share of cells) of one clip."""
+    e = lrp_core.explain(network, clip.image, preset)
+    sound, ledger = down_to_sound(clip, e)
+    mask = divide(sound.cells, SHARE)[0]
+    error = abs(float(ledger.total.residual)) / max(step.turnover for step in sound.steps)
+    return check_mask(network, clip, mask, e.target, draws=DRAWS, rng=rng), error, float(mask.mean())
+
+
+def clips(folder=REAL):
+    """(Clips, what they are): the real ones that lie beside the checkout, or the embedded one."""
+    paths = sorted(folder.glob("*.wav"))
+    if not paths:
+        return [features.open_clip(audio_lrp.EMBEDDED_CLIP)], "the embedded clip"
+    return [features.open_clip(path) for path in paths], f"{len(paths)} clips of UrbanSound8K"
+
+
+def measure(network, opened, *, presets=PRESETS, seeds=SEEDS):
+    """The result: a row for each preset."""
+    pairs = [scene for seed in range(seeds) for order in (("siren", "drilling"), ("drilling", "siren"))
+             for scene in halves(*order, seed)]
+    horns = [horn(seed) for seed in range(seeds)]
+    rows = []
+    with bar(len(presets) * (len(pairs) + len(horns) + len(opened)), "sound") as progress:
+        def counted(values):
+            for value in values:
+                progress.update(1)
+                yield value
+        for preset in presets:
+            rng = np.random.default_rng(0)
+            shares = list(counted((scene.target, inside(network, scene, preset)) for scene in pairs))
+            tones = list(counted(inside(network, scene, preset) for scene in horns))
+            checks, errors, cells = zip(*counted(heard(network, clip, preset, rng) for clip in opened))
+            rows.append({"preset": preset, "scenes": seeds * 2, "clips": len(opened),
+                         **{name: float(np.mean([share for target, share in shares if target == name]))
+                            for name in ("siren", "drilling")},
+                         "horn": float(np.mean(tones)),
+                         "horn_area": float(np.mean([scene.bands.mean() * scene.frames.mean() for scene in horns])),
+                         "kept": sum(check.kept for check in checks), "random": float(sum(check.random for check in checks)),
+                         "without": sum(check.without for check in checks), "cells": float(np.mean(cells)),
+                         "error": float(max(errors))})
+    return {"rows": rows, "share": SHARE, "draws": DRAWS}
+
+
+def tables(result):
+    """For readers: where, heard, books."""
+    rows = result["rows"]
+    return [Table("Share of a class's positive relevance where it sounds",
+                  ("preset", ">siren in its half", ">drilling in its half", ">horn at its partials", ">their share of the image"),
+                  [[row["preset"], *(f"{row[name]:.2f}" for name in ("siren", "drilling", "horn", "horn_area"))] for row in rows]),
+            Table(f"Clips whose class is kept, by the cells that carry {result['share']:.0%} of the relevance",
+                  ("preset", ">clips", ">these cells alone", ">as many at random", ">all others", ">share of cells"),
+                  [[row["preset"], row["clips"], row["kept"], f"{row['random']:.1f}", row["without"], f"{row['cells']:.2%}"] for row in rows]),
+            Table("From the logit to the samples", ("preset", ">largest error"), [[row["preset"], f"{row['error']:.0e}"] for row in rows])]
+
+
+def draw(result, figure):
+    """Bars by preset: shares where the class sounds, and clips kept."""
+    where, kept = figure.subplots(1, 2)
+    rows = result["rows"]
+    place = np.arange(len(rows))
+    for axes, series in ((where, (("siren", BLUE, "siren"), ("drilling", ORANGE, "drilling"), ("horn", GREEN, "horn"))),
+                         (kept, (("kept", BLUE, "the relevant cells"), ("random", SKY, "as many at random")))):
+        width = 0.8 / len(series)
+        for number, (key, colour, label) in enumerate(series):
+            axes.barh(place + (number - (len(series) - 1) / 2) * width, [row[key] for row in rows], width, color=colour, label=label)
+        axes.set_yticks(place, [row["preset"] for row in rows])
+        axes.invert_yaxis()
+        axes.legend(frameon=False)
+    where.axvline(0.5, color=BLACK, linestyle="--")
+    where.set(xlabel="share of positive relevance where the class sounds", xlim=(0, 1))
+    kept.set(xlabel=f"clips of {rows[0]['clips']} whose class is kept")
+    kept.tick_params(labelleft=False)
