@@ -125,8 +125,10 @@ def tables(result):
                   [[row["preset"], *(f"{row[name]:.2f}" for name in ("siren", "drilling", "horn", "horn_area"))] for row in rows]),
             Table(f"Clips whose class is kept, by the cells that carry {result['share']:.0%} of the relevance",
                   ("preset", ">clips", ">these cells alone", ">as many at random", ">all others", ">share of cells"),
-                  [[row["preset"], row["clips"], row["kept"], f"{row['random']:.1f}", row["without"], f"{row['cells']:.2%}"] for row in rows]),
-            Table("From the logit to the samples", ("preset", ">largest error"), [[row["preset"], f"{row['error']:.0e}"] for row in rows])]
+                  [[row["preset"], row["clips"], row["kept"], f"{row['random']:.1f}", row["without"], f"{row['cells']:.2%}"]
+                   for row in rows]),
+            Table("From the logit to the samples", ("preset", ">largest error"),
+                  [[row["preset"], f"{row['error']:.0e}"] for row in rows])]
 
 
 def draw(result, figure):

@@ -14,7 +14,6 @@ import dataclasses
 
 import numpy as np
 import scipy.fft
-import scipy.signal
 
 from .audio import SAMPLE_RATE, fit_back, rate_ratio, resampling_filter
 from .image import SIZE, area_weights, stretch
@@ -106,6 +105,7 @@ def resample_back(ratio, sample_rate, length):
     # Sample n lies at n·up + last - middle of the full convolution: zeros in front make that a multiple of `up`.
     lead = -(len(taps) - 1 - middle) % up
     first = (len(taps) - 1 - middle + lead) // up
+    import scipy.signal  # see `audio.resampling_filter`
     back = scipy.signal.upfirdn(np.concatenate((np.zeros(lead), taps[::-1])), ratio, down, up)[first:first + length]
     return np.pad(back, (0, length - len(back)))
 

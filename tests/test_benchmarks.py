@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic, tables, pages, refusals and peers; a real run of throughput on two clips."""
 import json
+import pathlib
 import sys
 import types
 
@@ -8,7 +9,9 @@ import numpy as np
 import pytest
 
 import benchmarks.__main__ as program
-from benchmarks import environments, equality, layers, memory, report, scaling, startup, study, throughput
+import features
+import lrp_core
+from benchmarks import environments, equality, layers, memory, report, scaling, sound, startup, study, throughput
 from benchmarks.crew import at_work
 from benchmarks.peer import Peer, PeerError
 from benchmarks.peers.protocol import time_calls
@@ -75,6 +78,8 @@ RESULTS = {
                         {"preset": "epsilon", "batch": 32, "bytes": [100_000_000 + 31 * 2048]}]},
     "scaling": {"rows": [{"batch": batch, "threads": threads, "seconds": [batch / 100 / threads]}
                          for batch in (1, 32, 64) for threads in (1, 2)]},
+    "sound": {"rows": [{"preset": "epsilon", "scenes": 2, "clips": 24, "siren": 0.8, "drilling": 0.7, "horn": 0.6, "horn_area": 0.2,
+                        "kept": 14, "random": 5.6, "without": 18, "cells": 0.006, "error": 1e-9}], "share": 0.5, "draws": 5},
 }
 
 
@@ -260,3 +265,25 @@ def test_layers_profiles_through_the_engine():
     found = layers.measure(None, None, presets=("epsilon",), profile=lambda network, x, rules, repeats: [one])
     told = {"name": "conv1", "direction": "forward", "kernel": "direct", "seconds": 1e-3, "flops": 10}
     assert found["presets"] == {"epsilon": [told]} and found["one_thread_sgemm"] > 0
+
+
+def test_scenes_have_their_classes_where_they_say():
+    """Told from the sound alone: the partials' bands are the loudest, and each half is the sound it was made of."""
+    scene = sound.horn(0)
+    inside = scene.clip.decibels[scene.bands][:, scene.frames]
+    assert inside.max() == 0 and scene.clip.decibels[~scene.bands].max() < -8
+    assert scene.clip.decibels[:, -30:].max() < -15 and not scene.frames[-30:].any()
+    first, second = sound.halves("siren", "drilling", 3)
+    assert first.clip is second.clip and (first.frames ^ second.frames).all() and first.frames[:170].all() and not first.frames[175:].any()
+    rms = [np.sqrt((half ** 2).mean()) for half in np.split(first.clip.sound, 2)]
+    assert rms[0] == pytest.approx(rms[1])
+
+
+def test_the_sound_benchmark_measures_what_it_says(urban_sounds):
+    """One preset, one seed, the embedded clip: shares against sums over the relevance itself."""
+    found = sound.measure(urban_sounds, sound.clips(pathlib.Path("nowhere"))[0], presets=("preset_a_flat",), seeds=1)["rows"][0]
+    scene = sound.horn(0)
+    relevance = lrp_core.explain(urban_sounds, scene.clip.image, "preset_a_flat", "car_horn").relevance
+    positive = np.maximum(features.relevance_to_sound(scene.clip, relevance).mel, 0)
+    assert found["horn"] == pytest.approx(positive[np.ix_(scene.bands, scene.frames)].sum() / positive.sum())
+    assert found["clips"] == 1 and found["kept"] in (0, 1) and 0 <= found["random"] <= 1 and found["error"] < 1e-6

@@ -69,7 +69,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, sounds):
     assert result.exit_code == 1
     assert "bad.wav" in result.stderr and "none.wav" in result.stderr and "2 of 4" in result.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        f"{name}.{ending}" for name in ("noise", "tone") for ending in ("json", "npz", "png")]
+        f"{name}{ending}" for name in ("noise", "tone") for ending in ("-profiles.csv", "-profiles.png", ".json", ".npz", ".png")]
 
 
 def test_silence_is_answered_with_a_warning(tmp_path, sounds):

@@ -351,3 +351,31 @@ def test_splits_keep_folds_apart():
         assert len(split.training.level) + len(split.validation.level) + len(split.test.level) == 100
     leaking = crossvalidate.random_split(data, 0)
     assert (len(leaking.training.level), len(leaking.validation.level), len(leaking.test.level)) == (70, 10, 20)
+
+
+def test_a_crossvalidation_goes_on_where_it_stopped_and_tells_every_fold(tmp_path, monkeypatch):
+    data = toy_levels(100)
+    path = tmp_path / "f.npz"
+    np.savez(path, level=data.level, class_id=data.class_id, fold=data.fold)
+    options = ("crossvalidate", "--features", path, "-o", tmp_path / "out", "--folds", "1,3", "--epochs", 1, "--batch", 16)
+    result = run(*options)
+    assert result.exit_code == 0, result.output
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert list(summary["folds"]) == ["fold01", "fold03"] and summary["leaking"]["clips"] == 20
+    with np.load(tmp_path / "out" / "fold03" / "logits.npz") as stored:
+        right = (stored["8k"].argmax(axis=1) == stored["truth"]).mean()
+        np.testing.assert_array_equal(stored["truth"], data.class_id[data.fold == 3])
+    assert summary["folds"]["fold03"]["accuracy"]["8k"] == pytest.approx(right)
+    assert summary["mean"]["8k"] == pytest.approx(np.mean([summary["folds"][name]["accuracy"]["8k"] for name in ("fold01", "fold03")]))
+    assert np.sum(summary["confusion"]) == 20
+    page = (tmp_path / "out" / "CROSSVALIDATION.md").read_text()
+    assert "fold 3 (10 clips)" in page and "leaking" in page and {"reliability.png", "confusion_matrix.png"} <= {
+        file.name for file in (tmp_path / "out").iterdir()}
+
+    def never(*arguments, **settings):
+        raise AssertionError("a finished fold is examined again")
+    monkeypatch.setattr("train_tf.crossvalidate.examine", never)
+    again = run(*options)
+    assert again.exit_code == 0 and (tmp_path / "out" / "CROSSVALIDATION.md").read_text() == page
+    refused = run(*options[:-4], "--folds", "1-x")
+    assert refused.exit_code == 1 and "1-x" in refused.output
