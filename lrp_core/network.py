@@ -195,7 +195,7 @@ class Network:
         rule = "-" * len(lines[0])
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
-    def save(self, path):
-        """Write the network to `path` as one .npz file; see `lrp_core.weights`."""
+    def save(self, path, *, storage="float32"):
+        """Write the network to `path` as one .npz file; see `lrp_core.weights.save`."""
         from .weights import save
-        save(self, path)
+        save(self, path, storage=storage)

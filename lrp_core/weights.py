@@ -4,7 +4,7 @@
                          "nodes": [{"name": "conv1a", "type": "Conv2D", "inputs": ["input"], "options": {...},
                                     "arrays": {"kernel": [3, 3, 3, 32], "bias": [32]}}, ...],
                          "class_names": [...] or null, "metadata": {...}, "reference": number of samples or 0}
-    NODE/kernel, ...     float32 arrays in the declared shapes
+    NODE/kernel, ...     float32 arrays in the declared shapes, or float16 ones, which are read as float32
     reference/input, reference/logits    inputs and the scores the exporting framework gave them, if any
 
 Model files come from strangers. Nothing is unpickled; every entry's size is checked against its declared shape
@@ -25,6 +25,7 @@ from . import layers as L
 from .network import Network, Node
 
 FORMAT, VERSION = "audio-lrp-network", 1
+STORAGE = ("float32", "float16")
 MAX_DESCRIPTION = 1 << 24
 MAX_PARAMETERS = 1 << 30
 
@@ -37,8 +38,14 @@ class ModelFileError(ValueError):
     """A model file that cannot be used; the message names the file, what was found and what to do."""
 
 
-def save(network, path):
-    """Write `network` to `path` (.npz), whole or not at all: to a temporary file first, which is then renamed."""
+def save(network, path, *, storage="float32"):
+    """Write `network` to `path` (.npz), whole or not at all: to a temporary file first, which is then renamed.
+
+    storage: "float32", or "float16" for half the size: each parameter is then rounded to 11 bits. Raises ValueError
+    where one is too large for that.
+    """
+    if storage not in STORAGE:
+        raise ValueError(f"storage must be one of {', '.join(STORAGE)}, found {storage!r}")
     path, arrays, nodes = os.fspath(path), {}, []
     for node in network.nodes:
         shapes = {}
@@ -46,7 +53,7 @@ def save(network, path):
             array = getattr(node.layer, name)
             if array is not None:
                 shapes[name] = list(array.shape)
-                arrays[f"{node.name}/{name}"] = np.ascontiguousarray(array, np.float32)
+                arrays[f"{node.name}/{name}"] = rounded(array, storage, f"{node.name}/{name}")
         nodes.append({"name": node.name, "type": node.layer.type, "inputs": list(node.inputs), "arrays": shapes,
                       "options": {name: getattr(node.layer, name) for name in node.layer.options}})
     if network.reference is not None:
@@ -62,6 +69,15 @@ def save(network, path):
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def rounded(array, storage, name):
+    """The array in the type it is stored in; what that type cannot hold is refused."""
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(array, storage)
+    if not np.isfinite(stored).all():
+        raise ValueError(f"the array {name!r} holds values that {storage} cannot (the largest is {np.abs(array).max():g})")
+    return stored
 
 
 def load(path):
@@ -170,22 +186,23 @@ def _header(stream, name):
 
 
 def _array(archive, name, shape):
-    """The float32 array of an entry, whose header and size must agree with `shape` before anything is allocated."""
+    """The array of an entry as float32, whose header and size must agree with `shape` before anything is allocated."""
     try:
         info = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise ModelFileError(f"the array {name!r} is missing") from None
     with archive.open(info) as stream:
         found, fortran, dtype = _header(stream, name)
-        if found != shape or dtype != np.float32 or fortran:
-            raise ModelFileError(f"the array {name!r} must be float32 of shape {shape}, row by row; found {dtype} of {found}")
+        if found != shape or dtype not in map(np.dtype, STORAGE) or fortran:
+            raise ModelFileError(f"the array {name!r} must be {' or '.join(STORAGE)} of shape {shape}, row by row; "
+                                 f"found {dtype} of {found}")
         size = math.prod(shape) * dtype.itemsize
         if info.file_size - stream.tell() != size:
             raise ModelFileError(f"the array {name!r} must hold {size} bytes, found {info.file_size - stream.tell()}")
         data = stream.read(size)
     if len(data) != size:
         raise ModelFileError(f"the array {name!r} ends after {len(data)} of {size} bytes")
-    array = np.frombuffer(data, np.float32).reshape(shape)
+    array = np.frombuffer(data, dtype).astype(np.float32, copy=False).reshape(shape)
     if not np.isfinite(array).all():
         raise ModelFileError(f"the array {name!r} holds NaN or infinity")
     return array

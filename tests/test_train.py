@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow", reason="training and export need TensorFlow: p
 
 import keras
 
-from train_tf import augment, calibrate, crossvalidate
+from train_tf import augment, calibrate, crossvalidate, export
 from train_tf.__main__ import main
 from train_tf.data import LevelSet, load_levels
 from train_tf.export import ExportError, keras_logits, load_keras, to_network
@@ -286,7 +286,7 @@ def test_training_runs_with_no_data_set_at_hand(tmp_path):
     x = RNG.random((4, 64, 64, 3), np.float32)
     assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-4
     card = (tmp_path / "MODEL_CARD.md").read_text()
-    assert f"{network.metadata['training']['held_out_accuracy']:.1%}" in card and "procedural" in card
+    assert f"{network.metadata['training']['accuracy']['full']:.1%}" in card and "procedural" in card
     assert {"learning_curves.png", "confusion_matrix.png", "history.json"} <= {p.name for p in tmp_path.iterdir()}
 
 
@@ -351,6 +351,41 @@ def test_splits_keep_folds_apart():
         assert len(split.training.level) + len(split.validation.level) + len(split.test.level) == 100
     leaking = crossvalidate.random_split(data, 0)
     assert (len(leaking.training.level), len(leaking.validation.level), len(leaking.test.level)) == (70, 10, 20)
+
+
+def test_a_calibrated_network_says_softmax_of_z_over_t():
+    model = with_random_biases(build_cnn())
+    x = RNG.random((3, 64, 64, 3), np.float32)
+    before = keras_logits(model, x)
+    export.divide_logits(model, 2.5)
+    assert relative_error(keras_logits(model, x), before / 2.5) <= 1e-5
+    export.round_weights(model)
+    assert relative_error(keras_logits(model, x), before / 2.5) <= 2e-3
+    for array in model.get_weights():
+        np.testing.assert_array_equal(array, array.astype(np.float16))
+
+
+@pytest.mark.parametrize("nudge, stored", [(0, True), (1, False)])
+def test_half_storage_is_taken_only_if_no_decision_changes(nudge, stored, monkeypatch):
+    def flip(model, rounded=export.round_weights):
+        rounded(model)
+        *before, bias = model.get_weights()
+        bias[3] += nudge * 1e3  # as if rounding had moved a decision
+        model.set_weights([*before, bias])
+    monkeypatch.setattr(crossvalidate, "round_weights", flip)
+    model = with_random_biases(build_cnn())
+    exact = model.get_weights()
+    facts, logits = crossvalidate.examine(model, crossvalidate.fold_split(toy_levels(50), 1))
+    assert facts["float16"]["stored"] is stored and (facts["float16"]["other_decisions"] == 0) is stored
+    halves = np.array_equal(model.get_weights()[0], exact[0].astype(np.float16))
+    assert halves is stored and np.array_equal(model.get_weights()[0], exact[0]) is not stored
+
+
+def test_training_in_bfloat16_leaves_a_network_in_float32(tmp_path):
+    data = toy_levels(40)
+    model, history = train(data, data, tmp_path, epochs=1, batch=16, precision="mixed_bfloat16")
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"} and len(history) == 1
+    assert keras.models.load_model(tmp_path / "checkpoint.keras").get_layer("conv1a").compute_dtype == "bfloat16"
 
 
 def test_a_crossvalidation_goes_on_where_it_stopped_and_tells_every_fold(tmp_path, monkeypatch):

@@ -49,6 +49,31 @@ def test_the_file_is_plain_npz(tmp_path):
     assert description["format"] == "audio-lrp-network" and description["version"] == 1
 
 
+def test_half_storage_rounds_each_parameter_and_computes_in_float32(tmp_path):
+    network = small_network()
+    network.save(tmp_path / "net.npz", storage="float16")
+    same = lrp_core.load(tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz", allow_pickle=False) as arrays:
+        assert arrays["conv/kernel"].dtype == np.float16
+    for ours, theirs in zip(network.nodes, same.nodes):
+        for name in theirs.layer.arrays:
+            array = getattr(theirs.layer, name)
+            if array is not None:
+                assert array.dtype == np.float32
+                np.testing.assert_array_equal(array, getattr(ours.layer, name).astype(np.float16))
+    same.save(tmp_path / "again.npz", storage="float16")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "net.npz").read_bytes()
+
+
+def test_storage_that_cannot_hold_a_parameter_is_refused(tmp_path):
+    network = lrp_core.Network([("far", L.Dense(np.array([[1.0], [70_000.0]], np.float32)))], (2,))
+    with pytest.raises(ValueError, match="far/kernel.*float16.*70000"):
+        network.save(tmp_path / "net.npz", storage="float16")
+    with pytest.raises(ValueError, match="float8"):
+        network.save(tmp_path / "net.npz", storage="float8")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_save_leaves_the_old_file(tmp_path):
     path = tmp_path / "net.npz"
     small_network().save(path)

@@ -11,13 +11,16 @@ from features.image import colour
 from features.mel import hz_to_mel
 from features.synth import CLASSES
 
-from .calibrate import calibration_error, fit_temperature
+from . import report as pages
+from .calibrate import calibration_error, fit_temperature, reliability
 from .data import LevelSet
-from .export import keras_logits
+from .export import divide_logits, keras_logits, round_weights, to_network
 from .train import train
 
 FOLDS = range(1, 11)
 LEAKING = "random"  # the study's split: slices of one recording on both sides
+FRONT_END = {"image": "mel64-magma", "sample_rate": 44_100, "seconds": 4, "window": 2048, "hop": 512, "bands": 128}
+HALF_TOLERANCE = 1e-2  # how far float16 storage may move a logit
 CUTS = {"full": None, "11k": 11_000, "8k": 8_000}
 
 
@@ -71,39 +74,76 @@ def logits_of(model, level, batch=256):
 
 
 def examine(model, split):
-    """What is known of a trained network: temperature, and for each cut of the test fold its logits, accuracy, error."""
+    """Calibrate a trained network, ready it for storage, and ask what it does on the test fold.
+
+    The model is changed: its last layer contains the temperature, and its weights are rounded to float16 if that moves
+    no logit of the test fold by more than 1e-2 and changes no decision. Returns (facts, {cut: logits [N, 10]}).
+    """
+    truth, plain = split.test.class_id, logits_of(model, split.test.level)
     temperature = fit_temperature(logits_of(model, split.validation.level), split.validation.class_id)
+    divide_logits(model, temperature)
+    exact, weights = logits_of(model, split.test.level), model.get_weights()
+    round_weights(model)
+    half = logits_of(model, split.test.level)
+    change, other = float(np.abs(half - exact).max()), int((half.argmax(1) != exact.argmax(1)).sum())
+    stored = change <= HALF_TOLERANCE and not other
+    if not stored:
+        model.set_weights(weights)
     logits = {name: logits_of(model, cut_bands(split.test.level, hertz)) for name, hertz in CUTS.items()}
-    truth = split.test.class_id
-    return {"name": split.name, "clips": len(truth), "temperature": temperature,
+    return {"name": split.name, "clips": len(truth), "training_clips": len(split.training.level), "temperature": temperature,
             "accuracy": {name: float((z.argmax(1) == truth).mean()) for name, z in logits.items()},
-            "calibration_error": {"before": calibration_error(softmax(logits["full"]), truth),
-                                  "after": calibration_error(softmax(logits["full"] / temperature), truth)}}, logits
+            "calibration_error": {"before": calibration_error(softmax(plain), truth),
+                                  "after": calibration_error(softmax(logits["full"]), truth)},
+            "float16": {"largest_change": change, "other_decisions": other, "stored": stored}}, logits
 
 
-def run_split(split, directory, *, report, **settings):
-    """Train and examine one network, or read what an earlier call found; returns (facts, {cut: logits}, history)."""
-    directory = pathlib.Path(directory) / split.name
-    facts_file, logits_file = directory / "result.json", directory / "logits.npz"
-    model, history = train(split.training, split.validation, directory, report=lambda line: report(f"{split.name}: {line}"),
-                           **settings)
-    if not facts_file.exists():
+def run_split(split, directory, *, report, origin, **settings):
+    """Train, examine and export one network, or read what an earlier call found; returns (facts, {cut: logits}, history).
+
+    `directory` holds afterwards, beside the run's checkpoint and history: net.npz, model.keras, MODEL_CARD.md,
+    result.json, logits.npz, learning curves, confusion matrix and reliability diagram. origin: what the model card and
+    the file say of the data: {"data", "licence", "command"}.
+    """
+    directory = pathlib.Path(directory)
+    model, history = train(split.training, split.validation, directory, report=report, **settings)
+    if not (directory / "result.json").exists():
         facts, logits = examine(model, split)
-        save_arrays(logits_file, truth=split.test.class_id, **logits)
-        with replacing(facts_file) as partial:
+        save_arrays(directory / "logits.npz", truth=split.test.class_id, **logits)
+        facts = {**facts, **origin, **settings, "parameters": model.count_params()}
+        publish(model, facts, split, softmax(logits["full"]), history, directory)
+        with replacing(directory / "result.json") as partial:  # last: it says that all else is there
             partial.write_text(json.dumps(facts, indent=1))
-    with np.load(logits_file, allow_pickle=False) as stored:
+    with np.load(directory / "logits.npz", allow_pickle=False) as stored:
         logits = {name: stored[name] for name in ("truth", *CUTS)}
-    return json.loads(facts_file.read_text()), logits, history
+    return json.loads((directory / "result.json").read_text()), logits, history
 
 
-def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, seed=0, report=print, **settings):
+def publish(model, facts, split, probabilities, history, directory):
+    """Write what a trained network leaves for people and for the engine."""
+    counts = pages.confusion(split.test.class_id, probabilities.argmax(1), len(CLASSES))
+    pages.learning_curves(history, directory / "learning_curves.png")
+    pages.confusion_matrix(counts, CLASSES, directory / "confusion_matrix.png")
+    pages.reliability_diagram(reliability(probabilities, split.test.class_id), facts["calibration_error"]["after"],
+                              directory / "reliability.png")
+    (directory / "MODEL_CARD.md").write_text(pages.model_card(facts, counts, CLASSES))
+    with replacing(directory / "model.keras") as partial:
+        model.save(partial)
+    metadata = {"front_end": FRONT_END, "training": facts, "licence": facts["licence"], "credit": facts["data"]}
+    reference = None
+    if "procedural" in facts["data"]:  # sounds of others do not travel with the file
+        reference = colour(split.test.level[::max(len(split.test.level) // 2, 1)][:2])
+    network = to_network(model, class_names=CLASSES, metadata=metadata, reference_input=reference)
+    network.save(directory / "net.npz", storage="float16" if facts["float16"]["stored"] else "float32")
+
+
+def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, seed=0, report=print, origin, **settings):
     """Train and examine a network for each fold, then one on the leaking split; yields what `run_split` returns."""
     splits = [fold_split(data, fold) for fold in folds]
     if leaking:
         splits.append(random_split(data, seed))
     for split in splits:
-        yield run_split(split, directory, report=report, seed=seed, **settings)
+        yield run_split(split, pathlib.Path(directory) / split.name, seed=seed, origin=origin, **settings,
+                        report=lambda line, name=split.name: report(f"{name}: {line}"))
 
 
 def summarise(results):
@@ -113,7 +153,7 @@ def summarise(results):
     counts = np.zeros((len(CLASSES), len(CLASSES)), int)
     for _, logits in honest:
         np.add.at(counts, (logits["truth"], logits["full"].argmax(1)), 1)
-    probabilities = np.concatenate([softmax(logits["full"] / facts["temperature"]) for facts, logits in honest])
+    probabilities = np.concatenate([softmax(logits["full"]) for _, logits in honest])
     truth = np.concatenate([logits["truth"] for _, logits in honest])
     return {"folds": {facts["name"]: facts for facts, _ in honest},
             "mean": {cut: float(values.mean()) for cut, values in accuracies.items()},

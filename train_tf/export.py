@@ -79,6 +79,17 @@ def to_network(model, *, class_names=None, metadata=None, reference_input=None):
     return network
 
 
+def divide_logits(model, temperature):
+    """Calibrate a classifier in place: its last dense layer over T, so that its plain softmax is softmax(z / T)."""
+    *before, kernel, bias = model.get_weights()
+    model.set_weights([*before, kernel / temperature, bias / temperature])
+
+
+def round_weights(model):
+    """Give every weight, in place, the value that float16 storage will leave it."""
+    model.set_weights([w.astype(np.float16).astype(np.float32) for w in model.get_weights()])
+
+
 def load_keras(path):
     """Read a .keras or .h5 model without running code from it; raises ExportError that names the file."""
     try:

@@ -19,7 +19,7 @@ from .augment import epoch as one_epoch
 from .model import build_cnn
 
 EPOCHS = 14
-RECIPE = 2  # raised when the augmentation changes, so that an interrupted run is not resumed under another one
+RECIPE = 3  # raised when the augmentation changes, so that an interrupted run is not resumed under another one
 
 
 def batches(level, labels, batch):
@@ -29,9 +29,9 @@ def batches(level, labels, batch):
             .map(lambda levels, labels: (tf.gather(colours, tf.cast(levels, tf.int32)), labels)).prefetch(2))
 
 
-def compile_cnn(steps, rate):
+def compile_cnn(steps, rate, precision):
     """The CNN with Adam on a cosine schedule over `steps` (after a short warm-up) and label smoothing."""
-    model = build_cnn(len(CLASSES))
+    model = build_cnn(len(CLASSES), precision)
     warmup = steps // 20
     schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - warmup, alpha=0.01, warmup_target=rate,
                                                       warmup_steps=warmup)
@@ -61,18 +61,19 @@ def predict(model, level, batch=256):
                            for images, _ in batches(level, np.zeros(len(level), np.float32), batch)])
 
 
-def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, seed=0, report=print):
+def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, seed=0, precision="float32", report=print):
     """Train on one LevelSet, watch another; returns (model, history).
 
     `directory` receives `checkpoint.keras` and `history.json` after every epoch; a later call with the same
     settings resumes behind the last complete epoch. Nothing is chosen by what is watched: the weights are the last
-    epoch's.
+    epoch's. precision: see `build_cnn`; the model that is returned computes in float32 whatever it was trained in.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint, record = directory / "checkpoint.keras", directory / "history.json"
     steps = -(-(len(training.level) + round(len(training.level) * OUTLIERS)) // batch)
-    settings = {"recipe": RECIPE, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "clips": len(training.level),
+    settings = {"recipe": RECIPE, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "precision": precision,
+                "clips": len(training.level),
                 "data": fingerprint(training)}
     history = []
     if checkpoint.exists() and record.exists():
@@ -87,7 +88,7 @@ def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, s
         report(f"resuming after epoch {len(history)} of {epochs}")
     else:
         keras.utils.set_random_seed(seed)
-        model = compile_cnn(epochs * steps, rate)
+        model = compile_cnn(epochs * steps, rate, precision)
 
     for epoch in range(len(history), epochs):
         seed_dropout(model, seed, epoch)
@@ -102,4 +103,6 @@ def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, s
             partial.write_text(json.dumps({"settings": settings, "epochs": history}))
         with replacing(checkpoint) as partial:
             model.save(partial)
-    return model, history
+    plain = build_cnn(len(CLASSES))
+    plain.set_weights(model.get_weights())
+    return plain, history
