@@ -3,7 +3,9 @@ import pathlib
 
 import click
 
-from . import environments, equality, layers, memory, report, scaling, sound, startup, study, throughput
+import lrp_core
+
+from . import arrival, environments, equality, layers, looks, memory, report, scaling, sound, startup, study, throughput
 from .crew import at_work
 from .machine import busy, circumstances
 from .progress import say
@@ -129,6 +131,26 @@ def run_sound(output):
     publish(sound, {"inputs": what, **sound.measure(study.network(), opened)}, output)
 
 
+@main.command(name="arrival")
+@OUTPUT
+def run_arrival(output):
+    """How many clips the network names right at other rates, levels and channels, as MP3, and without their upper bands."""
+    clips, what = arrival.sounds()
+    publish(arrival, {"inputs": what, **arrival.measure(study.network(), clips)}, output)
+
+
+@main.command(name="looks")
+@click.option("--before", metavar="FILE", type=click.Path(exists=True, dir_okay=False),
+              help="The model file of an older network to stand beside the embedded one.")
+@OUTPUT
+def run_looks(before, output):
+    """What the network looks at, class by class, and whether it leans on silence, seams, noise or what recorders cut off."""
+    network = study.network()
+    fold, what = looks.held_out(network)
+    result = looks.measure(network, fold, before=lrp_core.load(before) if before else None)
+    publish(looks, {"inputs": what, **result}, output, f" --before {pathlib.Path(before).name}" if before else "")
+
+
 @main.command(name="all")
 @WITHOUT_PEERS
 @ENVIRONMENTS
@@ -138,7 +160,7 @@ def run_sound(output):
 def run_all(context, output, **peers):
     """Everything, one after the other. Exits with 1 where one of them does, after the others have run."""
     failed = []
-    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_sound):
+    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_sound, run_arrival, run_looks):
         say(f"\n{command.name}")
         try:
             context.invoke(command, output=output, **(peers if command in (run_throughput, run_startup) else {}))

@@ -6,13 +6,13 @@ import click
 
 from features.files import replacing
 
-from . import layers, memory, scaling, sound, startup, throughput
+from . import arrival, layers, looks, memory, scaling, sound, startup, throughput
 from .machine import described
 from .progress import say
 from .style import write_plot
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, sound)}
+BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, sound, arrival, looks)}
 
 INTRODUCTION = """# How fast
 

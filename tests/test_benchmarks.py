@@ -58,6 +58,7 @@ def compared(preset, finder, close, largest, peer="iNNvestigate"):
             "median": 1e-7, "largest": largest}
 
 
+MAP = {"limit": 0.1, "rows": ["127 -127 " * 16] * 32}
 RESULTS = {
     "throughput": {"rows": [row("Audio-LRP", "epsilon", [0.1, 0.2, 0.1]), row("OpenVINO", "forward", [0.05, 0.1, 0.05]),
                             row("iNNvestigate", "lrp.epsilon", [0.4, 0.8, 0.4]),
@@ -80,6 +81,13 @@ RESULTS = {
                          for batch in (1, 32, 64) for threads in (1, 2)]},
     "sound": {"rows": [{"preset": "epsilon", "scenes": 2, "clips": 24, "siren": 0.8, "drilling": 0.7, "horn": 0.6, "horn_area": 0.2,
                         "kept": 14, "random": 5.6, "without": 18, "cells": 0.006, "error": 1e-9}], "share": 0.5, "draws": 5},
+    "arrival": {"rows": [{"way": "as found", "clips": 24, "right": 18, "same": 24, "change": 0.0, "bytes": 352_844.0}],
+                "fold": [{"cut": "full", "clips": 873, "accuracy": 0.71}]},
+    "looks": {"rules": "preset_a_flat", "networks": {name: {
+        "regions": {"silence": {"clips": 9, "area": 0.3, "density": 0.5}}, "changes": {"none": {"clips": 9, "right": 0.7, "other": 0.0}},
+        "classes": [{"class": "siren", "clips": 9, "right": 7, "bands": [0.1, 0.2, 0.3, 0.4], "onset": 1.1,
+                     "spectrogram": MAP, "map_right": MAP, "map_wrong": None}] * 2}
+        for name in ("now", "before")}},
 }
 
 

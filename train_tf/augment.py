@@ -5,6 +5,8 @@ how long it was, what its recorder cut off, how loud its background is.
 """
 import numpy as np
 
+from features.mel import hz_to_mel
+
 MIXED = 1 / 2        # share of images that are mixtures
 OUTLIERS = 1 / 20    # images of no class, as a share of the training set
 
@@ -18,24 +20,30 @@ def runs(longest, size, probability, count, rng):
 
 
 def sounding(level):
-    """How many columns come before the digital silence at the end of each image [N, 64, 64] -> [N], at least 1."""
-    heard = level.any(axis=1)
+    """How many columns come before the digital silence at the end of each image [N, 64, 64] -> [N], at least 1.
+
+    Silence is what lies at the image's own minimum: our front end gives it level 0, the data set's pictures level 2.
+    """
+    heard = (level > level.min(axis=(1, 2), keepdims=True)).any(axis=1)
     return np.maximum(level.shape[2] - heard[:, ::-1].argmax(axis=1), 1) * heard.any(axis=1) + ~heard.any(axis=1)
+
+
+def repeated(level):
+    """Images whose silence behind the sound is filled by the sound from its start, as often as it takes."""
+    source = np.arange(level.shape[2]) % sounding(level)[:, None]
+    return np.take_along_axis(level, source[:, None, :], axis=2)
 
 
 def end_elsewhere(level, rng):
     """Let the silence after a clip say nothing of its class.
 
-    A third of the images is repeated from its start where silence was, a third ends after 8 to 64 columns whatever
-    its own length, the others stay as they are.
+    Half of the images are repeated to the end where silence was; a sixth of all ends after 8 to 64 columns, whatever
+    its own length.
     """
-    count, rows, columns = level.shape
-    place, way = np.arange(columns), rng.random(count)
-    length = sounding(level)
-    source = np.where((way < 1 / 3)[:, None], place % length[:, None], place)
-    looped = np.take_along_axis(level, source[:, None, :], axis=2)
-    end = np.where(way > 2 / 3, rng.integers(8, columns + 1, count), columns)
-    return np.where(place < end[:, None, None], looped, 0)
+    count, _, columns = level.shape
+    looped = np.where((rng.random(count) < 1 / 2)[:, None, None], repeated(level), level)
+    end = np.where(rng.random(count) < 1 / 6, rng.integers(8, columns + 1, count), columns)
+    return np.where(np.arange(columns) < end[:, None, None], looped, level.min(axis=(1, 2), keepdims=True))
 
 
 def add_noise(level, rng):
@@ -59,6 +67,19 @@ def hide(level, rng):
     hidden = runs(12, columns, 1 / 2, count, rng)[:, None, :] | runs(10, rows, 1 / 2, count, rng)[:, :, None]
     hidden |= (np.arange(rows) < top[:, None])[:, :, None]
     return np.where(hidden, level.min(axis=(1, 2), keepdims=True), level)
+
+
+def cut_bands(level, hertz):
+    """Level images [N, 64, 64] as a recording without anything above `hertz` would give them: those rows at the minimum.
+
+    Row r shows the mels from (63 - r)/64 to (64 - r)/64 of those up to 22,050 Hz; a row that reaches above is cut.
+    """
+    if hertz is None:
+        return level
+    kept = int(64 * hz_to_mel(hertz) / hz_to_mel(22_050))
+    cut = level.copy()
+    cut[:, :64 - kept] = level.min(axis=(1, 2), keepdims=True)
+    return cut
 
 
 def shift(level, rng):

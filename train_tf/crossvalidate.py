@@ -8,10 +8,10 @@ import numpy as np
 from features.dataset import save_arrays
 from features.files import replacing
 from features.image import colour
-from features.mel import hz_to_mel
 from features.synth import CLASSES
 
 from . import report as pages
+from .augment import cut_bands
 from .calibrate import calibration_error, fit_temperature, reliability
 from .data import LevelSet
 from .export import divide_logits, keras_logits, round_weights, to_network
@@ -47,19 +47,6 @@ def random_split(data, seed):
     order = np.random.default_rng([seed, 80, 20]).permutation(len(data.level))
     test, validation, training = np.split(order, [len(order) // 5, len(order) * 3 // 10])
     return Split(LEAKING, data.where(training), data.where(validation), data.where(test))
-
-
-def cut_bands(level, hertz):
-    """Level images [N, 64, 64] as a recording without anything above `hertz` would give them: those rows at the minimum.
-
-    Row r shows the mels from (63 - r)/64 to (64 - r)/64 of those up to 22,050 Hz; a row that reaches above is cut.
-    """
-    if hertz is None:
-        return level
-    kept = int(64 * hz_to_mel(hertz) / hz_to_mel(22_050))
-    cut = level.copy()
-    cut[:, :64 - kept] = level.min(axis=(1, 2), keepdims=True)
-    return cut
 
 
 def softmax(logits):
