@@ -1,6 +1,9 @@
 """The fast path against the readable one, from the pixels to the ledger: presets, rules, graphs, options, refusals."""
+import gc
+
 import fast_nets
 import nets
+import numba
 import numpy as np
 import pytest
 
@@ -8,6 +11,7 @@ import lrp_core
 from lrp_core import AlphaBeta, Contrast, Epsilon, Flat, Gamma, Network, WSquare, ZBox, Zero, ZPlus, first_layer
 from lrp_core import layers as L
 from lrp_core.kernels import program as P
+from lrp_core.kernels.jit import prepare
 
 NETS = {"deep": lambda: nets.deep(70), "wide": nets.wide, "vgg": fast_nets.vgg, "branching": fast_nets.branching}
 # Rules that do not follow the input bring relevance to sums that are nearly zero: LRP-0 would divide by these.
@@ -226,3 +230,27 @@ def test_the_profile_refuses_what_has_no_kernels():
     network = nets.deep(61)
     with pytest.raises(ValueError, match="gradient"):
         lrp_core.profile(network, nets.inputs(network, 1), "gradient")
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_the_garbage_collector_rests_while_kernels_are_compiled(collects):
+    """Once, for the types of the call; afterwards it is as it was, also when the compiler fails."""
+    class Entry:
+        signatures, seen = [], []
+
+        def compile(self, types):
+            self.seen.append((types, gc.isenabled()))
+            if not self.signatures:
+                self.signatures.append(types)
+                raise RuntimeError("no memory")
+    fake, before = Entry(), gc.isenabled()
+    try:
+        gc.enable() if collects else gc.disable()
+        with pytest.raises(RuntimeError):
+            prepare(fake, (1, 2.0))
+        assert fake.seen == [((numba.int64, numba.float64), False)] and gc.isenabled() is collects
+        prepare(fake, (1, 2.0))
+        assert len(fake.seen) == 1
+    finally:
+        gc.enable() if before else gc.disable()
+    prepare(lambda: None, ())  # where JIT is switched off an entry is a plain function

@@ -14,6 +14,7 @@ from .arena import ALIGNMENT, aligned, return_freed_memory, rounded
 from .assembler import CAPACITY
 from .books import Books
 from .bounds import check
+from .jit import prepare
 from .planner import Forward, Keep, Kernels, Planner
 
 CHUNK = 4  # samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor
@@ -106,6 +107,7 @@ class Program:
             return (self.rows, stage.begin, stage.end, samples, fan, workspace.capacity, workspace.data, self.weights, self.offsets,
                     workspace.sums, workspace.places, workspace.favoured, workspace.other, scratch, number * self.places)
         counters = np.zeros(2 * (stage.end - stage.begin), np.int64)
+        prepare(P.run, (*arguments(0), team, counters))
         for number in range(1, team):
             self.crew(team).submit(P.run, *arguments(number), team, counters)
         P.run(*arguments(0), team, counters)

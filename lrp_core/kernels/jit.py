@@ -1,4 +1,5 @@
 """Numba's compiler with the options that every kernel here shares: `kernel` for what kernels call, `entry` for what Python calls."""
+import gc
 import hashlib
 import os
 import pathlib
@@ -33,6 +34,23 @@ def entry(function):
         return numba.njit(**OPTIONS)(function)
     _expire_with_any_source(compiled)
     return compiled
+
+
+def prepare(compiled, arguments):
+    """Compile an entry for these arguments, or fetch it from disk, before it is called; nothing where that has been done.
+
+    The garbage collector rests meanwhile: it would look again and again through the compiler's many objects, which all
+    stay, for a fifth of the time.
+    """
+    if not hasattr(compiled, "signatures") or compiled.signatures:  # a plain function where JIT is switched off
+        return
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        compiled.compile(tuple(map(numba.typeof, arguments)))
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _expire_with_any_source(compiled):
