@@ -7,9 +7,20 @@ import click
 import lrp_core
 
 from . import EMBEDDED_CLIP
-from .common import explain_or_complain, load_image_model, load_model, make_folder, open_or_complain, options, parse_target, unique_stems
+from .common import (
+    explain_or_complain,
+    load_image_model,
+    load_model,
+    make_folder,
+    open_or_complain,
+    options,
+    parse_target,
+    unique_stems,
+)
+from .dataset import dataset
 from .journey import down_to_sound
 from .listen import listen
+from .report import report
 from .results import bottom_line, explain_clips, write
 
 BATCH = 32
@@ -48,6 +59,8 @@ def main():
     audio-lrp explain                  the embedded clip, by the embedded network
     audio-lrp explain dog.wav -o out   a sound of yours: picture, numbers, arrays
     audio-lrp listen dog.wav           the part it rests on, to hear
+    audio-lrp dataset FOLDER -o out    a whole data set: index, arrays, mean maps of each class
+    audio-lrp report dog.wav           all of it as one page, to see and hear in a browser
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
     """
@@ -98,6 +111,8 @@ def explain(clips, rules, target, model_path, directory, picture):
 
 
 main.add_command(listen)
+main.add_command(dataset)
+main.add_command(report)
 
 
 @main.command()

@@ -11,6 +11,7 @@ from features.files import replacing
 from . import profiles
 from .journey import down_to_sound
 
+UNSURE = 0.5  # below this probability the winner is more likely wrong than right, as far as probabilities are calibrated
 HEADINGS = {"epsilon": "LRP-epsilon", "preset_a_flat": "LRP-flat"}
 
 
@@ -36,7 +37,14 @@ class Result:
     @property
     def warnings(self):
         """What a reader should know before trusting the answer."""
-        return ["the clip is silent: the network answers all the same, its answer means nothing"] if self.clip.silent else []
+        found = []
+        if self.clip.silent:
+            found.append("the clip is silent: the network answers all the same, its answer means nothing")
+        best = float(self.main.probabilities.max())
+        if best < UNSURE:
+            found.append(f"unsure: no class reaches {UNSURE:.0%} (the likeliest has {best:.0%}); the sound may be none of the "
+                         f"{len(self.main.probabilities)}")
+        return found
 
 
 def presets_for(rules):

@@ -1,0 +1,161 @@
+"""What a finished data-set run says: the mean maps of each class, the typical and the confused clips, the tables.
+
+Everything is read batch by batch in the order of the clips, so that memory does not grow with their number, and sums do
+not depend on who explained what when.
+"""
+import dataclasses
+import re
+
+import numpy as np
+
+from features.dataset import save_arrays
+
+from . import profiles
+from .common import unique_stems
+from .dataset_tables import (
+    index_columns,
+    index_row,
+    summary_of,
+    table,
+    write_confused,
+    write_errors,
+    write_summary,
+    write_typical,
+)
+from .results import HEADINGS
+
+TYPICAL, CONFUSED = 5, 20  # how many clips of a class, and of all, the lists name
+TITLES = {"right": "heard rightly", "wrong": "heard as something else", "heard": "without a label, heard as this"}
+
+
+@dataclasses.dataclass
+class Sums:
+    """Sums over the clips of one class and outcome.
+
+    level: [64, 64] int64. relevance: {preset: [3, 64, 64] float64}: all of it, only the positive, only the negative.
+    """
+    count: int
+    level: np.ndarray
+    relevance: dict
+
+    @classmethod
+    def of_nothing(cls, presets):
+        """No clips yet."""
+        return cls(0, np.zeros((64, 64), np.int64), {rules: np.zeros((3, 64, 64)) for rules in presets})
+
+    def add(self, level, relevance):
+        """One clip more: level [64, 64], relevance {preset: [64, 64]}."""
+        self.count += 1
+        self.level += level
+        for rules, r in relevance.items():
+            self.relevance[rules] += (r, np.maximum(r, 0), np.minimum(r, 0))
+
+    def mean_map(self, rules):
+        """The mean relevance map [64, 64] of a preset."""
+        return self.relevance[rules][0] / self.count
+
+    def mean_profiles(self, rules):
+        """The mean of the clips' Profiles: for and against stay apart, they do not cancel between clips."""
+        _, positive, negative = (profiles.profiles_of(part[::-1] / self.count) for part in self.relevance[rules])
+        return dataclasses.replace(positive, bands_against=negative.bands_against, moments_against=negative.moments_against)
+
+
+def outcome(row):
+    """(class number, outcome) that a clip is sorted under: its label, right or wrong; without a label what was heard."""
+    if row["label"] is None:
+        return row["predicted"], "heard"
+    return row["label"], "right" if row["predicted"] == row["label"] else "wrong"
+
+
+def clips_of(store):
+    """Yield (row, level [64, 64], {preset: relevance [64, 64]}) for every clip that could be read, in order."""
+    for number, (record, arrays) in enumerate(store.read()):
+        for row in record["clips"]:
+            place = row["number"] - store.rows(number).start
+            yield row, arrays["level"][place], {rules: arrays[f"relevance_{rules}"][place] for rules in store.settings["rules"]}
+
+
+def write_report(store):
+    """Write all that is told of a finished run into its folder (`dataset_tables.FILES` says what); returns the summary."""
+    settings, directory = store.settings, store.directory
+    classes = len(settings["classes"])
+    sums, typical, confused = {}, {}, []
+    counts, unlabelled = np.zeros((classes, classes), int), np.zeros(classes, int)
+    with table(directory / "index.csv", index_columns(settings)) as write:
+        for row, level, relevance in clips_of(store):
+            write(index_row(row, settings))
+            number, how = outcome(row)
+            sums.setdefault((number, how), Sums.of_nothing(settings["rules"])).add(level, relevance)
+            if how == "heard":
+                unlabelled[number] += 1
+            else:
+                counts[number, row["predicted"]] += 1
+            if how == "wrong":
+                keep_best(confused, CONFUSED, row["probability"], row)
+            else:
+                keep_best(typical.setdefault((number, how, "probability"), []), TYPICAL, row["probability"], row)
+    means = {key: one.mean_map(settings["rules"][0]) for key, one in sums.items()}
+    for row, _, relevance in clips_of(store):  # once more: the means are known only now
+        number, how = outcome(row)
+        if how != "wrong":
+            value = likeness(relevance[settings["rules"][0]], means[number, how])
+            keep_best(typical.setdefault((number, how, "likeness to the mean map"), []), TYPICAL, value, row)
+    write_typical(directory / "typical.csv", settings, typical)
+    write_confused(directory / "confused.csv", settings, confused)
+    errors = write_errors(directory / "errors.csv", settings, store.records())
+    write_classes(directory / "classes", settings["classes"], sums)
+    summary = summary_of(settings, counts, unlabelled, errors)
+    write_summary(summary, directory)
+    return summary
+
+
+def keep_best(best, size, value, row):
+    """Insert (value, row) into the list of the `size` largest, largest first, equal ones in the clips' order."""
+    best.append((value, row))
+    best.sort(key=lambda pair: (-pair[0], pair[1]["number"]))
+    del best[size:]
+
+
+def likeness(r, mean):
+    """The cosine between two maps, -1..1; 0 where one of them is all zero."""
+    r = r.astype(np.float64)
+    norm = np.sqrt((r * r).sum() * (mean * mean).sum())
+    return float((r * mean).sum() / norm) if norm else 0.0
+
+
+def write_classes(directory, class_names, sums):
+    """The mean maps, as pictures and arrays, and the profiles of every class and outcome that has clips."""
+    from . import plots
+    directory.mkdir(exist_ok=True)
+    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in class_names])
+    for (number, how), one in sorted(sums.items()):
+        stem = f"{stems[number]}-{how}"
+        title = f"{class_names[number]}, {TITLES[how]}: mean of {one.count} clip{'s' * (one.count > 1)}"
+        plots.save(mean_figure(one, title), directory / f"{stem}.png")
+        save_arrays(directory / f"{stem}.npz", count=one.count, level=one.level / one.count,
+                    **{f"relevance_{rules}": one.mean_map(rules) for rules in one.relevance})
+        for rules in one.relevance:
+            mean_profiles = one.mean_profiles(rules)
+            profiles.write_csv(mean_profiles, directory / f"{stem}-{rules}-profiles.csv")
+            plots.save(profiles.draw(mean_profiles, f"{title}   {HEADINGS.get(rules, rules)}"),
+                       directory / f"{stem}-{rules}-profiles.png")
+
+
+def mean_figure(one, title):
+    """The picture of one Sums: the mean spectrogram, and beside it the mean relevance map of each preset."""
+    from . import plots
+    figure = plots.new_figure(5.2 * (1 + len(one.relevance)), 4.2, title)
+    axes = figure.subplots(1, 1 + len(one.relevance), sharex=True, sharey=True)
+    spectrogram = axes[0].imshow(one.level / (255 * one.count), aspect="auto", extent=plots.EXTENT, cmap="magma", vmin=0, vmax=1,
+                                 interpolation="nearest")
+    figure.colorbar(spectrogram, ax=axes[0], label="level (0: quietest, 1: loudest)")
+    axes[0].set_title("mean mel spectrogram")
+    for panel, rules in zip(axes[1:], one.relevance):
+        figure.colorbar(plots.draw_relevance(panel, one.mean_map(rules)), ax=panel, extend="both",
+                        label="relevance (red for, blue against)")
+        panel.set_title(f"mean {HEADINGS.get(rules, rules)}")
+    for panel in axes:
+        panel.set(xlim=plots.EXTENT[:2], ylim=plots.EXTENT[2:], xlabel="time in seconds", ylabel="frequency in hertz")
+        panel.label_outer()
+        plots.frequency_axis(panel)
+    return figure

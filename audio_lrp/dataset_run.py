@@ -1,0 +1,161 @@
+"""The work of a data-set run: batches of clips opened, explained and kept, by joblib's workers here or on other machines."""
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import json
+import pathlib
+import platform
+
+import numpy as np
+
+import features
+import lrp_core
+from lrp_core.chunks import single_threaded_blas
+
+from .common import load_image_model
+from .dataset_store import Store, with_gaps
+
+LIBRARIES = ("audio-lrp", "numpy", "scipy", "soundfile", "zarr")  # another version of these may give other bits
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What a worker needs to know beside its clips; every path absolute, so that other processes find it.
+
+    store: where to write. base: the folder the clips' paths start from. model: the model file.
+    threads: how many a single explanation may use; None for all.
+    """
+    store: Store
+    base: pathlib.Path
+    model: str
+    threads: int | None
+
+
+def settings_of(base, items, network, model_path, rules, target, batch):
+    """What fixes the results, as JSON values: kept in run.json, and compared when a run goes on.
+
+    The list of clips enters by each one's path, label and size in bytes.
+    """
+    listed = [[item.path, item.label, size_of(base / item.path)] for item in items]
+    return {"format": 1, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+            "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
+            "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
+
+
+def size_of(path):
+    """A file's bytes, None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def sha256(path):
+    """The digest of a file's bytes."""
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1)
+def network_of(path, digest):
+    """The network, loaded once in a process; refused if the file is no longer the one the run began with."""
+    network = load_image_model(path)
+    if sha256(path) != digest:
+        raise ValueError("the model file is not the one this run began with")
+    return network
+
+
+def explain_batch(work, number, items):
+    """Open and explain the clips of a batch and keep what was found; returns how many clips that were.
+
+    A clip's numbers do not depend on its batch, on the other workers, or on the number of threads.
+    """
+    store = work.store
+    if store.record(number).exists():  # by a worker that outlived the killed run which started it
+        return len(items)
+    check_seen(store.zarr, work.base)
+    network = network_of(work.model, store.settings["model_sha256"])
+    rows, errors, levels = [], [], []
+    with single_threaded_blas:  # as many workers as processors: each one's BLAS must not take them all
+        for place, item in enumerate(items):
+            row = {"number": store.rows(number).start + place, "path": item.path, "label": item.label}
+            path = str(work.base / item.path)
+            try:
+                clip = features.open_clip(path)
+            except (features.AudioError, OSError) as error:
+                errors.append({**row, "error": str(error).replace(path, item.path)})
+                continue
+            levels.append(clip.level)
+            rows.append({**row, "duration_s": clip.duration, "sample_rate": clip.sample_rate,
+                         "warnings": ["silent"] if clip.silent else []})
+    kept = [row["number"] - store.rows(number).start for row in rows]
+    arrays = explain_levels(work, network, rows, np.array(levels, np.uint8).reshape(-1, 64, 64))
+    store.write(number, {name: with_gaps(values, kept, len(items)) for name, values in arrays.items()},
+                {"clips": rows, "errors": errors})
+    return len(items)
+
+
+def explain_levels(work, network, rows, levels):
+    """{array name: [n, ...]} of level images [n, 64, 64]; what is found is added to the clips' rows."""
+    settings = work.store.settings
+    arrays = {"level": levels, "logits": np.zeros((len(levels), len(settings["classes"])), np.float32)}
+    for rules in settings["rules"]:
+        arrays[f"relevance_{rules}"] = np.zeros(levels.shape, np.float32)
+        if not rows:
+            continue
+        target = "max" if settings["target"] == "max" else [row["label"] for row in rows]
+        e = lrp_core.explain(network, features.colour(levels), rules, target, threads=work.threads)
+        arrays["logits"], arrays[f"relevance_{rules}"] = e.logits, e.relevance.sum(axis=-1)
+        for row, logits, probabilities, one, relevance in zip(rows, e.logits, e.probabilities, e.target, e.relevance):
+            best = int(logits.argmax())
+            row.update(predicted=best, probability=float(probabilities[best]), target=int(one), logit=float(logits[one]))
+            row[f"relevance_{rules}"] = float(relevance.sum(dtype=np.float64))
+    return arrays
+
+
+def check_seen(*folders):
+    """Refuse to work on a machine that does not see the run's folders: it would list every clip as missing."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: not to be seen from {platform.node()}; every machine must see the sounds and the "
+                                    "output under the same path")
+
+
+def work_through(work, items, parallel, progress):
+    """Explain every batch that is not done yet by the joblib.Parallel of `workers`.
+
+    progress: called with the number of clips done since the last call. Whatever ends this call, the batches that have a
+    record stay done.
+    """
+    import joblib
+    tasks = (joblib.delayed(explain_batch)(work, number, items[work.store.rows(number)]) for number in work.store.undone())
+    # Results are written by the workers and come back as a count: nothing piles up here, however many clips there are.
+    for count in parallel(tasks):
+        progress(count)
+
+
+@contextlib.contextmanager
+def workers(backend, jobs, address=None):
+    """Give a joblib.Parallel for the block. backend: "loky" (processes), "threading", or a cluster of "dask" or "ray".
+
+    address: the cluster's; without one a cluster of `jobs` processes is started on this machine.
+    """
+    import joblib
+    with contextlib.ExitStack() as opened:
+        options, return_as = {}, "generator_unordered"
+        if backend == "dask":
+            import distributed
+            here = {"n_workers": jobs, "threads_per_worker": 1, "dashboard_address": None}
+            cluster = address or opened.enter_context(distributed.LocalCluster(**here))
+            options, jobs = {"client": opened.enter_context(distributed.Client(cluster, timeout=30))}, -1
+        elif backend == "ray":
+            import ray
+            from ray.util.joblib import register_ray
+            opened.enter_context(ray.init(address, **({} if address else {"num_cpus": jobs, "include_dashboard": False})))
+            register_ray()
+            jobs, return_as = -1, "list"  # Ray's joblib backend hands nothing out before all is done
+        elif backend == "loky":
+            options = {"idle_worker_timeout": 20}  # seconds; then workers whose run was killed end too
+        opened.enter_context(joblib.parallel_config(backend=backend, **options))
+        yield joblib.Parallel(n_jobs=jobs, batch_size=1, return_as=return_as)

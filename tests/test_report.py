@@ -1,0 +1,214 @@
+"""The report: its numbers against independent computation, its words, its bytes."""
+import base64
+import dataclasses
+import hashlib
+import re
+import subprocess
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+import soundfile
+from report_pages import HOSTILE, PRESETS, Page, last_layer, run, small_model, sound_of, unpack, write_report
+
+import audio_lrp
+import features
+import lrp_core
+from audio_lrp import plots, report, report_data
+from audio_lrp.journey import down_to_sound
+from audio_lrp.profiles import profiles_of
+from features.listen import parts
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, small):
+    return write_report(tmp_path_factory.mktemp("report"), small[1])
+
+
+@pytest.fixture(scope="module")
+def embedded_clip():
+    return features.open_clip(audio_lrp.EMBEDDED_CLIP)
+
+
+# ---- What it says is what was computed
+
+
+@pytest.mark.parametrize("rules", PRESETS)
+def test_every_class_is_explained_as_lrp_core_does(written, embedded_clip, small, rules):
+    network, (common, (data, _)) = small[0], written[1].json()
+    assert [preset["name"] for preset in common["presets"]] == list(PRESETS), "'flat' is an alias and asked for twice"
+    assert common["classes"] == list(network.class_names)
+    for target in (0, network.class_names.index("siren")):
+        e = lrp_core.explain(network, embedded_clip.image, rules, target)
+        found = data["explanations"][PRESETS.index(rules)][target]
+        pixels = e.relevance.sum(axis=-1, dtype=np.float64)
+        np.testing.assert_allclose(unpack(found["map"]).reshape(64, 64), pixels, atol=np.abs(pixels).max() / 60_000)
+        assert found["for"] == pytest.approx(pixels[pixels > 0].sum(), rel=1e-6)
+        assert found["against"] == pytest.approx(pixels[pixels < 0].sum(), rel=1e-6, abs=1e-9)
+        assert found["limit"] == pytest.approx(plots.scale_of(pixels))
+        assert np.allclose(data["probabilities"], e.probabilities, rtol=1e-6)
+        sound, ledger = down_to_sound(embedded_clip, e)
+        profiles = profiles_of(sound.mel)
+        for name in ("bands_for", "bands_against", "moments_for", "moments_against"):
+            expected = getattr(profiles, name)
+            np.testing.assert_allclose(unpack(found[name]), expected, atol=np.abs(expected).max() / 60_000)
+        assert [tuple(page) for page in common["presets"][PRESETS.index(rules)]["pages"]] == list(ledger.pages)
+        expected = [[getattr(entry, name) for name in report_data.BOOKED] for entry in (*ledger, ledger.total)]
+        np.testing.assert_allclose([*found["ledger"], found["total"]], expected, rtol=1e-5, atol=1e-14)
+        for received, passed, bias, stabilizer, gated, residual in found["ledger"]:
+            assert abs(received - passed - bias - stabilizer - gated - residual) < 1e-4 * max(1, abs(received))
+    assert np.frombuffer(base64.b64decode(data["level"]), np.uint8).reshape(64, 64).tolist() == embedded_clip.level.tolist()
+    assert data["order"] == sorted(range(3), key=lambda index: -data["probabilities"][index])
+
+
+def test_the_sounds_are_the_original_and_the_part(written, embedded_clip, small):
+    _, (data, _) = written[1].json()
+    target = data["order"][0]
+    sound, _ = down_to_sound(embedded_clip, lrp_core.explain(small[0], embedded_clip.image, "epsilon", target))
+    made = parts(embedded_clip, sound, 0.5)
+    found = data["explanations"][0][target]
+    assert found["cells"] == made.masks[0].mean()
+    for text, expected in ((data["original"], embedded_clip.sound), (found["part"], made.relevant)):
+        y, rate = sound_of(text)
+        assert rate == 44_100 and len(y) == len(expected), "in time: nothing before it, nothing after"
+        assert np.corrcoef(y, expected)[0, 1] > 0.99
+    assert abs(np.corrcoef(sound_of(data["explanations"][1][target]["part"])[0], made.relevant)[0, 1]) < 0.95
+
+
+def test_the_axes_and_colours_are_those_of_the_pictures():
+    expected = 255 * matplotlib.colormaps[plots.DIVERGING](np.arange(256))[:, :3]
+    np.testing.assert_allclose(report_data.diverging(), expected, atol=0.51)
+    assert report_data.HERTZ == plots.HERTZ
+    assert [label for label, _ in report_data.ticks()] == [plots.hertz_label(hertz) for hertz in plots.HERTZ]
+    centres = features.band_edges(44_100, 128)[1:-1]
+    assert [round(float(height) * 128) for _, height in report_data.ticks()] == [
+        round(float(np.interp(hertz, centres, np.arange(128) + 0.5))) for hertz in plots.HERTZ]
+    assert report_data.hertz_at(31.5) == pytest.approx(centres[31])
+    style = (audio_lrp.HERE / "templates" / "report.css").read_text(encoding="utf-8")
+    assert plots.FOR in style and plots.AGAINST in style
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_shortest_span_is_the_shortest(seed):
+    rng = np.random.default_rng(seed)
+    weights = np.maximum(rng.standard_normal(rng.integers(1, 40)), 0).round(1)
+    weights[rng.integers(len(weights))] += 0.5
+    first, end = report_data.shortest_span(weights)
+    enough = [(j - i, i) for i in range(len(weights)) for j in range(i + 1, len(weights) + 1)
+              if weights[i:j].sum() >= weights.sum() / 2 + 1e-9]
+    assert weights[first:end].sum() >= weights.sum() / 2 - 1e-9 and end - first <= min(enough)[0]
+    exact = [(j - i, i) for i in range(len(weights)) for j in range(i + 1, len(weights) + 1)
+             if weights[i:j].sum() >= weights.sum() / 2 - 1e-9]
+    assert end - first >= min(exact)[0]
+
+
+def test_half_of_what_speaks_for_it_lies_where_the_sentence_says(written, embedded_clip, small):
+    _, (data, _) = written[1].json()
+    e = lrp_core.explain(small[0], embedded_clip.image, "epsilon", "siren")
+    mel = np.maximum(down_to_sound(embedded_clip, e)[0].mel, 0)
+    words = data["explanations"][0][e.target]["words"]
+    assert words.startswith(f"siren by epsilon (score {e.logits[e.target]:.2f}, {e.probabilities[e.target]:.1%})")
+    start, end, low, high = (float(number.replace(",", "")) for number in re.findall(
+        r"between ([\d.,]+) and ([\d.,]+) ", words)[0] + re.findall(r"between ([\d.,]+) and ([\d.,]+) Hz", words)[0])
+    seconds, hertz = (np.arange(345) + 0.5) * 4 / 345, features.band_edges(44_100, 128)[1:-1]
+    assert mel[:, (seconds > start) & (seconds < end)].sum() == pytest.approx(mel.sum() / 2, rel=0.03)
+    assert mel[(hertz > 0.98 * low) & (hertz < 1.02 * high)].sum() == pytest.approx(mel.sum() / 2, rel=0.15)
+
+
+# ---- The file
+
+
+def test_the_page_holds_all_it_needs(written):
+    path, page = written
+    text = path.read_text(encoding="utf-8")
+    assert path.stat().st_size < 2 * 1_600_000
+    for _, attributes in page.tags:
+        assert "style" not in attributes and not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href", "srcset", "data", "poster", "action"):
+            assert attributes.get(name, "#").startswith(("#", "data:"))
+    policy = next(a["content"] for a, _ in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy and "http" not in policy
+    (style,), script = [text for _, text in page.all("style")], page.all("script")[-1][1]
+    for content in (style, script):
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'" in policy
+    assert "url(" not in style and "@import" not in style
+    assert set(re.findall(r"https?://[^\s\"'<>]*", text)) <= {"http://www.w3.org/2000/svg"}, "a name, no place"
+
+
+def test_a_hostile_name_stays_a_name(written):
+    _, page = written
+    assert [text for _, text in page.all("h2")] == [audio_lrp.EMBEDDED_CLIP.name, HOSTILE]
+    assert not any(tag == "b" for tag, attributes in page.tags if attributes) and page.json()[1][1]["name"] == HOSTILE
+    assert [text for _, text in page.all("a")] == [audio_lrp.EMBEDDED_CLIP.name, HOSTILE]
+    assert "<" not in report.as_json({"name": "</script><script>alert(1)</script><!--"})
+    assert str(audio_lrp.EMBEDDED_CLIP.parent) not in written[0].read_text(encoding="utf-8"), "folders are no one's business"
+
+
+def test_two_runs_give_the_same_bytes(tmp_path, small):
+    name = tmp_path / "{{ 1 }}\n.wav"
+    soundfile.write(name, np.sin(np.arange(22_050) ** 1.2), 22_050)
+    pages = []
+    for number in range(2):
+        result = run("report", name, "-o", tmp_path / "deep" / f"{number}.html", "--rules", "epsilon", "--share", "0.3",
+                     "--model", small[1])
+        assert result.exit_code == 0, result.output
+        pages.append((tmp_path / "deep" / f"{number}.html").read_bytes())
+    assert pages[0] == pages[1]
+    common, (data,) = Page(pages[0].decode()).json()
+    assert data["name"] == "{{ 1 }}\n.wav" and common["share"] == 0.3
+    assert "hears it twice" in data["facts"]
+    assert [path.name for path in sorted((tmp_path / "deep").iterdir())] == ["0.html", "1.html"]
+
+
+def test_what_cannot_be_read_is_named_and_the_others_are_shown(tmp_path, small):
+    (tmp_path / "bad.wav").write_bytes(b"RIFF nothing")
+    soundfile.write(tmp_path / "silence.wav", np.zeros(44_100), 44_100)
+    result = run("report", tmp_path / "bad.wav", tmp_path / "silence.wav", "-o", tmp_path / "page.html", "--rules", "flat",
+                 "--model", small[1])
+    assert result.exit_code == 1 and "bad.wav" in result.stderr and "1 of 2" in result.stderr
+    page = Page((tmp_path / "page.html").read_text())
+    _, (data,) = page.json()
+    assert data["name"] == "silence.wav" and any("silent" in warning for warning in data["warnings"])
+    assert all(words["words"].endswith("nothing in this sound speaks for it.") for words in data["explanations"][0])
+    assert not sound_of(data["explanations"][0][0]["part"])[0].any()
+    assert run("report", tmp_path / "bad.wav", "-o", tmp_path / "none.html").exit_code == 1
+    assert not (tmp_path / "none.html").exists()
+    (tmp_path / "file").touch()
+    result = run("report", "-o", tmp_path / "file" / "page.html")
+    assert result.exit_code != 0 and "cannot be made" in result.output and "Traceback" not in result.output
+
+
+def test_an_unsure_network_is_said_to_be_unsure(small, embedded_clip):
+    network = last_layer(small[0], lambda kernel, bias: (kernel * np.float32(0.01), 0 * bias))
+    nameless = dataclasses.replace(embedded_clip, name="\udcff.wav")  # bytes that are no text in UTF-8
+    data, pages = report_data.clip_data(network, nameless, ["epsilon"], 0.5, lambda: None)
+    assert not data["sure"] and max(data["probabilities"]) < 0.5 and "unsure" in data["warnings"][0]
+    page = report.render(report_data.common_data(network, pages, 0.5), [data])
+    assert "<strong>Unsure</strong>" in page and "?.wav" in page and page.encode()
+
+
+def test_without_a_clip_it_shows_the_embedded_one_and_leaves_matplotlib_alone(tmp_path, small):
+    code = ("import sys; from audio_lrp.cli import main; main(sys.argv[1:], standalone_mode=False); "
+            "sys.exit('matplotlib' in sys.modules)")
+    subprocess.run([sys.executable, "-c", code, "report", "-o", tmp_path / "r.html", "--model", small[1], "--rules", "epsilon"],
+                   check=True, capture_output=True)
+    _, (data,) = Page((tmp_path / "r.html").read_text(encoding="utf-8")).json()
+    assert data["name"] == audio_lrp.EMBEDDED_CLIP.name
+    assert data["explanations"][0][data["order"][0]]["words"].startswith("siren by epsilon")
+
+
+def test_a_library_without_mp3_is_named_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": ""})
+    result = run("report", "-o", tmp_path / "r.html")
+    assert result.exit_code == 1 and "MP3" in result.output and "explaining" not in result.output
+
+
+def test_the_help_teaches():
+    text = run("report", "--help").output
+    assert "audio-lrp report dog.wav -o dog.html" in text and "--share" in text and "offline" in text
