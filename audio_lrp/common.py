@@ -1,6 +1,7 @@
 """What the commands share: options, a model or a clip opened with errors for people, names for what is written."""
 import functools
 import pathlib
+import re
 
 import click
 
@@ -83,10 +84,10 @@ def open_or_complain(path):
 
 
 def unique_stems(paths):
-    """A different file stem for every path, in order."""
+    """A different file stem for every path, in order; bytes in a name that are no text become "_"."""
     stems, taken = [], set()
     for path in paths:
-        stem = base = pathlib.Path(path).stem
+        stem = base = re.sub("[\ud800-\udfff]", "_", pathlib.Path(path).stem)
         number = 2
         while stem in taken:
             stem, number = f"{base}-{number}", number + 1

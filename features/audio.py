@@ -37,7 +37,8 @@ def read(path, seconds=SECONDS):
     if not os.path.isfile(path):
         raise AudioError(f"{path}: not a file")
     try:
-        with soundfile.SoundFile(path) as file:
+        # As bytes: a file name need not be text in UTF-8, which soundfile would insist on.
+        with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as file:
             rate, channels = check_rate(file.samplerate, path), file.channels
             wanted = math.ceil(seconds * rate)
             # Block by block: a file's header may promise any length and a thousand channels.

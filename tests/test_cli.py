@@ -1,5 +1,7 @@
 """The command line, as a person meets it."""
 import json
+import os
+import shutil
 import subprocess
 import sys
 
@@ -165,3 +167,13 @@ def test_a_new_process_answers_within_three_seconds(tmp_path):
         subprocess.run([sys.executable, "-m", "audio_lrp", "explain", "-o", str(tmp_path)], check=True, capture_output=True)
         seconds.append(used() - start)
     assert min(seconds) < 3, seconds
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere file names are text")
+@pytest.mark.parametrize("command", ["explain", "listen"])
+def test_a_file_name_need_not_be_text(command, tmp_path):
+    name = os.fsencode(tmp_path) + b"/caf\xe9.flac"
+    shutil.copy(audio_lrp.EMBEDDED_CLIP, name)
+    result = run(command, os.fsdecode(name), "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert all(path.name.startswith("caf_") for path in (tmp_path / "out").iterdir())

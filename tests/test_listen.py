@@ -1,0 +1,445 @@
+"""Relevance made audible, against least squares, brute force over sets of cells, and the words of the documentation."""
+import functools
+import itertools
+import math
+import warnings
+
+import click.testing
+import numpy as np
+import pyloudnorm
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import audio_lrp
+import audio_lrp.listen as command
+import features
+import lrp_core
+from audio_lrp.cli import main
+from audio_lrp.journey import down_to_sound
+from features import listen
+from features.stft import istft, overlap_add, stft
+
+RATE, SAMPLES = 44_100, 176_400
+FIVE_MS = 220
+seeded = settings(max_examples=40, derandomize=True, deadline=None, database=None)
+
+
+def loudness_of(y):
+    """LUFS by pyloudnorm; -inf for silence."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pyloudnorm.Meter(RATE).integrated_loudness(y)
+
+
+def bell(phase):
+    """The rise of a fade or the half of a Hann window: sin²(π/2 · phase), 0 at 0 and 1 at 1."""
+    return np.sin(np.pi / 2 * np.asarray(phase)) ** 2
+
+
+# ---- the way back from cells to sound
+
+@pytest.mark.parametrize("length", [1, 511, 512, 513, 5000, 44_100, SAMPLES])
+def test_going_to_cells_and_back_changes_nothing(length):
+    y = np.random.default_rng(length).uniform(-1, 1, length)
+    back = istft(stft(y), length)
+    assert back.shape == y.shape and np.abs(back - y).max() <= 1e-12
+
+
+@seeded
+@given(st.sampled_from([8, 9, 12, 15, 16]), st.integers(1, 4), st.integers(8, 40), st.integers(0, 10**6))
+def test_going_back_and_forth_holds_for_any_hop_below_half_a_window(window, hop, length, seed):
+    y = np.random.default_rng(seed).uniform(-1, 1, length)
+    assert np.abs(istft(stft(y, window, hop), length, window, hop) - y).max() <= 1e-12
+
+
+@functools.cache
+def analysis_matrix(length, window, hop):
+    """Rows Re and Im of w_{n-mH} e^{-iθ} for all bins of all frames, both halves of the spectrum: it maps y to STFT(y)."""
+    frames = (length + 2 * (window // 2) - window) // hop + 1
+    matrix = np.zeros((frames, window, length), complex)
+    for m, k, inside in itertools.product(range(frames), range(window), range(window)):
+        n = m * hop + inside - window // 2
+        if 0 <= n < length:
+            w = (1 - math.cos(2 * math.pi * inside / window)) / 2
+            matrix[m, k, n] = w * np.exp(-2j * math.pi * k * inside / window)
+    return matrix
+
+
+@seeded
+@given(st.sampled_from([(8, 2), (8, 3), (8, 4), (12, 5), (9, 2), (11, 4), (8, 11)]), st.integers(12, 26), st.integers(0, 10**6))
+def test_a_changed_spectrum_becomes_the_nearest_sound(shape, length, seed):
+    """The y with the least |STFT(y) - Z|² over both halves of the spectrum; what no window sees is silent."""
+    window, hop = shape
+    rng = np.random.default_rng(seed)
+    matrix = analysis_matrix(length, window, hop)
+    half = matrix[:, :window // 2 + 1]
+    wanted = half @ rng.standard_normal(length) * rng.choice([0, 0.5, 1, 2], half.shape[:2])
+    both = np.zeros(matrix.shape[:2], complex)
+    both[:, :window // 2 + 1] = wanted
+    for k in range(window // 2 + 1, window):
+        both[:, k] = np.conj(wanted[:, window - k])
+    rows = matrix.reshape(-1, length)
+    system, aim = np.concatenate((rows.real, rows.imag)), np.concatenate((both.real.ravel(), both.imag.ravel()))
+    expected = np.linalg.lstsq(system, aim, rcond=None)[0]
+    np.testing.assert_allclose(istft(wanted, length, window, hop), expected, rtol=0, atol=1e-10)
+
+
+@seeded
+@given(st.integers(1, 6), st.integers(2, 9), st.integers(1, 12), st.integers(1, 60))
+def test_frames_are_added_where_they_belong(count, window, hop, length):
+    frames = np.random.default_rng(count).standard_normal((count, window))
+    expected = np.zeros(length)
+    for m in range(count):
+        for inside in range(window):
+            n = m * hop + inside - window // 2
+            if 0 <= n < length:
+                expected[n] += frames[m, inside]
+    np.testing.assert_allclose(overlap_add(frames, length, hop), expected, rtol=0, atol=1e-14)
+
+
+# ---- which cells
+
+@seeded
+@given(st.lists(st.integers(-4, 6), min_size=1, max_size=9), st.sampled_from([1 / 16, 0.25, 0.5, 0.75, 15 / 16, 1.0]))
+def test_no_smaller_set_of_cells_carries_the_share(values, share):
+    """By trying all sets; whole numbers and binary shares make every comparison exact."""
+    relevance = np.array(values, float)
+    chosen = listen.strongest(relevance, share)
+    wanted = share * relevance[relevance > 0].sum()
+    if wanted == 0:
+        assert not chosen.any()
+        return
+    assert relevance[chosen].sum() >= wanted and (relevance[chosen] > 0).all()
+    for size in range(chosen.sum()):
+        assert all(sum(some) < wanted for some in itertools.combinations(relevance, size))
+
+
+@pytest.mark.parametrize("share", [1e-6, 0.1, 0.5, 0.9, 1 - 1e-9])
+def test_without_its_weakest_cell_a_part_would_carry_too_little(share):
+    relevance = np.random.default_rng(0).standard_normal((40, 30)) ** 3
+    chosen = listen.strongest(relevance, share)
+    assert chosen.shape == relevance.shape
+    wanted, kept = share * relevance[relevance > 0].sum(), relevance[chosen]
+    assert kept.sum() >= wanted * (1 - 1e-12) and kept.sum() - kept.min() < wanted
+    assert kept.min() > np.where(chosen, -np.inf, relevance).max(), "the strongest cells, no others"
+
+
+def test_of_equal_cells_the_first_are_taken_whatever_the_memory_order():
+    relevance = np.array([[1.0, 2, 2], [2, 0, 2]])
+    expected = [[False, True, True], [False, False, False]]
+    for same in (relevance, np.asfortranarray(relevance), relevance.repeat(2, axis=1)[:, ::2], relevance[::-1][::-1]):
+        np.testing.assert_array_equal(listen.strongest(same, 4 / 9), expected)
+        np.testing.assert_array_equal(listen.strongest(same, 1.0), relevance > 0)
+
+
+@pytest.mark.parametrize("relevance", [np.zeros((2, 3)), -np.ones((2, 3)), np.array([[0, -1e-300]])])
+def test_where_nothing_is_positive_nothing_is_chosen(relevance):
+    assert not listen.strongest(relevance, 1.0).any()
+
+
+@seeded
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=40), st.floats(0.01, 1))
+def test_every_cell_belongs_to_just_one_part(values, share):
+    cells = np.array(values, float)[None]
+    masks = listen.divide(cells, share)
+    assert masks.dtype == bool and (masks.sum(axis=0) == 1).all()
+    assert (cells[masks[0]] > 0).all() and (cells[masks[1]] < 0).all()
+    np.testing.assert_array_equal(masks[0], listen.strongest(cells, share))
+    np.testing.assert_array_equal(masks[1], listen.divide(-cells, share)[0])
+
+
+@pytest.mark.parametrize("share", [0, -0.5, 1.0001, math.nan, math.inf])
+def test_a_share_of_nothing_or_more_than_all_is_refused(share):
+    with pytest.raises(ValueError, match="share"):
+        listen.divide(np.ones((2, 2)), share)
+
+
+# ---- the sound of some cells
+
+def tones(*hertz):
+    """Tones of amplitude 0.3, four seconds of each."""
+    return [0.3 * np.sin(2 * np.pi * one * np.arange(SAMPLES) / RATE) for one in hertz]
+
+
+def test_all_cells_sound_like_the_clip_and_parts_of_them_add_up_to_it():
+    clip = features.open_clip(sum(tones(440, 3000)), RATE)
+    assert np.abs(listen.masked(clip, np.ones((345, 1025), bool)) - clip.sound).max() <= 1e-12
+    assert not listen.masked(clip, np.zeros((345, 1025), bool)).any()
+    which = np.random.default_rng(1).integers(0, 3, (345, 1025))
+    assert np.abs(sum(listen.masked(clip, which == part) for part in range(3)) - clip.sound).max() <= 1e-12
+
+
+def test_some_bins_sound_like_the_tone_in_them_and_some_frames_like_their_moments():
+    low, high = tones(1000, 6000)
+    clip, mask = features.open_clip(low + high, RATE), np.zeros((345, 1025), bool)
+    mask[:, :163] = True  # below 3,500 Hz
+    inside = slice(2048, -2048)  # the tones begin and end abruptly, which sounds in all bins
+    assert np.abs(listen.masked(clip, mask) - low)[inside].max() <= 1e-4
+    assert np.abs(listen.masked(clip, ~mask) - high)[inside].max() <= 1e-4
+    mask[:] = False
+    mask[100:201] = True
+    heard = listen.masked(clip, mask)
+    # Samples that only these frames see are as they were; those that none of them sees are silent.
+    theirs = slice(99 * 512 + 1024, 201 * 512 - 1024)
+    np.testing.assert_allclose(heard[theirs], clip.sound[theirs], rtol=0, atol=1e-12)
+    assert np.abs(heard[:100 * 512 - 1024]).max() == 0 == np.abs(heard[200 * 512 + 1024:]).max()
+
+
+# ---- fades and loudness
+
+def test_a_fade_rises_and_falls_for_five_milliseconds_without_a_step():
+    faded = listen.fade(np.ones(5000))
+    np.testing.assert_allclose(faded[:FIVE_MS], bell(np.arange(FIVE_MS) / FIVE_MS), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(faded[::-1], faded)
+    assert (faded[FIVE_MS:-FIVE_MS] == 1).all() and faded[0] == faded[-1] == 0
+    assert np.abs(np.diff(faded)).max() <= math.pi / 2 / FIVE_MS
+
+
+def test_a_fade_leaves_its_input_alone():
+    y = np.ones(5000)
+    listen.fade(y)
+    assert (y == 1).all()
+
+
+def test_loudness_is_that_of_the_standard():
+    """BS.1770: 997 Hz at full scale in one channel is -3.01 LUFS; half the amplitude 6.02 less; silence nothing."""
+    full = np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
+    assert listen.loudness(full) == pytest.approx(-3.01, abs=0.05)
+    assert listen.loudness(full / 2) == pytest.approx(listen.loudness(full) - 20 * math.log10(2), abs=1e-6)
+    assert listen.loudness(np.zeros(SAMPLES)) == -math.inf
+
+
+@pytest.mark.parametrize(("target", "amplitude"), [(-20, 0.5), (-20, 0.01), (-33, 0.02), (-60, 0.3), (-23, 1.7)])
+def test_a_gain_reaches_the_loudness_it_aims_at(target, amplitude):
+    y = amplitude * np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
+    assert loudness_of(listen.gain_to(target, y) * y) == pytest.approx(target, abs=0.1)
+
+
+def test_a_gain_reaches_its_aim_though_quiet_moments_begin_to_count():
+    """Below -70 LUFS moments are not counted, and raised they are: what is nearly all quiet must be measured as it will sound."""
+    y = np.random.default_rng(2).standard_normal(SAMPLES)
+    y *= 10 ** ((-72 - loudness_of(1e-2 * y) - 40) / 20)
+    y[:RATE // 2] *= 2.5
+    gain = listen.gain_to(-40, y)
+    assert gain < 99.9 and np.abs(gain * y).max() < 0.9, "neither limit is in the way"
+    assert loudness_of(gain * y) == pytest.approx(-40, abs=0.5)
+
+
+def test_a_gain_stops_at_the_peak_and_at_forty_decibels():
+    y = np.zeros(SAMPLES)
+    y[1000::4000] = 0.5  # clicks: high peaks, little loudness
+    assert np.abs(listen.gain_to(-10, y) * y).max() == pytest.approx(0.99, abs=1e-12)
+    quiet = 1e-3 * np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
+    assert listen.gain_to(-5, quiet) == pytest.approx(100)
+    assert np.abs(listen.gain_to(-80, 3 * y) * 3 * y).max() <= 0.99, "nothing to aim at, and still no sample beyond"
+    assert listen.gain_to(-20, np.zeros(SAMPLES)) == 1
+
+
+def check_parts(clip, made):
+    """What `Parts` promises of its sounds, gains and masks."""
+    sounds, target = (made.relevant, made.against, made.remainder), loudness_of(clip.sound)
+    assert (made.masks.sum(axis=0) == 1).all()
+    envelope = np.ones(SAMPLES)
+    envelope[:FIVE_MS] = bell(np.arange(FIVE_MS) / FIVE_MS)
+    envelope[-FIVE_MS:] = envelope[:FIVE_MS][::-1]
+    together = sum(y / gain for y, gain in zip(sounds, made.gains))
+    assert np.abs(together - envelope * clip.sound).max() <= 1e-12
+    for y, gain, mask in zip(sounds, made.gains, made.masks):
+        np.testing.assert_allclose(y, gain * envelope * istft(stft(clip.sound) * mask, SAMPLES), rtol=0, atol=1e-12)
+        peak = np.abs(y).max()
+        assert y[0] == y[-1] == 0, "nothing clicks"
+        assert peak <= 0.99 + 1e-12 and gain <= 100 * (1 + 1e-12)
+        limited, inaudible = peak >= 0.99 - 1e-9 or gain >= 99.999, gain == 1 and loudness_of(y) < -70
+        assert limited or inaudible or abs(loudness_of(y) - target) <= 0.5, (gain, loudness_of(y), target)
+
+
+@pytest.fixture(scope="module")
+def explained(urban_sounds):
+    """The embedded clip and its relevance down to the sound."""
+    clip = features.open_clip(audio_lrp.EMBEDDED_CLIP)
+    return clip, down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"))[0]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
+def test_parts_of_the_embedded_clip_keep_what_they_promise(explained, share):
+    clip, sound = explained
+    made = listen.parts(clip, sound, share)
+    check_parts(clip, made)
+    positive = np.maximum(sound.cells, 0)
+    assert positive[made.masks[0]].sum() >= share * positive.sum() * (1 - 1e-12)
+    assert sound.cells[made.masks[1]].sum() <= share * np.minimum(sound.cells, 0).sum() * (1 - 1e-12)
+
+
+def test_a_tone_is_heard_apart_from_the_tone_it_was_mixed_with():
+    low, high = tones(1000, 6000)
+    clip = features.open_clip(low + high, RATE)
+    relevance = np.zeros((64, 64))
+    centres = features.band_edges(RATE)[1:-1].reshape(64, 2).mean(axis=1)[::-1]  # of the rows, highest first
+    relevance[np.abs(centres - 1000).argmin() - 1:np.abs(centres - 1000).argmin() + 2] = 1
+    relevance[np.abs(centres - 6000).argmin() - 1:np.abs(centres - 6000).argmin() + 2] = -1
+    made = listen.parts(clip, features.relevance_to_sound(clip, relevance), 0.999)
+    check_parts(clip, made)
+    middle = slice(RATE, 3 * RATE)
+    for part, tone in ((made.relevant, low), (made.against, high)):
+        assert np.corrcoef(part[middle], tone[middle])[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_parts_of_real_clips_keep_what_they_promise(urban_sounds, real_clips, share):
+    clips = [features.open_clip(path) for path in real_clips[4::3]]
+    clips = [features.open_clip(np.trim_zeros(clip.original, "b"), clip.sample_rate) for clip in clips]
+    e = lrp_core.explain(urban_sounds, np.stack([clip.image for clip in clips]), "preset_b")
+    for index, clip in enumerate(clips):
+        check_parts(clip, listen.parts(clip, down_to_sound(clip, e[index])[0], share))
+
+
+def test_a_silent_clip_has_silent_parts():
+    clip = features.open_clip(np.zeros(999), RATE)
+    made = listen.parts(clip, features.relevance_to_sound(clip, np.ones((64, 64))))
+    assert made.masks[2].all() and made.gains == (1, 1, 1)
+    assert not any(y.any() for y in (made.relevant, made.against, made.remainder))
+
+
+# ---- the network's opinion
+
+class LouderHalf:
+    """A stand-in for a network: class 0 where the lower half of the image is brighter than the upper, else 1."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def logits(self, images):
+        self.asked += len(images)
+        return np.stack([images[:, 32:].sum(axis=(1, 2, 3)), images[:, :32].sum(axis=(1, 2, 3))], axis=1)
+
+
+def test_a_check_asks_for_the_part_the_others_and_as_many_random_cells():
+    low, high = tones(300, 7000)
+    clip, mask = features.open_clip(low + high, RATE), np.zeros((345, 1025), bool)
+    mask[:, :70] = True
+    network = LouderHalf()
+    check = command.check_mask(network, clip, mask, 0, draws=3, rng=np.random.default_rng(0))
+    assert check.kept and not check.without and network.asked == 5
+    opposite = command.check_mask(network, clip, ~mask, 0, draws=0 + 1, rng=np.random.default_rng(0))
+    assert not opposite.kept and opposite.without
+    assert command.check_mask(network, clip, ~mask, 1, draws=1, rng=np.random.default_rng(0)).kept
+
+
+def test_random_masks_have_as_many_cells_and_differ(monkeypatch):
+    clip, mask = features.open_clip(sum(tones(300, 7000)), RATE), np.zeros((345, 1025), bool)
+    mask[50:60, 20:90] = True
+    seen = []
+    monkeypatch.setattr(command, "masked", lambda clip, chosen: seen.append(chosen) or listen.masked(clip, chosen))
+    command.check_mask(LouderHalf(), clip, mask, 0, draws=3, rng=np.random.default_rng(0))
+    drawn = [chosen for chosen in seen if not (chosen == mask).all() and not (chosen == ~mask).all()]
+    assert len(seen) == 5 and len(drawn) == 3 and all(chosen.sum() == mask.sum() for chosen in drawn)
+    assert not (drawn[0] == drawn[1]).all()
+    assert all(0.05 < chosen[:172].sum() / mask.sum() < 0.95 for chosen in drawn), "from the whole clip"
+
+
+def test_all_cells_keep_the_class(urban_sounds, explained):
+    clip, _ = explained
+    heard = int(urban_sounds.logits(clip.image[None])[0].argmax())
+    check = command.check_mask(urban_sounds, clip, np.ones((345, 1025), bool), heard, draws=2, rng=np.random.default_rng(0))
+    assert check.kept and check.random == 1.0
+    assert not command.check_mask(urban_sounds, clip, np.ones((345, 1025), bool), (heard + 1) % 10, draws=1,
+                                  rng=np.random.default_rng(0)).kept
+
+
+# ---- the command
+
+def run(*arguments):
+    """audio-lrp listen, as a person would call it."""
+    return click.testing.CliRunner().invoke(main, ["listen", *(str(a) for a in arguments)])
+
+
+@pytest.fixture(scope="module")
+def clips_and_output(tmp_path_factory):
+    """A short low tone with noise, the embedded clip, what is no sound, what is missing: the folder, result and paths."""
+    folder = tmp_path_factory.mktemp("listen")
+    t = np.arange(22_050) / 22_050
+    tone = folder / "tone.wav"
+    soundfile.write(tone, 0.3 * np.sin(2 * np.pi * 500 * t) + 0.01 * np.random.default_rng(3).standard_normal(len(t)), 22_050)
+    bad = folder / "bad.wav"
+    bad.write_bytes(b"no sound at all")
+    paths = [tone, bad, folder / "missing.wav", audio_lrp.EMBEDDED_CLIP]
+    return folder, run(*paths, "--check", "2", "-o", folder / "heard"), paths
+
+
+NAMES = [f"{stem}-{part}.wav" for stem in ("siren", "tone") for part in ("against", "original", "relevant", "remainder")]
+
+
+def test_the_command_writes_four_sounds_for_each_clip_and_names_the_bad_ones(clips_and_output):
+    folder, result, _ = clips_and_output
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "bad.wav" in result.stderr and "missing.wav" in result.stderr
+    assert sorted(path.name for path in (folder / "heard").iterdir()) == NAMES
+    for name in NAMES:
+        facts = soundfile.info(folder / "heard" / name)
+        assert (facts.format, facts.subtype, facts.channels) == ("WAV", "PCM_16", 1)
+        assert (facts.samplerate, facts.frames) == (RATE, SAMPLES)
+        assert name in result.stdout
+
+
+def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
+    folder, _, paths = clips_and_output
+    for path in (paths[0], paths[3]):
+        clip = features.open_clip(path)
+        sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"))
+        made = listen.parts(clip, sound, 0.5)
+        expected = {"original": clip.sound, "relevant": made.relevant, "against": made.against, "remainder": made.remainder}
+        for part, y in expected.items():
+            written, _ = soundfile.read(folder / "heard" / f"{path.stem}-{part}.wav")
+            assert np.abs(written - y).max() <= 1.01 / 2**15, (path.name, part)
+
+
+def test_the_command_prints_what_it_found(clips_and_output, urban_sounds):
+    folder, result, paths = clips_and_output
+    clip = features.open_clip(paths[3])
+    sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"))
+    relevant, against = (mask.mean() for mask in listen.divide(sound.cells, 0.5)[:2])
+    block = next(block for block in result.stdout.split("\n\n") if "siren.flac" in block)
+    assert f"siren: 50% of what speaks for it lies in {relevant:.2%} of the cells" in block
+    assert f"against it in {against:.2%}" in block
+    assert "of 1 clips" in block and "2 draws" in block
+    assert "all clips:" in result.stdout.splitlines()[-1] and "of 2 clips" in result.stdout.splitlines()[-1]
+
+
+def test_a_second_run_writes_the_same_bytes(clips_and_output):
+    folder, first, paths = clips_and_output
+    again = run(*paths, "--check", "2", "-o", folder / "second")
+    assert again.stdout.replace("second", "heard") == first.stdout
+    for name in NAMES:
+        assert (folder / "second" / name).read_bytes() == (folder / "heard" / name).read_bytes(), name
+
+
+def test_without_a_check_nothing_is_asked_and_a_good_clip_succeeds(clips_and_output, tmp_path):
+    _, _, paths = clips_and_output
+    result = run(paths[0], "-o", tmp_path, "--share", "0.9", "--target", "drilling", "--rules", "epsilon")
+    assert result.exit_code == 0 and not result.stderr
+    assert "drilling: 90%" in result.stdout and "draws" not in result.stdout and "keep" not in result.stdout
+
+
+@pytest.mark.parametrize("share", ["0", "-1", "1.5", "half", "nan"])
+def test_a_bad_share_is_a_usage_error(tmp_path, share):
+    result = run("--share", share, "-o", tmp_path / "out")
+    assert result.exit_code == 2 and "--share" in result.stderr and isinstance(result.exception, SystemExit)
+
+
+def test_what_cannot_be_written_is_said_in_words_and_does_not_stop_the_others(clips_and_output, tmp_path, monkeypatch):
+    """libsndfile has errors of its own for a full or forbidden disk; one clip's trouble is not the next one's."""
+    _, _, paths = clips_and_output
+    write = soundfile.write
+
+    def forbidden(path, *arguments, **options):
+        if "tone" in str(path):
+            raise soundfile.LibsndfileError(2, prefix=f"Error opening {path}: ")
+        return write(path, *arguments, **options)
+
+    monkeypatch.setattr(soundfile, "write", forbidden)
+    result = run(paths[0], paths[3], "-o", tmp_path)
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+    assert "tone" in result.stderr and "not written" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == NAMES[:4] and "siren-relevant.wav" in result.stdout
