@@ -1,4 +1,4 @@
-"""The command line: audio-lrp explain, summary, ledger."""
+"""The command line: audio-lrp explain, summary, ledger, and the commands that have files of their own."""
 import pathlib
 import sys
 
@@ -15,6 +15,7 @@ from .common import (
     open_or_complain,
     options,
     parse_target,
+    printable,
     unique_stems,
 )
 from .dataset import dataset
@@ -39,7 +40,8 @@ def bar_character():
 def describe(result, places):
     """One clip's answer as lines for the terminal."""
     e, clip = result.main, result.clip
-    lines = [f"{clip.name}  ({clip.duration:.2f} s, {clip.sample_rate:g} Hz, {clip.channels} channel{'s' * (clip.channels > 1)})"]
+    channels = f"{clip.channels} channel{'s' * (clip.channels > 1)}"
+    lines = [f"{printable(clip.name)}  ({clip.duration:.2f} s, {clip.sample_rate:g} Hz, {channels})"]
     lines += [f"  warning: {warning}" for warning in result.warnings]
     for index in e.logits.argsort()[::-1][:3]:
         share = float(e.probabilities[index])
@@ -137,5 +139,5 @@ def ledger(clip, rules, target, model_path):
         raise SystemExit(1)
     target = parse_target(network, target)
     e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target)
-    click.echo(f"{opened.name}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}\n")
+    click.echo(f"{printable(opened.name)}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}\n")
     click.echo(str(down_to_sound(opened, e)[1]))

@@ -74,12 +74,17 @@ def parse_target(network, target):
     return target
 
 
+def printable(text):
+    """Text for people: a file name may hold bytes that are no text; they become question marks."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def open_or_complain(path):
     """A Clip, or None after naming on stderr what is wrong with the file."""
     try:
         return features.open_clip(path)
     except (features.AudioError, OSError) as error:
-        click.echo(f"skipped: {error}", err=True)
+        click.echo(f"skipped: {printable(str(error))}", err=True)
         return None
 
 

@@ -1,6 +1,7 @@
 """audio-lrp listen: the part of a sound that a decision rests on, to hear; and whether the network agrees."""
 import dataclasses
 import pathlib
+import sys
 
 import click
 import numpy as np
@@ -12,7 +13,16 @@ from features.files import replacing
 from features.listen import masked, parts
 
 from . import EMBEDDED_CLIP
-from .common import explain_or_complain, load_image_model, make_folder, open_or_complain, options, parse_target, unique_stems
+from .common import (
+    explain_or_complain,
+    load_image_model,
+    make_folder,
+    open_or_complain,
+    options,
+    parse_target,
+    printable,
+    unique_stems,
+)
 from .journey import down_to_sound
 
 PARTS = ("relevant", "against", "remainder")
@@ -80,12 +90,14 @@ def listen(clips, target, model_path, rules, share, draws, directory):
     audio-lrp listen dog.wav --share 0.8      more of it
     audio-lrp listen *.wav --check 5          does the network still hear the same in the part alone?
     """
+    if not share > 0:  # NaN passes click's range
+        raise click.BadParameter(f"{share} is no share", param_hint="--share")
     network = load_image_model(model_path)
     target, rng = parse_target(network, target), np.random.default_rng(0)
     make_folder(directory)
     paths = clips or (str(EMBEDDED_CLIP),)
     lines, checks, failed = [], [], 0
-    with click.progressbar(list(zip(paths, unique_stems(paths))), label="listening", file=click.get_text_stream("stderr"),
+    with click.progressbar(list(zip(paths, unique_stems(paths))), label="listening", file=sys.stderr,
                            hidden=len(paths) == 1) as bar:
         for path, stem in bar:
             clip = open_or_complain(path)
@@ -97,10 +109,13 @@ def listen(clips, target, model_path, rules, share, draws, directory):
             made = parts(clip, sound, share)
             try:
                 written = write_parts(clip, made, directory, stem)
-            except OSError as error:
-                raise click.ClickException(f"{directory / stem}: not written ({error})") from None
+            except (OSError, soundfile.SoundFileError) as error:
+                click.echo(f"not written: {directory / stem}: {error}", err=True)
+                failed += 1
+                continue
             cells, against, _ = made.masks.mean(axis=(1, 2))
-            lines.append(f"{clip.name}\n  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
+            lines.append(f"{printable(clip.name)}\n"
+                         f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
                          f"of what speaks against it in {against:.2%}\n  -> {directory}: {', '.join(written)}")
             if draws:
                 checks.append(check_mask(network, clip, made.masks[0], e.target, draws=draws, rng=rng))

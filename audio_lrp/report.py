@@ -85,6 +85,8 @@ def report(clips, path, names, model_path, share):
     audio-lrp report *.wav --rules epsilon                 many sounds, one preset: a smaller page
     audio-lrp report dog.wav --rules flat --rules preset_b --share 0.8
     """
+    if not share > 0:  # NaN passes click's range
+        raise click.BadParameter(f"{share} is no share", param_hint="--share")
     network, presets = load_image_model(model_path), presets_asked(names)
     # What cannot be written should be known before the work, not after it.
     make_folder(path.parent)

@@ -11,6 +11,7 @@ import lrp_core
 from features.image import magma
 from features.listen import fade, gain_to, loudness, masked, strongest
 
+from .common import printable
 from .journey import down_to_sound
 from .profiles import profiles_of
 from .results import UNSURE, Result
@@ -160,8 +161,7 @@ def clip_data(network, clip, presets, share, progress):
     probabilities = result.main.probabilities
     order = np.argsort(-probabilities, kind="stable")
     return {
-        # Bytes in a name that are no text are shown as question marks.
-        "name": pathlib.Path(clip.name).name.encode("utf-8", "replace").decode(),
+        "name": printable(pathlib.Path(clip.name).name),
         "facts": facts(clip), "warnings": result.warnings,
         "sure": bool(probabilities.max() >= UNSURE), "order": order.tolist(), "probabilities": [float(p) for p in probabilities],
         "decibels": float(clip.decibels.min() - clip.decibels.max()),

@@ -52,11 +52,19 @@ def loudness(y):
 
 
 def gain_to(target, y):
-    """What to multiply y by so that it is `target` LUFS loud: at most 40 dB, and no sample beyond 0.99; 1 for silence."""
-    own, peak = loudness(y), np.abs(y).max(initial=0)
-    if own < SILENT or target < SILENT or peak == 0:
-        return 1.0 if peak <= PEAK else PEAK / peak
-    return min(10 ** (min(target - own, LOUDEST_GAIN) / 20), PEAK / peak)
+    """What to multiply y by so that it is `target` LUFS loud: at most 40 dB, and no sample beyond 0.99.
+
+    Nothing is raised for silence. The standard leaves out moments below -70 LUFS, and those that are much softer than the
+    others: which ones they are changes with the gain, so it is measured again at the level that will be heard.
+    """
+    peak = np.abs(y).max(initial=0)
+    most = min(10 ** (LOUDEST_GAIN / 20), PEAK / max(peak, np.finfo(np.float64).tiny))
+    if target < SILENT or loudness(most * y) < SILENT:
+        return min(most, 1.0)
+    gain = most
+    for _ in range(4):
+        gain = min(gain * 10 ** ((target - loudness(gain * y)) / 20), most)
+    return gain
 
 
 def fade(y):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
+import audio_lrp
 import features
-from benchmarks import arrival, looks
+from benchmarks import arrival, looks, study
 from features.synth import synthesize
 
 
@@ -106,6 +107,16 @@ def test_what_is_asked_of_a_network_is_counted(urban_sounds):
     fold = fold_of(level, [4.0] * 12)
     found = looks.measure(urban_sounds, fold)["networks"]["now"]
     heard = urban_sounds.logits(features.colour(level)).argmax(axis=1)
-    assert found["changes"]["none"] == {"clips": 12, "right": pytest.approx((heard == fold.truth).mean()), "other": 0.0}
+    right = pytest.approx((heard == fold.truth).mean())
+    assert found["changes"]["none"] == {"clips": 12, "right": right, "right_without": right, "other": 0.0}
     assert [row["right"] for row in found["classes"]] == [int(((heard == n) & (fold.truth == n)).sum()) for n in range(10)]
     assert sum(found["classes"][8]["bands"]) == pytest.approx(1)
+
+
+def test_padding_is_taken_off_the_real_clips(tmp_path):
+    soundfile.write(tmp_path / "1-6-0-0.wav", np.concatenate((np.full(500, 0.25), np.zeros(100))), 8000)
+    (y, rate, number), = study.clips(tmp_path)[0]
+    assert (len(y), rate, number) == (500, 8000, 6)
+    (y, rate, number), = study.clips(tmp_path / "nowhere")[0]
+    np.testing.assert_array_equal(features.clip_image(y, rate), features.clip_image(audio_lrp.EMBEDDED_CLIP))
+    assert number == 8
