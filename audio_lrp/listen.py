@@ -70,7 +70,7 @@ def summary_line(checks, draws):
 @click.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
 @options("target", "model")
-@click.option("--rules", type=click.Choice([name for name in lrp_core.PRESETS]), default="preset_b", show_default=True,
+@click.option("--rules", type=click.Choice([name for name in lrp_core.PRESETS]), default="preset_a_flat", show_default=True,
               help="The preset that shares relevance out.")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part carries: fewer cells are fewer sounds.")

@@ -3,6 +3,7 @@ import pathlib
 
 import click
 
+import features
 import lrp_core
 
 from . import arrival, environments, equality, layers, looks, memory, report, scaling, sound, startup, study, throughput
@@ -127,7 +128,8 @@ def run_scaling(repeats, output):
 @OUTPUT
 def run_sound(output):
     """Where relevance falls in mixtures with a known answer, and whether the network hears the same in the relevant cells."""
-    opened, what = sound.clips()
+    clips, what = study.clips()
+    opened = [features.open_clip(y, rate) for y, rate, _ in clips]
     publish(sound, {"inputs": what, **sound.measure(study.network(), opened)}, output)
 
 
@@ -135,7 +137,7 @@ def run_sound(output):
 @OUTPUT
 def run_arrival(output):
     """How many clips the network names right at other rates, levels and channels, as MP3, and without their upper bands."""
-    clips, what = arrival.sounds()
+    clips, what = study.clips()
     publish(arrival, {"inputs": what, **arrival.measure(study.network(), clips)}, output)
 
 

@@ -7,7 +7,6 @@ import soundfile
 
 import features
 from features.audio import resample
-from features.synth import CLASSES, synthesize
 from train_tf.augment import cut_bands
 
 from . import study
@@ -20,9 +19,7 @@ ABOUT = """The same clips as files of other rates, channels, levels and formats,
 how many it names right, how many as it names the file as found, and how far the probability of that name moves on average.
 A rate of 16 kHz takes away what lies above 8 kHz. The network's test fold as a whole is there as images: their bands above
 11 and 8 kHz are taken away instead."""
-CLIPS = study.REAL.parent / "clips"
 CUTS = {"full": None, "nothing above 11 kHz": 11_000, "nothing above 8 kHz": 8_000}
-SEEDS = 3
 
 
 def wav(y, rate, path, subtype="PCM_16"):
@@ -56,16 +53,6 @@ WAYS = {
     "loud: clipped by 6 dB": lambda y, rate, path: wav(y / np.abs(y).max() * 2, rate, path),
     "MP3 of 64 kbit/s, stereo": mp3,
 }
-
-
-def sounds(folder=CLIPS):
-    """([(samples, rate, class number)], what they are): the real clips beside the checkout, or procedural sounds."""
-    paths = sorted(folder.glob("*.wav"))
-    if not paths:
-        return ([(synthesize(number, seed), 44_100, number) for number in range(len(CLASSES)) for seed in range(SEEDS)],
-                f"{SEEDS * len(CLASSES)} procedural sounds")
-    found = [(*soundfile.read(path), int(path.stem.split("-")[1])) for path in paths]
-    return found, f"{len(found)} clips of UrbanSound8K, mono, 22.05 kHz, none of which the network was trained on"
 
 
 def probabilities(network, images):

@@ -152,6 +152,7 @@ def ask(network, fold, progress):
         heard = network.logits(features.colour(level[chosen])).argmax(axis=1) if chosen.any() else plain[chosen]
         progress.update(1)
         found["changes"][name] = {"clips": int(chosen.sum()), "right": share(heard == fold.truth[chosen]),
+                                  "right_without": share(plain[chosen] == fold.truth[chosen]),
                                   "other": share(heard != plain[chosen])}
     right, positive = plain == fold.truth, np.maximum(relevance, 0)
     for number, name in enumerate(CLASSES):
@@ -199,14 +200,19 @@ def tables(result):
         Table("Density of relevance where no sound is", ("region", ">clips", ">share of the image", *(f">{name}" for name in shown)),
               [[region, row["clips"], f"{row['area']:.2f}", *(f"{networks[name]['regions'][region]['density']:.2f}" for name in shown)]
                for region, row in now["regions"].items()]),
-        Table("Named right, and named otherwise than without the change",
+        Table("Named right without and with a change, and named otherwise than without it",
               ("change", ">clips", *(f">right {name}" for name in shown), *(f">otherwise {name}" for name in shown)),
-              [[change, row["clips"], *(f"{networks[name]['changes'][change]['right']:.1%}" for name in shown),
+              [[change, row["clips"], *(right(networks[name]["changes"][change]) for name in shown),
                 *(f"{networks[name]['changes'][change]['other']:.1%}" for name in shown)] for change, row in now["changes"].items()]),
         Table("Where the positive relevance of the clips named right lies",
               ("class", ">clips", ">right", *(f">{low:,}-{high:,} Hz" for low, high in zip(HERTZ, HERTZ[1:])), ">density on rising sound"),
               [[row["class"], row["clips"], row["right"], *(f"{band:.0%}" for band in row["bands"]), f"{row['onset']:.2f}"]
                for row in now["classes"]])]
+
+
+def right(row):
+    """A change's effect in a cell of the table."""
+    return f"{row['right_without']:.1%} → {row['right']:.1%}"
 
 
 def draw(result, figure):

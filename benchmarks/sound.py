@@ -1,10 +1,8 @@
 """Is relevance where the sound is? Mixtures with a known answer, and masks that the network hears: `python -m benchmarks sound`."""
 import dataclasses
-import pathlib
 
 import numpy as np
 
-import audio_lrp
 import features
 import lrp_core
 from audio_lrp.journey import down_to_sound
@@ -25,7 +23,6 @@ own half is told (chance: 0.5). A horn of known partials sounds in noise; told i
 fewest STFT cells that carry half of the positive relevance are turned into sound; does the network still name the class,
 and does it with as many cells drawn at random? **Books**: relevance on the file's samples plus everything booked on the way,
 less the logit, as a share of the relevance that flowed through the front end; the largest of all clips."""
-REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "clips"
 PRESETS = ("epsilon", "preset_a_flat", "preset_b", "epsilon_plus", "epsilon_gamma_box")
 SEEDS, DRAWS, SHARE = 8, 5, 0.5
 PARTIALS = 420.0 * np.arange(1, 6)
@@ -80,14 +77,6 @@ def heard(network, clip, preset, rng):
     mask = divide(sound.cells, SHARE)[0]
     error = abs(float(ledger.total.residual)) / max(step.turnover for step in sound.steps)
     return check_mask(network, clip, mask, e.target, draws=DRAWS, rng=rng), error, float(mask.mean())
-
-
-def clips(folder=REAL):
-    """(Clips, what they are): the real ones that lie beside the checkout, or the embedded one."""
-    paths = sorted(folder.glob("*.wav"))
-    if not paths:
-        return [features.open_clip(audio_lrp.EMBEDDED_CLIP)], "the embedded clip"
-    return [features.open_clip(path) for path in paths], f"{len(paths)} clips of UrbanSound8K"
 
 
 def measure(network, opened, *, presets=PRESETS, seeds=SEEDS):

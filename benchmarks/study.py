@@ -3,10 +3,11 @@ import json
 import pathlib
 
 import numpy as np
+import soundfile
 
 import features
 import lrp_core
-from audio_lrp import EMBEDDED_MODEL
+from audio_lrp import EMBEDDED_CLIP, EMBEDDED_MODEL
 from features.synth import CLASSES, synthesize
 
 REAL = pathlib.Path(__file__).parents[2] / "shared" / "data" / "urbansound8k_mel64.npz"
@@ -31,6 +32,19 @@ def inputs(count=CLIPS, real=REAL):
         level = arrays["level"]
     chosen = np.random.default_rng(SEED).choice(len(level), count, replace=False)
     return features.colour(level[chosen]), f"{count} clips of UrbanSound8K, drawn with seed {SEED}"
+
+
+def clips(folder=REAL.parent / "clips"):
+    """([(samples [n], rate in Hz, class number)], what they are): the real clips beside the checkout, or the embedded one.
+
+    The real ones are padded to four seconds with zeros, which are taken off: the front end knows what to do with a short sound.
+    """
+    paths = sorted(folder.glob("*.wav"))
+    if not paths:
+        return [(*soundfile.read(EMBEDDED_CLIP), CLASSES.index(EMBEDDED_CLIP.stem))], "the embedded clip"
+    found = [(soundfile.read(path), int(path.stem.split("-")[1])) for path in paths]
+    return ([(np.trim_zeros(y, "b"), rate, number) for (y, rate), number in found],
+            f"{len(found)} clips of UrbanSound8K, mono, 22.05 kHz, none of which the network was trained on")
 
 
 def repeated(x, count):

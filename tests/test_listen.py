@@ -387,7 +387,7 @@ def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
     folder, _, paths = clips_and_output
     for path in (paths[0], paths[3]):
         clip = features.open_clip(path)
-        sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"))
+        sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
         made = listen.parts(clip, sound, 0.5)
         expected = {"original": clip.sound, "relevant": made.relevant, "against": made.against, "remainder": made.remainder}
         for part, y in expected.items():
@@ -398,7 +398,7 @@ def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
 def test_the_command_prints_what_it_found(clips_and_output, urban_sounds):
     folder, result, paths = clips_and_output
     clip = features.open_clip(paths[3])
-    sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"))
+    sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
     relevant, against = (mask.mean() for mask in listen.divide(sound.cells, 0.5)[:2])
     block = next(block for block in result.stdout.split("\n\n") if "siren.flac" in block)
     assert f"siren: 50% of what speaks for it lies in {relevant:.2%} of the cells" in block
