@@ -113,7 +113,7 @@ Written by `{facts["command"]}`.
   images shifted in time, ended elsewhere or repeated, masked in time and frequency, raised by noise, their top bands cut;
   5 % images of no class, whose label is all classes alike. Computed in {facts["precision"]}, seed {facts["seed"]}.
 * **Storage**: {"float16" if half["stored"] else "float32"}. Rounding the parameters to float16 moves a held-out clip's logits by
-  at most {half["largest_change"]:.1e} and changes {half["other_decisions"]} decisions.
+  at most {half["largest_change"]:.2e} and changes {half["other_decisions"]} decisions.
 * **Licence and credit**: {facts["licence"]}
 * **Limits**: it knows ten classes. Silence, noise and sounds it was never taught mostly get a low probability, but not
   always. Clips are cut to four seconds; shorter ones are played twice and followed by digital silence. City recordings of
