@@ -89,13 +89,16 @@ def open_or_complain(path):
 
 
 def unique_stems(paths):
-    """A different file stem for every path, in order; bytes in a name that are no text become "_"."""
+    """A different file stem for every path, in order; bytes in a name that are no text become "_".
+
+    They differ by more than case, which some systems ignore, and none is another one's with "-profiles".
+    """
     stems, taken = [], set()
     for path in paths:
         stem = base = re.sub("[\ud800-\udfff]", "_", pathlib.Path(path).stem)
         number = 2
-        while stem in taken:
+        while {stem.casefold(), f"{stem}-profiles".casefold()} & taken:
             stem, number = f"{base}-{number}", number + 1
-        taken.add(stem)
+        taken |= {stem.casefold(), f"{stem}-profiles".casefold()}
         stems.append(stem)
     return stems

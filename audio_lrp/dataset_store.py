@@ -10,6 +10,7 @@ A chunk of an array holds one batch: two workers never write to the same file.
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -17,6 +18,8 @@ import numpy as np
 from features.files import replacing
 
 UNFINISHED = "part-arrays.zarr"
+OURS = re.compile(r"part-\d+-.+\.(json|csv|md|png|npz)")  # as `features.files.replacing` names what it is writing
+
 
 @dataclasses.dataclass(frozen=True)
 class Store:
@@ -99,7 +102,8 @@ def open_store(directory, settings):
 def make_empty(directory):
     """Make the folder, or refuse one that holds something else: its files might be overwritten."""
     directory.mkdir(parents=True, exist_ok=True)
-    others = [path.name for path in directory.iterdir() if not path.name.startswith("part-")]
+    # A run that was killed at its very beginning leaves no more than this.
+    others = [path.name for path in directory.iterdir() if not re.fullmatch(r"part-\d+-run\.json", path.name)]
     if others:
         raise ValueError(f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no run.json; choose a new or an "
                          "empty folder with -o")
@@ -122,7 +126,8 @@ def tidy(directory):
     """Remove what a killed process was writing: our part-... files and Zarr's ....partial ones."""
     shutil.rmtree(directory / UNFINISHED, ignore_errors=True)
     for path in (*directory.glob("part-*"), *directory.glob("*/part-*"), *directory.glob("arrays.zarr/**/*.partial")):
-        path.unlink(missing_ok=True)  # a worker that outlived the kill may be renaming it
+        if OURS.fullmatch(path.name) or path.suffix == ".partial":
+            path.unlink(missing_ok=True)  # a worker that outlived the kill may be renaming it
 
 
 def create_arrays(store):

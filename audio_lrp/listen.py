@@ -1,5 +1,6 @@
 """audio-lrp listen: the part of a sound that a decision rests on, to hear; and whether the network agrees."""
 import dataclasses
+import io
 import pathlib
 import sys
 
@@ -14,6 +15,7 @@ from features.listen import masked, parts
 
 from . import EMBEDDED_CLIP
 from .common import (
+    PRESET_NAMES,
     explain_or_complain,
     load_image_model,
     make_folder,
@@ -54,7 +56,9 @@ def write_parts(clip, made, directory, stem):
     for name, y in (("original", clip.sound), *((name, getattr(made, name)) for name in PARTS)):
         path = directory / f"{stem}-{name}.wav"
         with replacing(path) as partial:
-            soundfile.write(partial, np.clip(y, -1, 1), features.SAMPLE_RATE, subtype="PCM_16")
+            file = io.BytesIO()  # soundfile itself insists on names in UTF-8
+            soundfile.write(file, np.clip(y, -1, 1), features.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            partial.write_bytes(file.getvalue())
         names.append(path.name)
     return names
 
@@ -62,15 +66,15 @@ def write_parts(clip, made, directory, stem):
 def summary_line(checks, draws):
     """The checks of all clips in a sentence."""
     count = len(checks)
-    return (f"the relevant part alone keeps the class of {sum(c.kept for c in checks)} of {count} clips; as many cells drawn at "
-            f"random keep it of {sum(c.random for c in checks):.1f} ({draws} draws each); without the relevant part "
-            f"{sum(c.without for c in checks)} keep it")
+    return (f"the relevant part alone is heard as the class of {sum(c.kept for c in checks)} of {count} clips; as many cells drawn "
+            f"at random, of {sum(c.random for c in checks):.1f} ({draws} draws each); all but the relevant part, of "
+            f"{sum(c.without for c in checks)}")
 
 
 @click.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
 @options("target", "model")
-@click.option("--rules", type=click.Choice([name for name in lrp_core.PRESETS]), default="preset_a_flat", show_default=True,
+@click.option("--rules", type=click.Choice(PRESET_NAMES), default="preset_a_flat", show_default=True,
               help="The preset that shares relevance out.")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part carries: fewer cells are fewer sounds.")
@@ -83,7 +87,8 @@ def listen(clips, target, model_path, rules, share, draws, directory):
 
     Relevance is carried down to the cells of the short-time Fourier transform. The fewest cells that carry --share of
     the positive relevance become CLIP-relevant.wav; those that carry as much of the negative CLIP-against.wav; all
-    others CLIP-remainder.wav. They are as loud as CLIP-original.wav, so that they can be compared.
+    others CLIP-remainder.wav. They are as loud as CLIP-original.wav, so that they can be compared, where their peaks allow it and
+    40 dB suffice. A file that cannot be read is named and left out; the exit code is then 1.
 
     \b
     audio-lrp listen                          the embedded clip
@@ -124,4 +129,5 @@ def listen(clips, target, model_path, rules, share, draws, directory):
     if len(checks) > 1:
         click.echo(f"\nall clips: {summary_line(checks, draws)}")
     if failed:
+        click.echo(f"\n{failed} of {len(paths)} files could not be taken apart", err=True)
         raise SystemExit(1)

@@ -6,6 +6,7 @@ import numpy as np
 
 import features
 from features.files import replacing
+from features.mel import BANDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,9 @@ def profiles_of(mel):
     """
     bands, frames = mel.shape
     positive, negative = np.maximum(mel, 0), np.minimum(mel, 0)
-    centres = features.band_edges(features.SAMPLE_RATE, bands)[1:-1]
+    # A row of an image holds two of the 128 bands: its middle lies between theirs.
+    every = features.band_edges(features.SAMPLE_RATE, BANDS)[1:-1]
+    centres = np.interp((np.arange(bands) + 0.5) * (BANDS / bands), np.arange(BANDS) + 0.5, every)
     return Profiles(centres, positive.sum(axis=1), negative.sum(axis=1), (np.arange(frames) + 0.5) * (features.SECONDS / frames),
                     positive.sum(axis=0), negative.sum(axis=0))
 

@@ -136,8 +136,10 @@ def facts(clip):
     found = f"{clip.duration:.2f} s, {clip.sample_rate:,g} Hz, {clip.channels} channel{'s' * (clip.channels > 1)}"
     if clip.duration > features.SECONDS:
         return f"{found}; the network hears the first {features.SECONDS:g} s"
-    if clip.duration < features.SECONDS:
+    if clip.duration < features.SECONDS / 2:
         return f"{found}; the network hears it twice, then silence up to {features.SECONDS:g} s"
+    if clip.duration < features.SECONDS:
+        return f"{found}; the network hears it begin again, up to {features.SECONDS:g} s"
     return found
 
 

@@ -85,7 +85,7 @@ def as_dict(result):
 def write(result, directory, stem, picture="png"):
     """Write the picture, STEM.json, STEM.npz, and the profiles as STEM-profiles.csv and a picture into `directory`.
 
-    picture: a format of `plots.FORMATS`. Each file is written whole or not at all. Returns their names.
+    picture: png, svg or pdf. Each file is written whole or not at all. Returns their names.
     """
     from . import plots  # matplotlib is loaded only where something is drawn
     plots.save(plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}"), directory / f"{stem}.{picture}")

@@ -55,13 +55,6 @@ WAYS = {
 }
 
 
-def probabilities(network, images):
-    """softmax of the logits [N, classes]."""
-    z = network.logits(images)
-    powers = np.exp(z - z.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def measure(network, clips, *, real=study.REAL):
     """The result: a row for each way to arrive, and one for each cut of the test fold where the data set is at hand."""
     truth, rows, reference = np.array([number for _, _, number in clips]), [], None
@@ -73,7 +66,7 @@ def measure(network, clips, *, real=study.REAL):
                 size += path.stat().st_size
                 images.append(features.clip_image(path))
                 progress.update(1)
-            p = probabilities(network, np.stack(images))
+            p = network.probabilities(np.stack(images))
             reference = p if reference is None else reference
             heard, before = p.argmax(axis=1), reference.argmax(axis=1)
             place = np.arange(len(p))

@@ -15,7 +15,7 @@ from .tables import Table
 
 NAME, TITLE, SIZE = "looks", "What the network looks at", (10, 20)
 ABOUT = """The embedded network's test fold, whose recordings it never heard. The picture shows for each class the mean
-spectrogram, the mean relevance (LRP-flat, red for, blue against) of the clips named right, and of the clips named wrongly. The
+spectrogram, the mean relevance (LRP-flat, red for, blue against) of the clips named right, and of other clips given its name. The
 tables ask for short cuts that the data set offers. A region's density is its share of the absolute relevance over its share of
 the image: 1 is what chance gives, below 1 it is looked at less than the rest. Then images are changed in ways that change
 little or nothing of what sounds; told is how many of the clips that the change concerns are named right with it, and how many
@@ -205,9 +205,10 @@ def tables(result):
               [[change, row["clips"], *(right(networks[name]["changes"][change]) for name in shown),
                 *(f"{networks[name]['changes'][change]['other']:.1%}" for name in shown)] for change, row in now["changes"].items()]),
         Table("Where the positive relevance of the clips named right lies",
-              ("class", ">clips", ">right", *(f">{low:,}-{high:,} Hz" for low, high in zip(HERTZ, HERTZ[1:])), ">density on rising sound"),
-              [[row["class"], row["clips"], row["right"], *(f"{band:.0%}" for band in row["bands"]), f"{row['onset']:.2f}"]
-               for row in now["classes"]])]
+              ("class", ">clips", *(f">right {name}" for name in shown),
+               *(f">{low:,}-{high:,} Hz" for low, high in zip(HERTZ, HERTZ[1:])), ">density on rising sound"),
+              [[row["class"], row["clips"], *(networks[name]["classes"][number]["right"] for name in shown),
+                *(f"{band:.0%}" for band in row["bands"]), f"{row['onset']:.2f}"] for number, row in enumerate(now["classes"])])]
 
 
 def right(row):

@@ -14,11 +14,11 @@ from .style import write_plot
 RESULTS = pathlib.Path(__file__).parent / "results"
 BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, sound, arrival, looks)}
 
-INTRODUCTION = """# How fast
+INTRODUCTION = """# How fast, and how well
 
 `python -m benchmarks NAME` made each part of this page, from `NAME.json` in the results folder; `python -m benchmarks all`
-makes them all anew. A number is a median, the numbers behind it are the quartiles. Absolute numbers are the machine's:
-compare within one part only, where everything was measured in turn in one run."""
+makes them all anew. A time is a median, the numbers behind it are the quartiles. Absolute times are the machine's:
+compare within one part only, where everything was measured in turn in one run. The last three parts measure no time."""
 
 
 def publish(result, output=RESULTS):

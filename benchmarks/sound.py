@@ -19,7 +19,7 @@ NAME, TITLE, SIZE = "sound", "Relevance in seconds, hertz and sound", (9, 4)
 ABOUT = """Three questions to the embedded network, for each preset. **Where**: two procedural sounds share a clip, a siren in
 one half and drilling in the other; each class is explained in turn, and the share of its positive relevance that lies in its
 own half is told (chance: 0.5). A horn of known partials sounds in noise; told is the share of the positive relevance of
-`car_horn` within a third of an octave of its partials, beside the share of the clip's mel bands that these are. **Heard**: the
+`car_horn` within a third of an octave of its partials and while it sounds, beside the share of the image that this is. **Heard**: the
 fewest STFT cells that carry half of the positive relevance are turned into sound; does the network still name the class,
 and does it with as many cells drawn at random? **Books**: relevance on the file's samples plus everything booked on the way,
 less the logit, as a share of the relevance that flowed through the front end; the largest of all clips."""

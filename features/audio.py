@@ -46,7 +46,8 @@ def read(path, seconds=SECONDS):
                       file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64", always_2d=True)]
             duration = max(file.frames, 0) / rate
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
-        raise AudioError(f"{path}: not a sound file that can be read (WAV, FLAC, OGG and MP3 can be): {error}") from None
+        raise AudioError(f"{path}: not a sound file that can be read (WAV, FLAC, OGG and MP3 can be): "
+                         f"{getattr(error, 'error_string', error)}") from None
     y = np.concatenate(blocks) if blocks else np.zeros(0)
     return check_samples(y, path), rate, channels, duration
 

@@ -15,7 +15,8 @@ SILENT = -70.0       # LUFS: the absolute gate of ITU-R BS.1770, below which the
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """A sound taken apart by relevance; each [176400] float64 at 44.1 kHz, as loud as the original, without clicks.
+    """A sound taken apart by relevance; each [176400] float64 at 44.1 kHz, as loud as the original
+    where peaks and 40 dB allow it, without clicks.
 
     relevant: the cells that carry `share` of the positive relevance; against: those that carry `share` of the negative;
     remainder: all other cells. masks: the three as booleans [3, frames, bins]; they divide the cells among them.

@@ -146,6 +146,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, sounds):
 
 def test_equal_names_do_not_overwrite_each_other():
     assert unique_stems(["a/x.wav", "b/x.wav", "c/x-2.wav", "x.flac"]) == ["x", "x-2", "x-2-2", "x-3"]
+    assert unique_stems(["a/Dog.wav", "b/dog.wav"]) == ["Dog", "dog-2"], "some systems ignore case"
+    assert unique_stems(["a.wav", "a-profiles.wav"]) == ["a", "a-profiles-2"], "a's own profiles have that name"
+    assert unique_stems(["a-profiles.wav", "a.wav"]) == ["a-profiles", "a-2"]
 
 
 def test_help_teaches():

@@ -268,6 +268,17 @@ def test_a_folder_with_other_files_is_refused(sounds, tmp_path):
     assert result.exit_code == 1 and "index.csv" in result.output and tree(tmp_path) == {"index.csv": b"mine"}
 
 
+def test_what_is_not_ours_is_not_removed(sounds, tmp_path):
+    """Only files that a killed run was writing may go; others keep a folder from being used."""
+    ours, theirs = tmp_path / "part-123-run.json", tmp_path / "part-2.wav"
+    ours.touch()
+    theirs.touch()
+    result = run(sounds, "-o", tmp_path)
+    assert result.exit_code == 1 and "part-2.wav" in result.stderr and theirs.exists()
+    theirs.unlink()
+    assert run(sounds, "-o", tmp_path).exit_code == 1 and not ours.exists()  # 1: one of the sounds is bad
+
+
 def test_mean_maps_are_means_and_lists_are_ranked(undisturbed):
     index, groups = rows(undisturbed / "index.csv"), {}
     level, relevance = array(undisturbed, "level"), array(undisturbed, "relevance_epsilon")

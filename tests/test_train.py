@@ -15,7 +15,7 @@ pytest.importorskip("tensorflow", reason="training and export need TensorFlow: p
 import keras
 
 from train_tf import augment, calibrate, crossvalidate, export
-from train_tf.__main__ import main
+from train_tf.__main__ import main, parse_folds
 from train_tf.data import LevelSet, load_levels
 from train_tf.export import ExportError, keras_logits, load_keras, to_network
 from train_tf.model import build_cnn
@@ -415,5 +415,12 @@ def test_a_crossvalidation_goes_on_where_it_stopped_and_tells_every_fold(tmp_pat
     monkeypatch.setattr("train_tf.crossvalidate.examine", never)
     again = run(*options)
     assert again.exit_code == 0 and (tmp_path / "out" / "CROSSVALIDATION.md").read_text() == page
-    refused = run(*options[:-4], "--folds", "1-x")
-    assert refused.exit_code == 1 and "1-x" in refused.output
+    for folds in ("1-x", "3-1"):
+        refused = run("crossvalidate", "--features", path, "-o", tmp_path / "out", "--folds", folds)
+        assert refused.exit_code == 1 and folds in refused.output
+    assert parse_folds("1,1-3") == [1, 2, 3]
+
+
+def test_a_data_set_that_is_none_is_refused_in_words(tmp_path):
+    result = run("train", "--dataset", tmp_path, "-o", tmp_path / "out")
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit) and "UrbanSound8K.csv" in result.output

@@ -78,8 +78,11 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
     from .crossvalidate import fold_split, run_split
     from .data import load_levels
     from .train import EPOCHS
-    directory.mkdir(parents=True, exist_ok=True)
-    path, data, licence = feature_file(features, dataset, clips_per_class, directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        path, data, licence = feature_file(features, dataset, clips_per_class, directory)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error)) from None
     source = "--synthetic" if synthetic else "--features FILE.npz" if features else "--dataset DIR"
     settings = {"epochs": epochs or EPOCHS, "batch": batch, "rate": rate, "seed": seed,
                 "precision": precision}
@@ -88,7 +91,7 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
     try:
         split = fold_split(load_levels(path), test_fold)
         facts, _, _ = run_split(split, directory, report=click.echo, origin=origin, **settings)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo((directory / "MODEL_CARD.md").read_text())
     click.echo(f"held-out accuracy (fold {test_fold}): {facts['accuracy']['full']:.3f}; {directory / 'net.npz'} written")
@@ -129,7 +132,7 @@ def run_crossvalidate(features, directory, folds, leaking, epochs, batch, rate, 
         directory.mkdir(parents=True, exist_ok=True)
         write_crossvalidation(data, directory, numbers, leaking, epochs=epochs, batch=batch, rate=rate, seed=seed,
                               precision=precision)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -140,8 +143,10 @@ def parse_folds(text):
         first, _, last = part.partition("-")
         if not first.strip().isdecimal() or (last and not last.strip().isdecimal()):
             raise ValueError(f"--folds {text!r}: give numbers and ranges as 1-10 or 1,4,7")
+        if last and int(last) < int(first):
+            raise ValueError(f"--folds {text!r}: {part} runs backwards; give numbers and ranges as 1-10 or 1,4,7")
         numbers += range(int(first), int(last or first) + 1)
-    return numbers
+    return list(dict.fromkeys(numbers))
 
 
 def write_crossvalidation(data, directory, folds, leaking, **settings):
@@ -184,9 +189,9 @@ def export(model, output, class_names, metadata):
     try:
         facts = json.loads(pathlib.Path(metadata).read_text()) if metadata else None
         network = to_network(load_keras(model), class_names=class_names.split(",") if class_names else None, metadata=facts)
-    except (ExportError, ValueError) as error:
+        network.save(output)
+    except (ExportError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    network.save(output)
     click.echo(network.summary())
     click.echo(f"{output} written: scores agree with Keras's")
 

@@ -95,6 +95,8 @@ def model_card(facts, counts, names):
     """The card that travels with the weights, in Markdown."""
     accuracy, error, half = facts["accuracy"], facts["calibration_error"], facts["float16"]
     tested = f"fold {int(facts['name'][4:])}" if facts["name"].startswith("fold") else "a random fifth of the clips (leaking)"
+    others, left = ("of eight other folds", "the fold that is left") if facts["name"].startswith("fold") else (
+        "of the same recordings", "another tenth")
     return f"""# Model card: urban sounds, 64x64
 
 A convolutional network that names one of ten urban sounds in a four-second clip, seen as a mel-spectrogram image.
@@ -103,7 +105,7 @@ Written by `{facts["command"]}`.
 * **Network**: the study's CNN (Colussi and Ntalampiras 2021, arXiv 2111.10235), {facts["parameters"]:,} parameters.
 * **Data**: {facts["data"]}.
 * **Protocol**: {tested} was held out ({facts["clips"]:,} clips) and nothing was chosen by it. Trained on
-  {facts["training_clips"]:,} clips of eight other folds for {facts["epochs"]} epochs; the fold that is left calibrated the
+  {facts["training_clips"]:,} clips {others} for {facts["epochs"]} epochs; {left} calibrated the
   probabilities.
 * **Held-out accuracy**: **{accuracy["full"]:.1%}**; {accuracy["11k"]:.1%} without the bands above 11 kHz, {accuracy["8k"]:.1%}
   without those above 8 kHz. One fold is one sample: other folds of this data set differ by several points.
