@@ -114,7 +114,7 @@ def listen(clips, target, model_path, rules, share, draws, directory):
             made = parts(clip, sound, share)
             try:
                 written = write_parts(clip, made, directory, stem)
-            except (OSError, soundfile.SoundFileError) as error:
+            except OSError as error:
                 click.echo(f"not written: {directory / stem}: {error}", err=True)
                 failed += 1
                 continue

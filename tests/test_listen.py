@@ -429,17 +429,17 @@ def test_a_bad_share_is_a_usage_error(tmp_path, share):
 
 
 def test_what_cannot_be_written_is_said_in_words_and_does_not_stop_the_others(clips_and_output, tmp_path, monkeypatch):
-    """libsndfile has errors of its own for a full or forbidden disk; one clip's trouble is not the next one's."""
+    """A full or forbidden disk: one clip's trouble is not the next one's."""
     _, _, paths = clips_and_output
-    write = soundfile.write
+    real = command.replacing
 
-    def forbidden(path, *arguments, **options):
-        if "tone" in str(path):
-            raise soundfile.LibsndfileError(2, prefix=f"Error opening {path}: ")
-        return write(path, *arguments, **options)
+    def forbidden(path):
+        if "tone" in path.name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
 
-    monkeypatch.setattr(soundfile, "write", forbidden)
+    monkeypatch.setattr(command, "replacing", forbidden)
     result = run(paths[0], paths[3], "-o", tmp_path)
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
-    assert "tone" in result.stderr and "not written" in result.stderr
+    assert "tone" in result.stderr and "not written" in result.stderr and "1 of 2" in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == NAMES[:4] and "siren-relevant.wav" in result.stdout

