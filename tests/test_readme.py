@@ -21,3 +21,10 @@ def test_the_python_of_the_readme_runs(capsys):
 
 def test_the_tutorial_tells_the_truth():
     assert run(ROOT / "docs" / "tutorial.md")["network"].parameters == 1_958_730
+
+
+def test_links_lead_somewhere():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "RESULTS.md"):
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
+        assert "@@" not in page.read_text(), page.name
