@@ -73,7 +73,10 @@ def crossvalidation(summary, names, command):
     lines.append(row(f"**mean of {len(folds)} folds**", summary["mean"], summary["calibration_error"]))
     spread = summary["spread"]
     lines.append(f"| spread (standard deviation) | {spread['full']:.1%} | {spread['11k']:.1%} | {spread['8k']:.1%} | |")
+    memory = ""
     if leaking:
+        memory = ("The random split has slices of one recording on both sides, as the study's had: what it measures is memory of "
+                  "recordings.\n\n")
         lines.append(row("random split, **leaking**", leaking["accuracy"], leaking["calibration_error"]["after"]))
     return f"""# Cross-validation over the data set's own folds
 
@@ -85,9 +88,7 @@ calibration error is the expected one over 15 equal bins, in the row of the mean
 |---|---|---|---|---|
 {chr(10).join(lines)}
 
-The random split has slices of one recording on both sides, as the study's had: what it measures is memory of recordings.
-
-{per_class(np.array(summary["confusion"]), names)}
+{memory}{per_class(np.array(summary["confusion"]), names)}
 """
 
 
