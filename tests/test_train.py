@@ -5,20 +5,20 @@ import shutil
 import click.testing
 import numpy as np
 import pytest
+from toy_levels import toy_levels
 
 import features
 import lrp_core
-from features.mel import hz_to_mel, mel_to_hz
 
 pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install 'audio-lrp[train]'")
 
 import keras
 
-from train_tf import augment, calibrate, crossvalidate, export
-from train_tf.__main__ import main, parse_folds
-from train_tf.data import LevelSet, load_levels
+from train_tf.__main__ import main
+from train_tf.data import load_levels
 from train_tf.export import ExportError, keras_logits, load_keras, to_network
 from train_tf.model import build_cnn
+from train_tf.optimizer import ConvMuon, orthogonal
 from train_tf.train import train
 
 layers = keras.layers
@@ -165,82 +165,41 @@ def test_the_command_exports_a_file(tmp_path, ending):
     assert result.exit_code == 1 and "bad." in result.output and not (tmp_path / "bad.npz").exists()
 
 
-def ramps(count):
-    """Images whose columns rise from 60 to 123, so that a column tells its own place."""
-    return np.repeat(np.arange(60, 124, dtype=np.uint8)[None, None, :], count, axis=0).repeat(64, axis=1)
-
-
-def test_a_shift_turns_all_rows_of_an_image_together():
-    out = augment.shift(ramps(300), np.random.default_rng(0))
-    by = out[:, 0].argmax(axis=1)
-    for image, place in zip(out, by):
-        np.testing.assert_array_equal(image, np.roll(ramps(1)[0], place - 63, axis=1))
-    assert len(set(by)) > 55, "every shift happens"
-
-
-def test_rows_and_columns_are_hidden_at_the_minimum():
-    out = augment.hide(ramps(600), np.random.default_rng(0))
-    dark = out == 60
-    rows, columns = dark.all(axis=2), dark[:, :, 1:].all(axis=1)
-    np.testing.assert_array_equal(np.where(dark, 0, out), np.where(dark, 0, ramps(600)), "what is not hidden stays")
-    np.testing.assert_array_equal(dark[:, :, 1:], rows[:, :, None] | columns[:, None, :], "whole rows and columns only")
-    top = rows.argmin(axis=1)
-    assert top.max() <= 26 + 10 and 0.45 < (top > 0).mean() < 0.62, "half of the images lose top rows, some to the band in between"
-    assert 0.4 < columns.any(axis=1).mean() < 0.6 and columns.sum(axis=1).max() <= 12
-
-
-@pytest.mark.parametrize("silence", [0, 2])  # our front end's, and that of the data set's pictures
-def test_silence_after_a_clip_says_nothing(silence):
-    """Images that sound for 20 columns only: half are repeated over the silence, some are cut short, some left alone."""
-    level = ramps(900)
-    level[:, :, 20:] = silence
-    flat = np.full((1, 64, 64), silence, np.uint8)
-    np.testing.assert_array_equal(augment.sounding(np.concatenate((level[:2], flat))), [20, 20, 1])
-    np.testing.assert_array_equal(augment.repeated(level), level[:, :, np.arange(64) % 20])
-    out = augment.end_elsewhere(level, np.random.default_rng(0))
-    length = augment.sounding(out)
-    looped = (out == level[:, :, np.arange(64) % 20]).all(axis=(1, 2))
-    assert 0.36 < looped.mean() < 0.48 and (length[looped] == 64).all()
-    for image, sounds in zip(out[~looped], length[~looped]):
-        expected = np.where(np.arange(64) < sounds, level[0][:, np.arange(64) % 20], silence)
-        np.testing.assert_array_equal(image, expected)
-    assert (length[~looped] == 20).mean() > 0.6 and len(set(length[~looped])) > 10
-
-
-def test_noise_only_raises_the_floor():
-    out = augment.add_noise(ramps(400), np.random.default_rng(0)).astype(int)
-    raised = (out != ramps(400)).any(axis=(1, 2))
-    assert (out >= ramps(400)).all() and 0.2 < raised.mean() < 0.55
-    loud = np.full((50, 64, 64), 200, np.uint8)
-    np.testing.assert_array_equal(augment.add_noise(loud, np.random.default_rng(0)), loud)
-
-
-def test_mixtures_carry_the_labels_of_both():
-    labels = np.eye(10, dtype=np.float32)[np.arange(500) % 10]
-    level = np.broadcast_to((np.arange(500) % 10 * 25)[:, None, None], (500, 64, 64)).astype(np.uint8)
-    images, mixed = augment.mix(level, labels, np.random.default_rng(0))
-    np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-6)
-    expected = mixed @ (np.arange(10) * 25)
-    np.testing.assert_allclose(images[:, 3, 5], expected, atol=0.51)
-    assert 0.3 < (mixed.max(axis=1) < 1).mean() < 0.6
-
-
-def test_outliers_belong_to_no_class_and_an_epoch_is_seeded():
-    labels = np.eye(10, dtype=np.float32)[np.arange(100) % 10]
-    images, mixed = augment.epoch(ramps(100), labels, np.random.default_rng(0))
-    assert len(images) == 105 and images.dtype == np.uint8
-    assert (np.abs(mixed - 0.1) < 1e-6).all(axis=1).sum() == 5
-    again, _ = augment.epoch(ramps(100), labels, np.random.default_rng(0))
-    other, _ = augment.epoch(ramps(100), labels, np.random.default_rng(1))
-    assert np.array_equal(images, again) and not np.array_equal(images, other)
-    made = augment.outliers(ramps(3), 10, np.random.default_rng(0))
-    assert not made[0].any() and all(made[kind].std() > 1 for kind in range(1, 5))
-    np.testing.assert_array_equal(np.sort(made[4], axis=None), np.sort(ramps(1), axis=None), "parts of a real image, shuffled")
-
-
-def toy_levels(count=40):
+@pytest.mark.parametrize("shape", [(27, 32), (90, 20), (20, 90)])
+def test_a_step_of_muon_goes_all_ways_alike(shape):
+    """U Vᵀ by NumPy's singular values: the same directions, each about as far."""
     rng = np.random.default_rng(0)
-    return LevelSet(rng.integers(0, 256, (count, 64, 64)).astype(np.uint8), rng.integers(0, 10, count), np.arange(count) % 10 + 1)
+    matrix = (rng.standard_normal(shape) @ np.diag(np.geomspace(1, 0.05, shape[1]))).astype(np.float32)
+    u, _, v = np.linalg.svd(matrix, full_matrices=False)
+    found = np.asarray(orthogonal(keras.ops.convert_to_tensor(matrix)), np.float64)
+    along = u.T @ found @ v.T
+    assert 0.6 < np.diag(along).min() and np.diag(along).max() < 1.3
+    assert np.abs(along - np.diag(np.diag(along))).max() < 0.15
+    scaled = orthogonal(keras.ops.convert_to_tensor(1000 * matrix))
+    np.testing.assert_allclose(np.asarray(scaled), found, atol=0.05)
+
+
+def test_kernels_take_steps_of_muon_and_all_else_of_adamw():
+    rng = np.random.default_rng(0)
+    start = [rng.standard_normal(shape).astype(np.float32) for shape in ((3, 3, 4, 8), (8,), (5, 6))]
+    gradients = [[rng.standard_normal(w.shape).astype(np.float32) for w in start] for _ in range(3)]
+    mine, theirs = ([keras.Variable(w) for w in start] for _ in range(2))
+    muon = ConvMuon(0.01, weight_decay=0.1, muon_ratio=3)
+    adamw = keras.optimizers.AdamW(0.01, weight_decay=0.1)
+    for step in gradients:
+        muon.apply_gradients(list(zip(map(keras.ops.convert_to_tensor, step), mine)))
+        adamw.apply_gradients(list(zip(map(keras.ops.convert_to_tensor, step), theirs)))
+    for ours, adam in zip(mine[1:], theirs[1:]):
+        np.testing.assert_allclose(np.asarray(ours), np.asarray(adam), rtol=1e-6)
+    w, mean = start[0].reshape(36, 8), np.zeros((36, 8), np.float32)
+    for (gradient, *_) in gradients:
+        gradient = gradient.reshape(36, 8)
+        mean = 0.95 * mean + 0.05 * gradient
+        step = np.asarray(orthogonal(keras.ops.convert_to_tensor(0.95 * mean + 0.05 * gradient)))
+        w = w * (1 - 0.01 * 0.1) - 0.01 * 3 * 0.2 * 6 * step
+    np.testing.assert_allclose(np.asarray(mine[0]).reshape(36, 8), w, atol=2e-3)
+    again = ConvMuon.from_config(muon.get_config())
+    assert again.muon_ratio == 3 and again.weight_decay == 0.1
 
 
 def test_an_interrupted_training_ends_where_an_undisturbed_one_does(tmp_path):
@@ -315,110 +274,11 @@ def test_feature_files_of_strangers_are_refused(tmp_path):
     assert run("train", "-o", tmp_path / "out").exit_code == 2
 
 
-def test_the_temperature_is_found_and_changes_no_decision():
-    """Scores drawn so that softmax(z) is the truth's distribution, then multiplied by 3: the temperature is 3."""
-    rng = np.random.default_rng(0)
-    z = 2 * rng.standard_normal((20_000, 10))
-    truth = (crossvalidate.softmax(z).cumsum(axis=1) > rng.random((20_000, 1))).argmax(axis=1)
-    assert calibrate.fit_temperature(3 * z, truth) == pytest.approx(3, rel=0.02)
-    assert calibrate.calibration_error(crossvalidate.softmax(z), truth) < 0.02
-    sure = crossvalidate.softmax(3 * z)
-    assert calibrate.calibration_error(sure, truth) == pytest.approx(sure.max(axis=1).mean() - (sure.argmax(axis=1) == truth).mean(), abs=0.01)
-
-
-def test_the_calibration_error_by_hand():
-    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.55, 0.45], [0.3, 0.7]])
-    # Five bins: 0.9 and 0.8 in the last (one of two right), 0.55 in the third (right), 0.7 in the fourth (wrong).
-    expected = (2 * abs(0.5 - 0.85) + abs(1 - 0.55) + abs(0 - 0.7)) / 4
-    assert calibrate.calibration_error(probabilities, np.array([0, 1, 0, 0]), bins=5) == pytest.approx(expected)
-
-
-def test_bands_are_cut_where_a_lower_rate_ends():
-    """The highest row that stays ends below the cut, the lowest that goes reaches above it."""
-    level = RNG.integers(1, 255, (3, 64, 64)).astype(np.uint8)
-    for hertz, rows in ((11_000, 11), (8_000, 16)):
-        cut = augment.cut_bands(level, hertz)
-        edges = mel_to_hz(np.linspace(0, hz_to_mel(22_050), 65))
-        assert edges[64 - rows] <= hertz < edges[65 - rows]
-        np.testing.assert_array_equal(cut[:, rows:], level[:, rows:])
-        assert (cut[:, :rows] == level.min(axis=(1, 2))[:, None, None]).all()
-    assert augment.cut_bands(level, None) is level
-
-
-def test_splits_keep_folds_apart():
-    data = toy_levels(100)
-    for fold in range(1, 11):
-        split = crossvalidate.fold_split(data, fold)
-        assert set(split.test.fold) == {fold} and len(set(split.validation.fold)) == 1
-        assert not ({fold} | set(split.validation.fold)) & set(split.training.fold)
-        assert len(split.training.level) + len(split.validation.level) + len(split.test.level) == 100
-    leaking = crossvalidate.random_split(data, 0)
-    assert (len(leaking.training.level), len(leaking.validation.level), len(leaking.test.level)) == (70, 10, 20)
-
-
-def test_a_calibrated_network_says_softmax_of_z_over_t():
-    model = with_random_biases(build_cnn())
-    x = RNG.random((3, 64, 64, 3), np.float32)
-    before = keras_logits(model, x)
-    export.divide_logits(model, 2.5)
-    assert relative_error(keras_logits(model, x), before / 2.5) <= 1e-5
-    export.round_weights(model)
-    assert relative_error(keras_logits(model, x), before / 2.5) <= 2e-3
-    for array in model.get_weights():
-        np.testing.assert_array_equal(array, array.astype(np.float16))
-
-
-@pytest.mark.parametrize("nudge, stored", [(0, True), (1, False)])
-def test_half_storage_is_taken_only_if_no_decision_changes(nudge, stored, monkeypatch):
-    def flip(model, rounded=export.round_weights):
-        rounded(model)
-        *before, bias = model.get_weights()
-        bias[3] += nudge * 1e3  # as if rounding had moved a decision
-        model.set_weights([*before, bias])
-    monkeypatch.setattr(crossvalidate, "round_weights", flip)
-    model = with_random_biases(build_cnn())
-    exact = model.get_weights()
-    facts, logits = crossvalidate.examine(model, crossvalidate.fold_split(toy_levels(50), 1))
-    assert facts["float16"]["stored"] is stored and (facts["float16"]["other_decisions"] == 0) is stored
-    halves = np.array_equal(model.get_weights()[0], exact[0].astype(np.float16))
-    assert halves is stored and np.array_equal(model.get_weights()[0], exact[0]) is not stored
-
-
 def test_training_in_bfloat16_leaves_a_network_in_float32(tmp_path):
     data = toy_levels(40)
     model, history = train(data, data, tmp_path, epochs=1, batch=16, precision="mixed_bfloat16")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"} and len(history) == 1
     assert keras.models.load_model(tmp_path / "checkpoint.keras").get_layer("conv1a").compute_dtype == "bfloat16"
-
-
-def test_a_crossvalidation_goes_on_where_it_stopped_and_tells_every_fold(tmp_path, monkeypatch):
-    data = toy_levels(100)
-    path = tmp_path / "f.npz"
-    np.savez(path, level=data.level, class_id=data.class_id, fold=data.fold)
-    options = ("crossvalidate", "--features", path, "-o", tmp_path / "out", "--folds", "1,3", "--epochs", 1, "--batch", 16)
-    result = run(*options)
-    assert result.exit_code == 0, result.output
-    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert list(summary["folds"]) == ["fold01", "fold03"] and summary["leaking"]["clips"] == 20
-    with np.load(tmp_path / "out" / "fold03" / "logits.npz") as stored:
-        right = (stored["8k"].argmax(axis=1) == stored["truth"]).mean()
-        np.testing.assert_array_equal(stored["truth"], data.class_id[data.fold == 3])
-    assert summary["folds"]["fold03"]["accuracy"]["8k"] == pytest.approx(right)
-    assert summary["mean"]["8k"] == pytest.approx(np.mean([summary["folds"][name]["accuracy"]["8k"] for name in ("fold01", "fold03")]))
-    assert np.sum(summary["confusion"]) == 20
-    page = (tmp_path / "out" / "CROSSVALIDATION.md").read_text()
-    assert "fold 3 (10 clips)" in page and "leaking" in page and {"reliability.png", "confusion_matrix.png"} <= {
-        file.name for file in (tmp_path / "out").iterdir()}
-
-    def never(*arguments, **settings):
-        raise AssertionError("a finished fold is examined again")
-    monkeypatch.setattr("train_tf.crossvalidate.examine", never)
-    again = run(*options)
-    assert again.exit_code == 0 and (tmp_path / "out" / "CROSSVALIDATION.md").read_text() == page
-    for folds in ("1-x", "3-1"):
-        refused = run("crossvalidate", "--features", path, "-o", tmp_path / "out", "--folds", folds)
-        assert refused.exit_code == 1 and folds in refused.output
-    assert parse_folds("1,1-3") == [1, 2, 3]
 
 
 def test_a_data_set_that_is_none_is_refused_in_words(tmp_path):

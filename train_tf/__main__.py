@@ -66,16 +66,17 @@ def feature_file(features, dataset, clips_per_class, directory):
 @click.option("--seed", default=0, show_default=True, type=int)
 @PRECISION
 def train(features, dataset, synthetic, clips_per_class, test_fold, directory, epochs, batch, rate, seed, precision):
-    """Train the study's CNN with one fold held out.
+    """Train the study's CNN on all folds but one: the network to use.
 
-    Give one of --features, --dataset or --synthetic. The fold after the test fold is watched, and calibrates the
-    probabilities. Run the same command again to go on after an interruption. The last epoch's weights are exported to
-    net.npz beside a model card, learning curves, a confusion matrix and a reliability diagram.
+    Give one of --features, --dataset or --synthetic. Two networks are trained alike: one on eight folds, whose
+    probabilities the ninth calibrates, and then the one to use, on all nine. The fold held out is tested on once. Run
+    the same command again to go on after an interruption. The last epoch's weights are exported to net.npz beside a
+    model card, learning curves, a confusion matrix and a reliability diagram.
     """
     if sum(map(bool, (features, dataset, synthetic))) != 1:
         raise click.UsageError("give exactly one of --features, --dataset and --synthetic")
     need_tensorflow()
-    from .crossvalidate import fold_split, run_split
+    from .crossvalidate import run_all_but
     from .data import load_levels
     from .train import EPOCHS
     try:
@@ -89,8 +90,7 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
     origin = {"data": data, "licence": licence,
               "command": command_line("train", f"{source} --test-fold {test_fold}", settings)}
     try:
-        split = fold_split(load_levels(path), test_fold)
-        facts, _, _ = run_split(split, directory, report=click.echo, origin=origin, **settings)
+        facts, _, _ = run_all_but(load_levels(path), test_fold, directory, report=click.echo, origin=origin, **settings)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo((directory / "MODEL_CARD.md").read_text())
@@ -109,12 +109,14 @@ def command_line(command, source, settings):
               help="Folder: a folder for each fold, and the summary.")
 @click.option("--folds", default="1-10", show_default=True, help="Which folds to test on: 1-10, 1,4,7, ...")
 @click.option("--leaking/--no-leaking", default=True, show_default=True, help="Also the study's random split, for comparison.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1),
+              help="Networks trained at the same time, each on one thread; as many as there are cores is fastest.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of each network.  [default: the recipe's]")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1))
 @click.option("--rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
 @click.option("--seed", default=0, show_default=True, type=int)
 @PRECISION
-def run_crossvalidate(features, directory, folds, leaking, epochs, batch, rate, seed, precision):
+def run_crossvalidate(features, directory, folds, leaking, jobs, epochs, batch, rate, seed, precision):
     """Test the study's CNN on each fold of UrbanSound8K in turn, as the data set's authors ask.
 
     Slices of one recording lie in one fold, so that no network is tested on a recording it has heard. Each network is
@@ -130,7 +132,7 @@ def run_crossvalidate(features, directory, folds, leaking, epochs, batch, rate, 
         numbers = parse_folds(folds)
         data = load_levels(features)
         directory.mkdir(parents=True, exist_ok=True)
-        write_crossvalidation(data, directory, numbers, leaking, epochs=epochs, batch=batch, rate=rate, seed=seed,
+        write_crossvalidation(data, directory, numbers, leaking, jobs, epochs=epochs, batch=batch, rate=rate, seed=seed,
                               precision=precision)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
@@ -149,7 +151,7 @@ def parse_folds(text):
     return list(dict.fromkeys(numbers))
 
 
-def write_crossvalidation(data, directory, folds, leaking, **settings):
+def write_crossvalidation(data, directory, folds, leaking, jobs, **settings):
     """Run the cross-validation; write and print what it found."""
     import numpy as np
 
@@ -161,7 +163,8 @@ def write_crossvalidation(data, directory, folds, leaking, **settings):
     from .crossvalidate import crossvalidate, summarise
     command = command_line("crossvalidate", "--features FILE.npz", settings)
     origin = {"data": DATA_CREDIT, "licence": DATA_LICENCE, "command": command}
-    results = list(crossvalidate(data, directory, folds=folds, leaking=leaking, report=click.echo, origin=origin, **settings))
+    results = list(crossvalidate(data, directory, folds=folds, leaking=leaking, jobs=jobs, report=click.echo, origin=origin,
+                                 **settings))
     summary, probabilities, truth = summarise(results)
     summary["command"] = command
     page = report.crossvalidation(summary, CLASSES, summary["command"])

@@ -1,7 +1,7 @@
 """What one epoch of training sees: level images varied without changing what is heard, mixtures, and nothing at all.
 
 Each variation takes away a short cut that the data set offers (`docs/model.md` shows them): where a short clip ends,
-how long it was, what its recorder cut off, how loud its background is.
+how long it was, what its recorder cut off, how loud its background is, which bands its microphone favours.
 """
 import numpy as np
 
@@ -88,9 +88,55 @@ def shift(level, rng):
     return np.take_along_axis(level, source[:, None, :], axis=2)
 
 
+def transpose(level, rng):
+    """Move half of the images up or down by 1 to 3 rows, the minimum entering: the same sound a little higher or lower."""
+    count, rows, _ = level.shape
+    by = rng.integers(-3, 4, count) * (rng.random(count) < 1 / 2)
+    source = np.arange(rows) + by[:, None]
+    moved = np.take_along_axis(level, np.clip(source, 0, rows - 1)[:, :, None], axis=1)
+    return np.where(((source >= 0) & (source < rows))[:, :, None], moved, level.min(axis=(1, 2), keepdims=True))
+
+
+def equalise(level, rng):
+    """Play half of the images through another microphone: a gain that bends over the bands, 30 levels (9 dB) strong.
+
+    The gain is linear between six knots, each drawn from a normal distribution (FilterAugment, Nam et al. 2022). What
+    lies at the image's minimum is silence and stays.
+    """
+    count, rows, _ = level.shape
+    knots = rng.normal(0, 30, (count, 6)) * (rng.random((count, 1)) < 1 / 2)
+    place = np.linspace(0, 5, rows)
+    before = np.minimum(place.astype(int), 4)
+    gain = knots[:, before] * (1 - (place - before)) + knots[:, before + 1] * (place - before)
+    return heard_as(level, level + gain[:, :, None].astype(np.float32))
+
+
+def stretch(level, rng):
+    """Play half of the images faster or slower, by at most a quarter; what a faster one lacks at its end is its beginning."""
+    count, _, columns = level.shape
+    speed = np.where(rng.random(count) < 1 / 2, np.exp(rng.uniform(-0.25, 0.25, count)), 1)
+    source = ((np.arange(columns) + 0.5) * speed[:, None]).astype(int) % columns
+    return np.take_along_axis(level, source[:, None, :], axis=2)
+
+
+def compress(level, rng):
+    """Widen or narrow the range of levels of half of the images, below the loudest, by at most 30 %."""
+    count = len(level)
+    factor = np.where(rng.random(count) < 1 / 2, rng.uniform(0.7, 1.3, count), 1).astype(np.float32)
+    return heard_as(level, 255 - (255 - level.astype(np.float32)) * factor[:, None, None])
+
+
+def heard_as(level, changed):
+    """The images with other levels, which stay between the image's minimum and 255; what lies at the minimum is silence and stays."""
+    lowest = level.min(axis=(1, 2), keepdims=True)
+    return np.where(level > lowest, np.clip(changed, lowest, 255).astype(np.uint8), level)
+
+
 def vary(level, rng):
     """Vary level images [N, 64, 64] uint8 without changing what is heard; returns new images of the same shape."""
-    return hide(add_noise(shift(end_elsewhere(level, rng), rng), rng), rng)
+    for change in (transpose, stretch, equalise, compress, end_elsewhere, shift, add_noise, hide):
+        level = change(level, rng)
+    return level
 
 
 def mix(level, labels, rng):

@@ -3,7 +3,9 @@ import dataclasses
 import json
 import pathlib
 
+import joblib
 import numpy as np
+import tensorflow as tf
 
 from features.dataset import save_arrays
 from features.files import replacing
@@ -26,10 +28,10 @@ CUTS = {"full": None, "11k": 11_000, "8k": 8_000}
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """What one network is trained on, what its temperature is fitted on, and what it is tested on."""
+    """What one network is trained on, what is watched and fits its temperature (None: nothing), and what it is tested on."""
     name: str
     training: LevelSet
-    validation: LevelSet
+    validation: LevelSet | None
     test: LevelSet
 
 
@@ -40,6 +42,12 @@ def fold_split(data, fold):
         data.split(number)  # refuses a fold that the data does not have
     rest = (data.fold != fold) & (data.fold != validation)
     return Split(f"fold{fold:02d}", data.where(rest), data.where(data.fold == validation), data.where(data.fold == fold))
+
+
+def all_but(data, fold):
+    """Test on one fold, train on all nine others."""
+    training, test = data.split(fold)
+    return Split(f"fold{fold:02d}", training, None, test)
 
 
 def random_split(data, seed):
@@ -60,14 +68,16 @@ def logits_of(model, level, batch=256):
     return np.concatenate([keras_logits(model, colour(level[start:start + batch])) for start in range(0, len(level), batch)])
 
 
-def examine(model, split):
+def examine(model, split, temperature=None):
     """Calibrate a trained network, ready it for storage, and ask what it does on the test fold.
 
     The model is changed: its last layer contains the temperature, and its weights are rounded to float16 if that moves
     no logit of the test fold by more than 1e-2 and changes no decision. Returns (facts, {cut: logits [N, 10]}).
+    temperature: by default what fits the split's validation clips.
     """
     truth, plain = split.test.class_id, logits_of(model, split.test.level)
-    temperature = fit_temperature(logits_of(model, split.validation.level), split.validation.class_id)
+    if temperature is None:
+        temperature = fit_temperature(logits_of(model, split.validation.level), split.validation.class_id)
     divide_logits(model, temperature)
     exact, weights = logits_of(model, split.test.level), model.get_weights()
     round_weights(model)
@@ -77,24 +87,26 @@ def examine(model, split):
     if not stored:
         model.set_weights(weights)
     logits = {name: logits_of(model, cut_bands(split.test.level, hertz)) for name, hertz in CUTS.items()}
-    return {"name": split.name, "clips": len(truth), "training_clips": len(split.training.level), "temperature": temperature,
+    return {"name": split.name, "clips": len(truth), "training_clips": len(split.training.level),
+            "validation_clips": len(split.validation.level) if split.validation else 0, "temperature": temperature,
             "accuracy": {name: float((z.argmax(1) == truth).mean()) for name, z in logits.items()},
             "calibration_error": {"before": calibration_error(softmax(plain), truth),
                                   "after": calibration_error(softmax(logits["full"]), truth)},
             "float16": {"largest_change": change, "other_decisions": other, "stored": stored}}, logits
 
 
-def run_split(split, directory, *, report, origin, **settings):
+def run_split(split, directory, *, report, origin, temperature=None, progress=True, **settings):
     """Train, examine and export one network, or read what an earlier call found; returns (facts, {cut: logits}, history).
 
     `directory` holds afterwards, beside the run's checkpoint and history: net.npz, model.keras, MODEL_CARD.md,
     result.json, logits.npz, learning curves, confusion matrix and reliability diagram. origin: what the model card and
-    the file say of the data: {"data", "licence", "command"}.
+    the file say of the data: {"data", "licence", "command"}. temperature: see `examine`.
+    progress, settings: see `train`.
     """
     directory = pathlib.Path(directory)
-    model, history = train(split.training, split.validation, directory, report=report, **settings)
+    model, history = train(split.training, split.validation, directory, report=report, progress=progress, **settings)
     if not (directory / "result.json").exists():
-        facts, logits = examine(model, split)
+        facts, logits = examine(model, split, temperature)
         save_arrays(directory / "logits.npz", truth=split.test.class_id, **logits)
         facts = {**facts, **origin, **settings, "parameters": model.count_params()}
         publish(model, facts, split, softmax(logits["full"]), history, directory)
@@ -103,6 +115,18 @@ def run_split(split, directory, *, report, origin, **settings):
     with np.load(directory / "logits.npz", allow_pickle=False) as stored:
         logits = {name: stored[name] for name in ("truth", *CUTS)}
     return json.loads((directory / "result.json").read_text()), logits, history
+
+
+def run_all_but(data, fold, directory, *, report, **settings):
+    """The network to use: trained on all folds but one, with a temperature that no clip of its own training has fitted.
+
+    A network trained on eight folds, in `directory`/calibration, gives the temperature; one trained alike on all nine takes
+    it. Arguments and what comes back as of `run_split`.
+    """
+    calibration, _, _ = run_split(fold_split(data, fold), pathlib.Path(directory) / "calibration",
+                                  report=lambda line: report(f"eight folds, to calibrate: {line}"), **settings)
+    return run_split(all_but(data, fold), directory, temperature=calibration["temperature"],
+                     report=lambda line: report(f"all nine folds: {line}"), **settings)
 
 
 def publish(model, facts, split, probabilities, history, directory):
@@ -123,14 +147,22 @@ def publish(model, facts, split, probabilities, history, directory):
     network.save(directory / "net.npz", storage="float16" if facts["float16"]["stored"] else "float32")
 
 
-def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, seed=0, report=print, origin, **settings):
-    """Train and examine a network for each fold, then one on the leaking split; yields what `run_split` returns."""
+def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, jobs=1, seed=0, report=print, **settings):
+    """Train and examine a network for each fold, then one on the leaking split; yields what `run_split` returns.
+
+    jobs: networks trained at the same time, each in a process of its own on one thread; 1: here, on all threads.
+    """
     splits = [fold_split(data, fold) for fold in folds]
     if leaking:
         splits.append(random_split(data, seed))
-    for split in splits:
-        yield run_split(split, pathlib.Path(directory) / split.name, seed=seed, origin=origin, **settings,
-                        report=lambda line, name=split.name: report(f"{name}: {line}"))
+
+    def one(split):
+        if jobs > 1:
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        return run_split(split, pathlib.Path(directory) / split.name, seed=seed, progress=jobs == 1, **settings,
+                         report=lambda line: report(f"{split.name}: {line}"))
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(one)(split) for split in splits)
 
 
 def summarise(results):

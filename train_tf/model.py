@@ -17,7 +17,7 @@ def build_cnn(classes=10, precision="float32"):
             layers.append(keras.layers.Conv2D(filters, 3, activation="relu", kernel_initializer="he_uniform",
                                               dtype=precision, name=f"conv{block}{part}"))
         layers.append(keras.layers.MaxPooling2D(3, strides=2, padding="same", dtype=precision, name=f"pool{block}"))
-        layers.append(keras.layers.Dropout(0.2, dtype=precision, name=f"drop{block}"))
+        layers.append(keras.layers.Dropout(0.1, dtype=precision, name=f"drop{block}"))
     layers += [
         keras.layers.Flatten(dtype=precision, name="flatten"),
         keras.layers.Dense(512, activation="relu", kernel_initializer="he_uniform", dtype=precision, name="dense1"),

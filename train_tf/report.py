@@ -18,7 +18,8 @@ def learning_curves(history, path):
     loss.plot(epochs, [epoch["loss"] for epoch in history], color="tab:blue")
     loss.set(xlabel="epoch", ylabel="training loss (with mixtures and label smoothing)")
     accuracy.plot(epochs, [epoch["accuracy"] for epoch in history], color="tab:blue", label="training (mixed, augmented)")
-    accuracy.plot(epochs, [epoch["watched_accuracy"] for epoch in history], color="tab:orange", label="watched fold")
+    if "watched_accuracy" in history[0]:
+        accuracy.plot(epochs, [epoch["watched_accuracy"] for epoch in history], color="tab:orange", label="watched fold")
     accuracy.set(xlabel="epoch", ylabel="accuracy", ylim=(0, 1))
     accuracy.legend()
     figure.savefig(path, dpi=120)
@@ -96,8 +97,9 @@ def model_card(facts, counts, names):
     """The card that travels with the weights, in Markdown."""
     accuracy, error, half = facts["accuracy"], facts["calibration_error"], facts["float16"]
     tested = f"fold {int(facts['name'][4:])}" if facts["name"].startswith("fold") else "a random fifth of the clips (leaking)"
-    others, left = ("of eight other folds", "the fold that is left") if facts["name"].startswith("fold") else (
-        "of the same recordings", "another tenth")
+    others = "of the other folds" if facts["name"].startswith("fold") else "of the same recordings"
+    calibrated = (f"{facts['validation_clips']:,} others calibrated the probabilities" if facts["validation_clips"] else
+                  "a network trained alike on all\n  but one of these folds, which that one calibrated, gave the temperature")
     return f"""# Model card: urban sounds, 64x64
 
 A convolutional network that names one of ten urban sounds in a four-second clip, seen as a mel-spectrogram image.
@@ -106,14 +108,14 @@ Written by `{facts["command"]}`.
 * **Network**: the study's CNN (Colussi and Ntalampiras 2021, arXiv 2111.10235), {facts["parameters"]:,} parameters.
 * **Data**: {facts["data"]}.
 * **Protocol**: {tested} was held out ({facts["clips"]:,} clips) and nothing was chosen by it. Trained on
-  {facts["training_clips"]:,} clips {others} for {facts["epochs"]} epochs; {left} calibrated the
-  probabilities.
+  {facts["training_clips"]:,} clips {others} for {facts["epochs"]} epochs; {calibrated}.
 * **Held-out accuracy**: **{accuracy["full"]:.1%}**; {accuracy["11k"]:.1%} without the bands above 11 kHz, {accuracy["8k"]:.1%}
   without those above 8 kHz. One fold is one sample: other folds of this data set differ by several points.
 * **Probabilities**: calibrated by a temperature of {facts["temperature"]:.3f}, which the last layer's weights contain. Expected
   calibration error on the held-out clips: {error["after"]:.1%} ({error["before"]:.1%} before).
-* **Training**: Adam, cosine schedule from {facts["rate"]:g}, batches of {facts["batch"]}, label smoothing 0.1, dropout, mixup;
-  images shifted in time, ended elsewhere or repeated, masked in time and frequency, raised by noise, their top bands cut;
+* **Training**: Muon and AdamW, cosine schedule from {facts["rate"]:g}, batches of {facts["batch"]}, label smoothing 0.1, dropout,
+  mixup; images transposed, equalised, shifted in time, ended elsewhere or repeated, masked in time and frequency, raised by
+  noise, their top bands cut;
   5 % images of no class, whose label is all classes alike. Computed in {facts["precision"]}, seed {facts["seed"]}.
 * **Storage**: {"float16" if half["stored"] else "float32"}. Rounding the parameters to float16 moves a held-out clip's logits by
   at most {half["largest_change"]:.2e} and changes {half["other_decisions"]} decisions.

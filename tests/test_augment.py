@@ -1,0 +1,140 @@
+"""What training sees: images varied without changing what is heard, mixtures, and images of no class."""
+import numpy as np
+import pytest
+
+from train_tf import augment
+
+
+def ramps(count):
+    """Images whose columns rise from 60 to 123, so that a column tells its own place."""
+    return np.repeat(np.arange(60, 124, dtype=np.uint8)[None, None, :], count, axis=0).repeat(64, axis=1)
+
+
+def test_a_shift_turns_all_rows_of_an_image_together():
+    out = augment.shift(ramps(300), np.random.default_rng(0))
+    by = out[:, 0].argmax(axis=1)
+    for image, place in zip(out, by):
+        np.testing.assert_array_equal(image, np.roll(ramps(1)[0], place - 63, axis=1))
+    assert len(set(by)) > 55, "every shift happens"
+
+
+def test_rows_and_columns_are_hidden_at_the_minimum():
+    out = augment.hide(ramps(600), np.random.default_rng(0))
+    dark = out == 60
+    rows, columns = dark.all(axis=2), dark[:, :, 1:].all(axis=1)
+    np.testing.assert_array_equal(np.where(dark, 0, out), np.where(dark, 0, ramps(600)), "what is not hidden stays")
+    np.testing.assert_array_equal(dark[:, :, 1:], rows[:, :, None] | columns[:, None, :], "whole rows and columns only")
+    top = rows.argmin(axis=1)
+    assert top.max() <= 26 + 10 and 0.45 < (top > 0).mean() < 0.62, "half of the images lose top rows, some to the band in between"
+    assert 0.4 < columns.any(axis=1).mean() < 0.6 and columns.sum(axis=1).max() <= 12
+
+
+@pytest.mark.parametrize("silence", [0, 2])  # our front end's, and that of the data set's pictures
+def test_silence_after_a_clip_says_nothing(silence):
+    """Images that sound for 20 columns only: half are repeated over the silence, some are cut short, some left alone."""
+    level = ramps(900)
+    level[:, :, 20:] = silence
+    flat = np.full((1, 64, 64), silence, np.uint8)
+    np.testing.assert_array_equal(augment.sounding(np.concatenate((level[:2], flat))), [20, 20, 1])
+    np.testing.assert_array_equal(augment.repeated(level), level[:, :, np.arange(64) % 20])
+    out = augment.end_elsewhere(level, np.random.default_rng(0))
+    length = augment.sounding(out)
+    looped = (out == level[:, :, np.arange(64) % 20]).all(axis=(1, 2))
+    assert 0.36 < looped.mean() < 0.48 and (length[looped] == 64).all()
+    for image, sounds in zip(out[~looped], length[~looped]):
+        expected = np.where(np.arange(64) < sounds, level[0][:, np.arange(64) % 20], silence)
+        np.testing.assert_array_equal(image, expected)
+    assert (length[~looped] == 20).mean() > 0.6 and len(set(length[~looped])) > 10
+
+
+def test_noise_only_raises_the_floor():
+    out = augment.add_noise(ramps(400), np.random.default_rng(0)).astype(int)
+    raised = (out != ramps(400)).any(axis=(1, 2))
+    assert (out >= ramps(400)).all() and 0.2 < raised.mean() < 0.55
+    loud = np.full((50, 64, 64), 200, np.uint8)
+    np.testing.assert_array_equal(augment.add_noise(loud, np.random.default_rng(0)), loud)
+
+
+def test_mixtures_carry_the_labels_of_both():
+    labels = np.eye(10, dtype=np.float32)[np.arange(500) % 10]
+    level = np.broadcast_to((np.arange(500) % 10 * 25)[:, None, None], (500, 64, 64)).astype(np.uint8)
+    images, mixed = augment.mix(level, labels, np.random.default_rng(0))
+    np.testing.assert_allclose(mixed.sum(axis=1), 1, atol=1e-6)
+    expected = mixed @ (np.arange(10) * 25)
+    np.testing.assert_allclose(images[:, 3, 5], expected, atol=0.51)
+    assert 0.3 < (mixed.max(axis=1) < 1).mean() < 0.6
+
+
+def test_outliers_belong_to_no_class_and_an_epoch_is_seeded():
+    labels = np.eye(10, dtype=np.float32)[np.arange(100) % 10]
+    images, mixed = augment.epoch(ramps(100), labels, np.random.default_rng(0))
+    assert len(images) == 105 and images.dtype == np.uint8
+    assert (np.abs(mixed - 0.1) < 1e-6).all(axis=1).sum() == 5
+    again, _ = augment.epoch(ramps(100), labels, np.random.default_rng(0))
+    other, _ = augment.epoch(ramps(100), labels, np.random.default_rng(1))
+    assert np.array_equal(images, again) and not np.array_equal(images, other)
+    made = augment.outliers(ramps(3), 10, np.random.default_rng(0))
+    assert not made[0].any() and all(made[kind].std() > 1 for kind in range(1, 5))
+    np.testing.assert_array_equal(np.sort(made[4], axis=None), np.sort(ramps(1), axis=None), "parts of a real image, shuffled")
+
+
+def squares(count, silence=0):
+    """Images at `silence` but for a square of level 100 in rows 20-29, columns 30-49, and one of 255 in its corner."""
+    level = np.full((count, 64, 64), silence, np.uint8)
+    level[:, 20:30, 30:50] = 100
+    level[:, 20:22, 30:32] = 255
+    return level
+
+
+def test_a_transposed_image_is_the_same_some_rows_away():
+    level = squares(700, 2)
+    out = augment.transpose(level, np.random.default_rng(0))
+    by = (out == 255).any(axis=2).argmax(axis=1) - 20
+    for image, rows in zip(out, by):
+        np.testing.assert_array_equal(image, np.roll(level[0], rows, axis=0))
+    assert set(by) == set(range(-3, 4)) and 0.5 < (by == 0).mean() < 0.65
+    edge = np.full((300, 64, 64), 7, np.uint8)
+    edge[:, [0, 63]] = 200
+    out = augment.transpose(edge, np.random.default_rng(0))
+    assert {tuple(column) for column in np.delete(out, [0, 63], axis=1)[:, :, 0]} <= {
+        tuple(np.delete(np.roll(np.where(np.arange(-10, 74) == end, 200, 7), by)[10:74], [0, 63])) for by in range(-3, 4) for end in (0, 63)}
+    assert ((out == 200).sum(axis=(1, 2)) <= 128).all(), "what leaves at one side does not enter at the other"
+
+
+def test_a_microphone_bends_bands_and_leaves_silence():
+    level = np.full((800, 64, 64), 120, np.uint8)
+    level[:, :, 40:] = 3
+    out = augment.equalise(level, np.random.default_rng(0)).astype(int)
+    assert (out[:, :, 40:] == 3).all() and (out[:, :, :40] == out[:, :, :1]).all(), "one gain for a band, none for silence"
+    gain = out[:, :, 0] - 120
+    bent = (gain != 0).any(axis=1)
+    assert 0.4 < bent.mean() < 0.6 and 25 < gain[bent][:, [0, 63]].std() < 35
+    # Straight between the six knots: no second difference but at a knot, and rounding.
+    bends = np.abs(np.diff(gain[bent & (np.abs(gain).max(axis=1) < 100)], 2, axis=1))
+    inside = [row for row in range(62) if not any(row <= 63 * knot / 5 <= row + 2 for knot in range(6))]
+    assert (bends[:, inside] <= 2).all() and bends.max() > 4
+
+
+def test_a_stretched_image_begins_alike_and_goes_on_faster_or_slower():
+    out = augment.stretch(ramps(600), np.random.default_rng(0)).astype(int) - 60
+    assert (out == out[:, :1]).all()
+    step = out[:, 0, 40] / 40
+    assert 0.4 < (np.abs(step - 1) > 0.02).mean() < 0.6 and 0.75 < step.min() < 0.85 and 1.2 < step.max() < 1.32
+    for row in out[:, 0]:
+        turns, place = np.unwrap(row, period=64) + 0.5, np.arange(64) + 0.5
+        np.testing.assert_allclose(turns, place * (turns.sum() / place.sum()), atol=1)
+
+
+def test_a_range_is_widened_from_the_loudest_down():
+    out = augment.compress(squares(600, 2), np.random.default_rng(0)).astype(int)
+    assert (out[:, 0, 0] == 2).all() and (out[:, 20, 30] == 255).all()
+    factor = (255 - out[:, 25, 40]) / 155
+    assert 0.4 < (np.abs(factor - 1) > 0.01).mean() < 0.6 and 0.68 < factor.min() < 0.75 and 1.25 < factor.max() < 1.32
+    assert augment.compress(np.full((50, 64, 64), 9, np.uint8), np.random.default_rng(0)).max() == 9
+
+
+@pytest.mark.parametrize("silence", [0, 2])
+def test_silence_stays_silence_through_all_of_it(silence):
+    flat = np.full((200, 64, 64), silence, np.uint8)
+    out = augment.vary(flat, np.random.default_rng(0))
+    assert out.dtype == np.uint8 and 0.3 < (out == silence).all(axis=(1, 2)).mean() < 0.7, "but for the noise that half of the images get"
