@@ -158,10 +158,15 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
             relevance[source] = relevance[source] + r_in if source in relevance else r_in
         entries.append(Entry(node.name, node.layer.type, step.rule_name, total(r), sum(map(total, moved)), booked.bias,
                              booked.stabilizer, booked.gated, total(np.abs(r)) + sum(total(np.abs(m)) for m in moved)))
-    if unmet:
-        raise ValueError(f"keep: no relevance reaches {', '.join(map(repr, sorted(unmet)))} from {name!r}")
+    refuse_unmet(unmet, name)
     ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]
     return relevance, Ledger.of(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))
+
+
+def refuse_unmet(unmet, start):
+    """Raise ValueError where `keep` names nodes that no relevance from `start` has met."""
+    if unmet:
+        raise ValueError(f"keep: no relevance reaches {', '.join(map(repr, sorted(unmet)))} from {start!r}")
 
 
 def check_finite(network, trace):

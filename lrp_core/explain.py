@@ -13,6 +13,7 @@ from .presets import composite
 from .target import WINNER, Contrast, one_hot, resolve
 from .window import is_whole
 
+
 def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None, keep=None, layers=False,
             dtype="float64", threads=None, memory=None, progress=None):
     """Which part of the input made the network say what it says: the relevance of every number in x.
@@ -67,6 +68,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if stop is not None:
         known("stop", scored, stop)
     place = None if start is None else start_mask(scored, start)
+    if stop == (output if place is None else place[0]):
+        raise ValueError(f"stop: relevance begins at node {stop!r}; name a node below it")
     if dtype == "float32" and not gradient:
         from . import fast  # brings Numba along, half a second that the readable path does without
         return fast.explain_each(network, x, single, method, wanted, place=place, stop=stop, keep=keep, layers=layers,

@@ -4,7 +4,7 @@ import numpy as np
 from .backward import ROUNDING, check_finite, plan
 from .explanation import Explanation
 from .gradients import GradientMethod
-from .kernels.batch import explain_batch
+from .kernels.batch import Found, explain_batch
 from .kernels.engine import Program
 from .kernels.profile import profile_program
 from .ledger import Ledger
@@ -15,17 +15,21 @@ from .target import WINNER
 
 def explain_each(network, x, single, method, wanted, *, place, stop, keep, layers, threads, memory, progress):
     """What `explain.explain_each` returns, for a checked batch x and checked arguments."""
-    program = planned(network, method, nonnegative=bool(x.min() >= 0), start=place and place[0], stop=stop, keep=keep, layers=layers)
+    logits, found = np.empty((len(x), *network.scoring.shapes[network.scoring.nodes[-1].name]), np.float32), [Found(len(x)) for _ in wanted]
     end = stop or INPUT
-    if end not in program.plan.ends:
-        raise ValueError(f"no relevance reaches node {end!r} from {program.plan.start or program.output!r}")
-    logits, found = explain_batch(program, x, wanted, mask=None if place is None else place[1], threads=threads,
-                                  memory=memory, progress=progress)
+    # Each sample by the program for its own sign, so that it does not depend on the others.
+    signless = x.reshape(len(x), -1).min(axis=1) >= 0
+    for nonnegative in np.unique(signless):
+        program = planned(network, method, nonnegative=bool(nonnegative), start=place and place[0], stop=stop, keep=keep, layers=layers)
+        if end not in program.plan.ends:
+            raise ValueError(f"no relevance reaches node {end!r} from {program.plan.start or program.output!r}")
+        explain_batch(program, x, np.flatnonzero(signless == nonnegative), wanted, logits, found,
+                      mask=None if place is None else place[1], threads=threads, memory=memory, progress=progress)
     if not np.abs(logits).max() < np.finfo(np.float32).max:
         check_finite(network.scoring, network.scoring.forward(x.astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
     book = np.concatenate([one.book for one in found], axis=-1)
-    ledger = Ledger(program.pages, book, book[0, 0], book[-1, 1])
+    ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
     ledger.check(ROUNDING["float32"])
     winners = logits.argmax(axis=1)
     explanations = []

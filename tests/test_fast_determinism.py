@@ -56,6 +56,19 @@ def test_batches_and_threads(case, name, threads):
     assert bits(network, x[0], name, threads=threads) == alone[name][:1]
 
 
+@pytest.mark.parametrize("name", ["preset_a", "preset_b", "epsilon_plus", "epsilon_alpha2_beta1", "epsilon"])
+def test_neighbours_with_a_sign(name):
+    """Where no number of a sample is below zero, negative parts are left out; that must not hang on its neighbours."""
+    rng = np.random.default_rng(82)
+    network = lrp_core.Network([("conv", fast_nets.scaled(rng, (3, 3), 32, 32)), ("relu", L.ReLU()), ("pool", L.MaxPool2D(3, 2, "same")),
+                                ("mean", L.GlobalAveragePool2D()), ("out", fast_nets.fully(rng, 32, 3))], (13, 12, 32))
+    x = nets.numbers(rng, 5, 13, 12, 32)
+    x[[1, 4]] = np.abs(x[[1, 4]])
+    alone = [bits(network, one, name)[0] for one in x]
+    assert bits(network, x, name) == alone and bits(network, x[::-1], name) == alone[::-1]
+    assert bits(network, x[[1, 4]], name) == [alone[1], alone[4]]
+
+
 def test_again(case):
     """Workspaces that other samples used, also by other rules, leave nothing behind."""
     network, x, alone = case

@@ -105,6 +105,38 @@ def test_layers_and_targets(network, rules):
     assert_alike(*both(network, x[0], RULES[rules], Contrast("drill", "siren"), layers=True))
 
 
+@pytest.mark.parametrize("stop", ["sum relu", "stem relu", "left", "left relu", "one", "joined"])
+def test_relevance_may_end_in_several_places(stop):
+    """At a node that several others read, or partly there and partly at the input: the total is that of all of them."""
+    network = fast_nets.branching()
+    exact, fast = both(network, samples(network), "epsilon", stop=stop)
+    assert_alike(exact, fast, stop)
+    np.testing.assert_allclose(fast.ledger.arrived, exact.ledger.arrived, rtol=1e-4)
+
+
+def test_the_input_may_have_several_readers():
+    rng = np.random.default_rng(71)
+    network = Network([("a", fast_nets.scaled(rng, (3, 3), 3, 16), ("input",)), ("b", fast_nets.scaled(rng, (1, 1), 3, 16), ("input",)),
+                       ("sum", L.Add(), ("a", "b")), ("relu", L.ReLU()), ("pool", L.GlobalAveragePool2D()),
+                       ("out", fast_nets.fully(rng, 16, 3))], (6, 7, 3))
+    exact, fast = both(network, np.abs(samples(network)), "preset_a")
+    assert_alike(exact, fast)
+    np.testing.assert_allclose(fast.ledger.arrived, fast.relevance.sum(axis=(1, 2, 3), dtype=np.float64), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("options", "message"), [
+    ({"stop": "out"}, "stop: relevance begins at node 'out'"),
+    ({"start": ("conv2a", 1), "stop": "conv2a"}, "stop: relevance begins at node 'conv2a'"),
+    ({"start": ("conv1b", 1), "stop": "conv2b"}, "no relevance reaches node 'conv2b' from 'conv1b'"),
+    ({"start": ("conv1b", 1), "keep": {"conv2b": [0]}}, "keep: no relevance reaches 'conv2b' from 'conv1b'"),
+    ({"stop": "conv2a", "keep": {"conv1a": [0]}}, "keep: no relevance reaches 'conv1a' from 'out'")])
+def test_places_that_relevance_does_not_meet_are_refused(dtype, options, message):
+    network = fast_nets.vgg()
+    with pytest.raises(ValueError, match=message):
+        lrp_core.explain(network, samples(network), dtype=dtype, **options)
+
+
 PLACES = {"deep": ("conv2", "pool1"), "wide": ("conv2", "pool"), "vgg": ("conv2a", "pool1"), "branching": ("down", "sum")}
 
 

@@ -1,4 +1,4 @@
-"""A batch through a program: chunks on several threads, one small batch on a team; results as `explain` wants them."""
+"""A batch through a program: chunks on several threads, one small batch on a team; results in their places."""
 import concurrent.futures
 import contextlib
 import threading
@@ -31,24 +31,23 @@ class Programs:
             return program
 
 
-def explain_batch(program, x, wanted, *, mask, threads, memory, progress):
-    """(logits [n, classes], [(class numbers, relevance by node, book [pages, 6, n]) for each target]) of a batch x.
+def explain_batch(program, x, chosen, wanted, logits, found, *, mask, threads, memory, progress):
+    """Explain the samples number `chosen` of a batch x, and fill their places in what is wanted of the whole batch.
 
-    wanted: (favoured, other) class numbers [n] for each target, as `target.resolve` gives them.
+    wanted: (favoured, other) class numbers [n] for each target, as `target.resolve` gives them. logits: [n, classes].
+    found: a Found for each target.
     """
     threads = check_threads(threads)
-    logits = np.empty((len(x), *program.network.shapes[program.output]), np.float32)
-    found = [Found(len(x)) for _ in wanted]
     workers, capacity = within(memory, program.sample_bytes, threads, CHUNK)
-    together = len(x) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
+    together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
     if together and memory is None:
         capacity = max(capacity, TOGETHER)
-    team, share = (workers, len(x)) if together else (1, -(-len(x) // workers))
+    team, share = (workers, len(chosen)) if together else (1, -(-len(chosen) // workers))
     chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity
 
     def work(part):
         workspace = program.workspace(capacity, team)
-        groups = targets_at_once(program, wanted, part.stop - part.start, capacity, mask)
+        groups = targets_at_once(program, wanted, len(part), capacity, mask)
         for group in groups:
             fan = len(group)
             favoured, other = (np.stack([wanted[number][side][part] for number in group], axis=1).ravel() for side in (0, 1))
@@ -58,25 +57,24 @@ def explain_batch(program, x, wanted, *, mask, threads, memory, progress):
             for place, number in enumerate(group):
                 found[number].put(part, {name: r[place::fan] for name, r in relevance.items()}, book[..., place::fan])
         program.give_back(workspace)
-        return part.stop - part.start
+        return len(part)
 
-    parts = [slice(start, min(start + chunk, len(x))) for start in range(0, len(x), chunk)]
+    parts = [chosen[start:start + chunk] for start in range(0, len(chosen), chunk)]
     with single_threaded_blas if program.by_numpy else contextlib.nullcontext():
         crew = program.crew(workers) if len(parts) > 1 and workers > 1 else None
         for done in in_order(crew, work, parts):
             if progress:
                 progress(done)
-    return logits, found
 
 
 class Found:
-    """The relevance and the books of one target, as chunks fill them."""
+    """The relevance by node and the book [pages + 1, 6, n] of one target for a whole batch, as chunks fill them."""
 
     def __init__(self, samples):
         self.samples, self.relevance, self.book, self._lock = samples, {}, None, threading.Lock()
 
     def put(self, part, relevance, book):
-        """Write a chunk's share."""
+        """Write the share of the samples number `part`."""
         with self._lock:
             if self.book is None:
                 self.book = np.empty((*book.shape[:2], self.samples))

@@ -25,6 +25,7 @@ class Books:
                 wire = wire.same
             return self._measured[wire.number] if wire.book == P.NONE else rows[wire.book, rows_of(wire.shape)]
 
+        self._ends = [row(wire) for wire in plan.ends.values()]
         self._received = [row(page.received) for page in plan.pages]
         self._passed = self._table([[row(wire) for wire in page.passed] for page in plan.pages])
         self._groups = self._table([[rows[group] for group in page.groups] for page in plan.pages])
@@ -37,7 +38,10 @@ class Books:
         return np.array([[*one, *[self._size - 1] * (longest - len(one))] for one in lists], int).reshape(len(lists), longest)
 
     def numbers(self, workspace, count):
-        """received, passed, bias, stabilizer, gated, turnover of every page: [pages, 6, count] float64."""
+        """received, passed, bias, stabilizer, gated, turnover of every page: [pages + 1, 6, count] float64.
+
+        In the last row stand only what relevance began with and what arrived where it ends.
+        """
         sums = np.zeros((self._size, BOOKS, count))
         for row, (place, rows) in zip(sums, self._kernel):
             lines = workspace.sums[place * workspace.capacity:][:count * rows * BOOKS]
@@ -51,7 +55,9 @@ class Books:
                             np.where(self._kept | self._shares, lost, 0), received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)
         for page, booked in workspace.booked.items():
             numbers[page, 2:5] = booked.bias, booked.stabilizer, booked.gated
-        return numbers
+        whole = np.zeros((1, *numbers.shape[1:]))
+        whole[0, 0], whole[0, 1] = numbers[0, 0], sums[self._ends, RECEIVED].sum(axis=0)
+        return np.concatenate((numbers, whole))
 
 
 def rows_of(shape):

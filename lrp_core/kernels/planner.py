@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 
 from .. import layers as L
+from ..backward import refuse_unmet
 from ..network import INPUT
 from ..rules import negative, ones, positive, whole
 from . import forms, program as P
@@ -185,12 +186,15 @@ class Planner:
         if self.start is None:
             self.asm.node = begin
             self.asm.emit(P.START, x=self.outputs[begin], y=self.beginning.position, **extent(self.shape(begin)))
+        unmet = set(self.keep)
         for node in reversed(self.network.nodes):
             self.asm.node = node.name
             if node.name in self.relevance and node.name in self.keep:
+                unmet.discard(node.name)
                 self.keep_channels(node)
             if node.name in self.relevance and node.name != self.stop:
                 self.through(node, self.relevance[node.name])
+        refuse_unmet(unmet, begin)
         self.ends = {end: self.relevance[end] for end in (INPUT, self.stop) if end in self.relevance}
         for wire in self.ends.values():
             self.measure(wire)
