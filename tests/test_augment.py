@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from features.mel import hz_to_mel, mel_to_hz
 from train_tf import augment
 
 
@@ -68,14 +69,46 @@ def test_mixtures_carry_the_labels_of_both():
 def test_outliers_belong_to_no_class_and_an_epoch_is_seeded():
     labels = np.eye(10, dtype=np.float32)[np.arange(100) % 10]
     images, mixed = augment.epoch(ramps(100), labels, np.random.default_rng(0))
-    assert len(images) == 105 and images.dtype == np.uint8
-    assert (np.abs(mixed - 0.1) < 1e-6).all(axis=1).sum() == 5
+    assert len(images) == 110 and images.dtype == np.uint8
+    assert (np.abs(mixed - 0.1) < 1e-6).all(axis=1).sum() == 10
     again, _ = augment.epoch(ramps(100), labels, np.random.default_rng(0))
     other, _ = augment.epoch(ramps(100), labels, np.random.default_rng(1))
     assert np.array_equal(images, again) and not np.array_equal(images, other)
-    made = augment.outliers(ramps(3), 10, np.random.default_rng(0))
-    assert not made[0].any() and all(made[kind].std() > 1 for kind in range(1, 5))
-    np.testing.assert_array_equal(np.sort(made[4], axis=None), np.sort(ramps(1), axis=None), "parts of a real image, shuffled")
+
+
+def test_each_kind_of_outlier_is_what_its_name_says():
+    count = len(augment.KINDS)
+    made = dict(zip(augment.KINDS, augment.outliers(ramps(3), count * 6, np.random.default_rng(0)).reshape(6, count, 64, 64).swapaxes(0, 1)))
+    made = {kind: images.astype(int) for kind, images in made.items()}
+    assert not made["silence"].any() and all(images.std(axis=(1, 2)).min() > 1 for kind, images in made.items() if kind != "silence")
+    np.testing.assert_array_equal(np.sort(made["shuffled"][0], axis=None), np.sort(ramps(1), axis=None), "parts of a real image, shuffled")
+    for image in made["tones"]:
+        assert 1 <= (image.min(axis=1) >= 150).sum() <= 4
+    for image in made["clicks"]:
+        assert 1 <= (image.min(axis=0) >= 119).sum() <= 8
+    for image in made["hum"]:  # steady, and loudest in the row of its first tone, in the lowest rows
+        assert image.mean(axis=1).argmax() >= 54 and image.max(axis=1)[:20].max() < 200
+    for image in made["swelling noise"]:
+        moments, steady = image.mean(axis=0), made["noise"][0].mean(axis=0)
+        assert moments.std() > 4 * steady.std()
+    for image in made["gliding tone"]:  # one row at a moment, another one later
+        assert ((image >= 150).sum(axis=0) == 1).all() and len(set(image.argmax(axis=0))) > 10
+
+
+@pytest.mark.parametrize("hertz", [50, 120, 300])
+def test_a_hum_stands_where_its_overtones_are(hertz):
+    class Drawn:  # a generator that draws what it is told
+        def integers(self, low, high):
+            return 9
+
+        def uniform(self, low, high):
+            return np.log(hertz) if low > 2 else 1.0
+    level = augment.hum(64, Drawn())
+    edges = mel_to_hz(np.linspace(0, hz_to_mel(22_050), 65))[::-1]
+    loud = 255 - 20 * np.log10(np.arange(1, 9)) * 255 / 80
+    for row in range(64):
+        inside = (hertz * np.arange(1, 9) > edges[row + 1]) & (hertz * np.arange(1, 9) <= edges[row])
+        assert level[row] == pytest.approx(loud[inside].max() if inside.any() else 0), row
 
 
 def squares(count, silence=0):

@@ -8,7 +8,8 @@ import numpy as np
 from features.mel import hz_to_mel
 
 MIXED = 1 / 2        # share of images that are mixtures
-OUTLIERS = 1 / 20    # images of no class, as a share of the training set
+OUTLIERS = 1 / 10    # images of no class, as a share of the training set
+KINDS = ("silence", "noise", "tones", "clicks", "shuffled", "hum", "swelling noise", "gliding tone")
 
 
 def runs(longest, size, probability, count, rng):
@@ -89,7 +90,7 @@ def shift(level, rng):
 
 
 def transpose(level, rng):
-    """Move half of the images up or down by 1 to 3 rows, the minimum entering: the same sound a little higher or lower."""
+    """Move half of the images by -3 to 3 rows, the minimum entering: the same sound a little higher or lower."""
     count, rows, _ = level.shape
     by = rng.integers(-3, 4, count) * (rng.random(count) < 1 / 2)
     source = np.arange(rows) + by[:, None]
@@ -100,7 +101,7 @@ def transpose(level, rng):
 def equalise(level, rng):
     """Play half of the images through another microphone: a gain that bends over the bands, 30 levels (9 dB) strong.
 
-    The gain is linear between six knots, each drawn from a normal distribution (FilterAugment, Nam et al. 2022). What
+    The gain is linear between six knots, each drawn from a normal distribution (after FilterAugment, Nam et al. 2022). What
     lies at the image's minimum is silence and stays.
     """
     count, rows, _ = level.shape
@@ -112,7 +113,10 @@ def equalise(level, rng):
 
 
 def stretch(level, rng):
-    """Play half of the images faster or slower, by at most a quarter; what a faster one lacks at its end is its beginning."""
+    """Play half of the images faster or slower, by at most a factor of e^(1/4).
+
+    What a faster one lacks at its end is its beginning, so that silence behind a short sound then lies in its middle.
+    """
     count, _, columns = level.shape
     speed = np.where(rng.random(count) < 1 / 2, np.exp(rng.uniform(-0.25, 0.25, count)), 1)
     source = ((np.arange(columns) + 0.5) * speed[:, None]).astype(int) % columns
@@ -149,25 +153,44 @@ def mix(level, labels, rng):
 
 
 def outliers(level, count, rng):
-    """Images [count, 64, 64] of no class: silence, noises, tones, clicks, and real images with their parts shuffled."""
+    """Images [count, 64, 64] of no class: silence, noises, tones, clicks, hums, swelling noises, gliding tones, and real
+    images with their parts shuffled."""
     rows, columns = level.shape[1:]
     made = np.zeros((count, rows, columns), np.float64)
     for number in range(count):
-        kind = number % 5
-        if kind == 1:  # noise with a spectrum of its own
+        kind = KINDS[number % len(KINDS)]
+        if kind in ("noise", "swelling noise"):  # with a spectrum of its own
             made[number] = 160 + np.cumsum(rng.normal(0, 6, rows))[:, None] + rng.normal(0, 14, (rows, columns))
-        elif kind == 2:  # steady tones over a faint background
+        elif kind in ("tones", "clicks", "hum", "gliding tone"):
             made[number] = rng.uniform(0, 60) + rng.normal(0, 4, (rows, columns))
+        if kind == "swelling noise":
+            turns = rng.uniform(1, 20) * np.arange(columns) / columns + rng.random()
+            made[number] -= rng.uniform(20, 120) * (1 + np.sin(2 * np.pi * turns))
+        elif kind == "tones":
             made[number, rng.integers(0, rows, rng.integers(1, 5))] = rng.uniform(150, 255)
-        elif kind == 3:  # clicks
-            made[number] = rng.uniform(0, 60) + rng.normal(0, 4, (rows, columns))
+        elif kind == "clicks":
             made[number][:, rng.integers(0, columns, rng.integers(1, 9))] = rng.uniform(120, 255)
-        elif kind == 4:  # squares of 16 x 16 cells of a real image in another order, some upside down
+        elif kind == "hum":
+            made[number] = np.maximum(made[number], hum(rows, rng)[:, None] + rng.normal(0, 3, (rows, columns)))
+        elif kind == "gliding tone":
+            place = np.linspace(*rng.uniform(0, rows, 2), columns) * rng.integers(1, 6) % rows
+            made[number, place.astype(int), np.arange(columns)] = rng.uniform(150, 255)
+        elif kind == "shuffled":  # squares of 16 x 16 cells of a real image in another order, some upside down
             tiles = level[rng.integers(len(level))].reshape(4, 16, 4, 16).swapaxes(1, 2).reshape(16, 16, 16)
             tiles = tiles[rng.permutation(16)]
             tiles[::2] = tiles[::2, ::-1]
             made[number] = tiles.reshape(4, 4, 16, 16).swapaxes(1, 2).reshape(rows, columns)
     return np.clip(made, 0, 255).astype(np.uint8)
+
+
+def hum(rows, rng):
+    """A level for each row [rows] of a steady tone of 40 to 300 Hz with overtones that fall by 3 to 9 dB an octave."""
+    overtone = np.arange(1, rng.integers(4, 25))
+    hertz = np.exp(rng.uniform(np.log(40), np.log(300))) * overtone
+    loud = 255 - rng.uniform(0.5, 1.5) * 20 * np.log10(overtone) * 255 / 80
+    level = np.zeros(rows)
+    np.maximum.at(level, rows - 1 - (rows * hz_to_mel(hertz) / hz_to_mel(22_050)).astype(int), loud)
+    return level
 
 
 def epoch(level, labels, rng):

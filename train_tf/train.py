@@ -20,7 +20,7 @@ from .model import build_cnn
 from .optimizer import ConvMuon
 
 EPOCHS = 20
-RECIPE = 5  # raised when the augmentation changes, so that an interrupted run is not resumed under another one
+RECIPE = 6  # raised when the augmentation changes, so that an interrupted run is not resumed under another one
 
 
 def batches(level, labels, batch):
