@@ -8,6 +8,7 @@ import lrp_core
 
 from . import EMBEDDED_CLIP
 from .common import (
+    FORMATS,
     explain_or_complain,
     load_image_model,
     load_model,
@@ -25,7 +26,6 @@ from .report import report
 from .results import bottom_line, explain_clips, write
 
 BATCH = 32
-FORMATS = ("png", "svg", "pdf")
 
 
 def bar_character():
@@ -104,7 +104,7 @@ def explain(clips, rules, target, model_path, directory, picture):
                     click.echo(f"not written: {directory / stem}: {error}", err=True)
                     failed += 1
                 else:
-                    answers.append(describe(result, f"{directory}: {', '.join(written)}"))
+                    answers.append(describe(result, printable(f"{directory}: {', '.join(written)}")))
                 bar.update(1)
     click.echo("\n\n".join(answers))
     if failed:

@@ -11,6 +11,7 @@ from lrp_core.target import resolve
 
 from . import EMBEDDED_MODEL
 
+FORMATS = ("png", "svg", "pdf")
 PRESET_NAMES = [*lrp_core.PRESETS, *lrp_core.ALIASES]
 
 
@@ -86,6 +87,17 @@ def open_or_complain(path):
     except (features.AudioError, OSError) as error:
         click.echo(f"skipped: {printable(str(error))}", err=True)
         return None
+
+
+def shortest_names(paths):
+    """What to call each file: its name, with as many of its folders as it takes to tell it from files of the same name."""
+    tails = []
+    for path in paths:
+        parts = pathlib.Path(path).parts
+        others = [pathlib.Path(other).parts for other in paths if other != path]
+        length = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
+        tails.append(printable(str(pathlib.Path(*parts[-length:]))))
+    return tails
 
 
 def unique_stems(paths):

@@ -8,7 +8,7 @@ import click
 from lrp_core import ALIASES
 from lrp_core.chunks import default_threads
 
-from .common import PRESET_NAMES, load_image_model, options
+from .common import FORMATS, PRESET_NAMES, load_image_model, options, printable
 
 CLUSTERS = {"dask": (("dask", "distributed"), "'audio-lrp[dataset,dask]'"), "ray": (("ray",), "'audio-lrp[dataset]' ray")}
 BATCH = 32
@@ -57,7 +57,8 @@ def read_or_complain(source, network, target):
               "the model and the output under the same path.")
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True,
               help="Clips in a batch: what a killed run loses at most for each worker, and what a chunk of the arrays holds.")
-def dataset(source, directory, presets, target, model_path, jobs, backend, scheduler, batch):
+@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True, help="The pictures' format.")
+def dataset(source, directory, presets, target, model_path, jobs, backend, scheduler, batch, picture):
     """Explain a whole data set: features, predictions and relevance of every clip, and what each class looks like.
 
     FOLDER_OR_CSV is a folder of sounds (searched with its subfolders), a folder laid out as UrbanSound8K, or a CSV table
@@ -85,7 +86,7 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     if scheduler and backend not in CLUSTERS:
         raise click.UsageError("--scheduler is the address of a cluster: give --backend dask or ray with it")
     from .dataset_report import write_report
-    from .dataset_run import Work, settings_of
+    from .dataset_run import Work, forget_mended, settings_of
     from .dataset_store import open_store
     from .dataset_tables import headline
     network = load_image_model(model_path)
@@ -94,17 +95,19 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     settings = settings_of(base, items, network, model_path, rules, target, batch)
     try:
         store = open_store(directory.resolve(), settings)
+        if forgotten := forget_mended(store, base):
+            click.echo(f"a clip can be read now that could not be before: {forgotten} clips are explained again", err=True)
         threads = 1 if jobs > 1 or backend in CLUSTERS else None
         work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads)
         explain_all(work, items, jobs, backend, scheduler)
         click.echo("writing tables and pictures", err=True)
-        summary = write_report(store)
+        summary = write_report(store, picture=picture)
     except (ValueError, OSError, ArithmeticError) as error:
         raise click.ClickException(str(error)) from None
     except RuntimeError as error:  # what joblib raises when one of its processes was killed, for want of memory perhaps
         raise click.ClickException(f"a worker ended ({error}); the same command goes on from there, with fewer --jobs if "
                                    "memory is short") from None
-    click.echo(f"{directory}: {headline(summary)}")
+    click.echo(f"{printable(str(directory))}: {headline(summary)}")
     if summary["errors"]:
         raise SystemExit(1)
 

@@ -35,8 +35,13 @@ def read_items(source, class_names):
 def from_folder(folder, class_names):
     """The sounds anywhere below a folder; hidden files (macOS leaves "._x.wav" beside x.wav) are left out."""
     found = []
-    for place, folders, names in os.walk(folder):
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if os.path.realpath(place) in seen:  # links may go in circles
+            folders.clear()
+            continue
+        seen.add(os.path.realpath(place))
         for name in names:
             path = pathlib.Path(place, name)
             if path.suffix.lower() in SOUNDS and not name.startswith("."):
@@ -75,6 +80,7 @@ def from_table(table, class_names):
     for line, row in enumerate(rows, start=2):
         try:
             path = row["path"] if "path" in columns else f"audio/fold{int(row['fold'])}/{row['slice_file_name']}"
+            path = path and path.strip()
             if not path:
                 raise ValueError("the path is empty")
             path = pathlib.PurePath(path).as_posix()

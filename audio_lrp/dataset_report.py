@@ -75,8 +75,8 @@ def clips_of(store):
             yield row, arrays["level"][place], {rules: arrays[f"relevance_{rules}"][place] for rules in store.settings["rules"]}
 
 
-def write_report(store):
-    """Write all that is told of a finished run into its folder (`dataset_tables.FILES` says what); returns the summary."""
+def write_report(store, *, picture="png"):
+    """Write all that is told of a finished run into its folder (`dataset_tables.FILES` says what), pictures as png, svg or pdf; returns the summary."""
     settings, directory = store.settings, store.directory
     classes = len(settings["classes"])
     sums, typical, confused = {}, {}, []
@@ -103,7 +103,7 @@ def write_report(store):
     write_typical(directory / "typical.csv", settings, typical)
     write_confused(directory / "confused.csv", settings, confused)
     errors = write_errors(directory / "errors.csv", settings, store.records())
-    write_classes(directory / "classes", settings["classes"], sums)
+    write_classes(directory / "classes", settings, sums, picture)
     summary = summary_of(settings, counts, unlabelled, errors)
     write_summary(summary, directory)
     return summary
@@ -123,22 +123,30 @@ def likeness(r, mean):
     return float((r * mean).sum() / norm) if norm else 0.0
 
 
-def write_classes(directory, class_names, sums):
+def title_of(settings, number, how, count):
+    """What a class's picture is called; a class that lost says what its relevance speaks for: not for the class, by default."""
+    title = f"{settings['classes'][number]}, {TITLES[how]}: mean of {count} clip{'s' * (count > 1)}"
+    if how == "wrong":
+        title += "; relevance of the class " + ("that won instead" if settings["target"] == "max" else "of the label")
+    return title
+
+
+def write_classes(directory, settings, sums, picture):
     """The mean maps, as pictures and arrays, and the profiles of every class and outcome that has clips."""
     from . import plots
     directory.mkdir(exist_ok=True)
-    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in class_names])
+    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]])
     for (number, how), one in sorted(sums.items()):
         stem = f"{stems[number]}-{how}"
-        title = f"{class_names[number]}, {TITLES[how]}: mean of {one.count} clip{'s' * (one.count > 1)}"
-        plots.save(mean_figure(one, title), directory / f"{stem}.png")
+        title = title_of(settings, number, how, one.count)
+        plots.save(mean_figure(one, title), directory / f"{stem}.{picture}")
         save_arrays(directory / f"{stem}.npz", count=one.count, level=one.level / one.count,
                     **{f"relevance_{rules}": one.mean_map(rules) for rules in one.relevance})
         for rules in one.relevance:
             mean_profiles = one.mean_profiles(rules)
             profiles.write_csv(mean_profiles, directory / f"{stem}-{rules}-profiles.csv")
             plots.save(profiles.draw(mean_profiles, f"{title}   {HEADINGS.get(rules, rules)}"),
-                       directory / f"{stem}-{rules}-profiles.png")
+                       directory / f"{stem}-{rules}-profiles.{picture}")
 
 
 def mean_figure(one, title):

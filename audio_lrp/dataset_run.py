@@ -5,6 +5,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 
@@ -36,20 +37,47 @@ class Work:
 def settings_of(base, items, network, model_path, rules, target, batch):
     """What fixes the results, as JSON values: kept in run.json, and compared when a run goes on.
 
-    The list of clips enters by each one's path, label and size in bytes.
+    The list of clips enters by each one's path, label, size and ends.
     """
-    listed = [[item.path, item.label, size_of(base / item.path)] for item in items]
+    listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
     return {"format": 1, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
             "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
             "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
-def size_of(path):
-    """A file's bytes, None where there is none."""
+def fingerprint(path):
+    """[size, digest of the first and the last 4 KiB] of a file, by which another sound of the same name is noticed without
+    reading all of it; None where it cannot be read."""
     try:
-        return path.stat().st_size
+        if not path.is_file():  # a pipe would wait for its writer
+            return None
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            first = file.read(4096)
+            file.seek(max(size - 4096, 0))
+            return [size, hashlib.sha256(first + file.read(4096)).hexdigest()]
     except OSError:
         return None
+
+
+def forget_mended(store, base):
+    """Take back the records of batches with a clip that could not be read and now can; returns how many clips they have."""
+    forgotten = 0
+    for number in range(store.batches):
+        if store.record(number).exists() and any(opens(base / row["path"]) for row in store.read_record(number)["errors"]):
+            store.record(number).unlink()
+            forgotten += store.rows(number).stop - store.rows(number).start
+    return forgotten
+
+
+def opens(path):
+    """Can the sound be read?"""
+    try:
+        features.open_clip(str(path))
+    except (features.AudioError, OSError):
+        return False
+    return True
 
 
 def sha256(path):

@@ -8,6 +8,7 @@
 A chunk of an array holds one batch: two workers never write to the same file.
 """
 import dataclasses
+import hashlib
 import json
 import pathlib
 import re
@@ -17,8 +18,9 @@ import numpy as np
 
 from features.files import replacing
 
+DIGESTS = {"clips_sha256": "the clips differ in their names, labels or contents", "model_sha256": "the model file is another one"}
 UNFINISHED = "part-arrays.zarr"
-OURS = re.compile(r"part-\d+-.+\.(json|csv|md|png|npz)")  # as `features.files.replacing` names what it is writing
+OURS = re.compile(r"part-\d+-.+\.(json|csv|md|png|svg|pdf|npz)")  # as `features.files.replacing` names what it is writing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,19 +67,33 @@ class Store:
         for name, values in arrays.items():
             zarr.open_array(str(self.zarr / name), mode="r+")[self.rows(number)] = values
         with replacing(self.record(number)) as partial:
-            partial.write_text(json.dumps(record, indent=1))
+            partial.write_text(json.dumps({**record, "arrays_sha256": digest(arrays)}, indent=1))
 
     def read(self):
-        """Yield (record, {array name: the batch's rows}) for every batch in order: no more than one is in memory."""
+        """Yield (record, {array name: the batch's rows}) for every batch in order: no more than one is in memory.
+
+        Raises ValueError that names the record of a batch whose arrays are not what was written.
+        """
         import zarr
         arrays = {name: zarr.open_array(str(self.zarr / name), mode="r") for name in self.shapes()}
         for number, record in enumerate(self.records()):
-            yield record, {name: array[self.rows(number)] for name, array in arrays.items()}
+            rows = {name: array[self.rows(number)] for name, array in arrays.items()}
+            if record["arrays_sha256"] != digest(rows):
+                raise ValueError(f"{self.zarr}: the arrays of batch {number} are damaged; delete {self.record(number)} and repeat "
+                                 "the command, which explains these clips again")
+            yield record, rows
 
     def records(self):
         """Yield the record of every batch in order: {"clips": rows of what could be read, "errors": rows of the others}."""
         for number in range(self.batches):
-            yield json.loads(self.record(number).read_text())
+            yield self.read_record(number)
+
+    def read_record(self, number):
+        """A batch's record; raises ValueError that names the file where it cannot be read."""
+        try:
+            return json.loads(self.record(number).read_text())
+        except ValueError as error:
+            raise ValueError(f"{self.record(number)}: damaged ({error}); delete it and repeat the command") from None
 
 
 def open_store(directory, settings):
@@ -95,6 +111,9 @@ def open_store(directory, settings):
     (directory / "batches").mkdir(exist_ok=True)
     tidy(directory)
     if not store.zarr.exists():
+        if any(store.record(number).exists() for number in range(store.batches)):
+            raise ValueError(f"{store.zarr}: missing, though {directory / 'batches'} says that batches are done; put it back, or "
+                             "choose another folder with -o")
         create_arrays(store)
     return store
 
@@ -117,7 +136,7 @@ def check_same(run, settings):
         raise ValueError(f"{run}: not the settings of a run ({error}); choose another folder with -o") from None
     different = [name for name in settings if begun.get(name) != settings[name]]
     if different:
-        changes = "; ".join(f"{name} was {begun.get(name)}, is now {settings[name]}" for name in different)
+        changes = "; ".join(DIGESTS.get(name) or f"{name} was {begun.get(name)}, is now {settings[name]}" for name in different)
         raise ValueError(f"{run.parent}: belongs to a run with other settings: {changes}. Repeat the earlier call to go on "
                          "with it, or choose another folder with -o")
 
@@ -140,6 +159,14 @@ def create_arrays(store):
         zarr.open_array(str(partial / name), mode="w", shape=(store.settings["clips"], *shape), dtype=dtype, fill_value=0,
                         chunks=(store.settings["batch"], *shape))
     partial.rename(store.zarr)
+
+
+def digest(arrays):
+    """The SHA-256 of a batch's arrays {name: [n, ...]}, in the order of their names."""
+    total = hashlib.sha256()
+    for _, values in sorted(arrays.items()):
+        total.update(np.ascontiguousarray(values))
+    return total.hexdigest()
 
 
 def with_gaps(values, kept, count):

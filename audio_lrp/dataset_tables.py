@@ -120,9 +120,9 @@ FILES = (
     "* `index.csv`: a line per clip: its row in the arrays, label, prediction, what was explained, relevance in total",
     "* `errors.csv`: the clips that could not be read, and why",
     "* `arrays.zarr`: `level` (the images as magma indices), `logits`, `relevance_PRESET`; rows of unreadable clips are zero",
-    "* `classes/CLASS-OUTCOME.png` and `.npz`: mean level image and mean relevance maps. OUTCOME is right or wrong for the "
-    "clips with that label, heard for those without a label that were so heard",
-    "* `classes/CLASS-OUTCOME-PRESET-profiles.csv` and `.png`: mean relevance per frequency in hertz and per moment in seconds",
+    "* `classes/CLASS-OUTCOME.npz` and a picture: mean level image and mean relevance maps. OUTCOME is right or wrong for the "
+    "clips with that label, heard for those without a label that were so heard; relevance is that of what was explained",
+    "* `classes/CLASS-OUTCOME-PRESET-profiles.csv` and a picture: mean relevance per frequency in hertz and per moment in seconds",
     "* `typical.csv`: for each class the clips it was surest of, and those whose map is most like the class's mean map",
     "* `confused.csv`: the wrong decisions the network was surest of",
 )

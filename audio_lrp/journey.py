@@ -1,17 +1,21 @@
 """The book of the whole way: from the explained logit through the network and the front end to the sound."""
 from features import relevance_to_sound
 from lrp_core import Entry, Ledger
+from lrp_core.backward import ROUNDING
 
 
 def whole_ledger(explanation, sound):
     """The network's ledger continued by the front end's steps: one Ledger that ends at the sound's own samples.
 
     explanation: of a single clip. sound: the SoundRelevance its relevance was carried down to. Start is the logit that
-    was explained, `arrived` the relevance of the samples; what digital silence dropped is booked as gated.
+    was explained, `arrived` the relevance of the samples; what digital silence dropped is booked as gated. Raises
+    ConservationError where a step of the front end does not close to the rounding of single precision.
     """
     steps = [Entry(step.name, "front end", "LRP-0", step.received, step.passed, 0.0, 0.0, step.dropped, step.turnover)
              for step in sound.steps]
-    return Ledger.of([*explanation.ledger.entries, *steps], explanation.ledger.start, steps[-1].passed)
+    ledger = Ledger.of([*explanation.ledger.entries, *steps], explanation.ledger.start, steps[-1].passed)
+    ledger.check(ROUNDING["float32"])
+    return ledger
 
 
 def down_to_sound(clip, explanation):

@@ -11,7 +11,7 @@ import soundfile
 import features
 import lrp_core
 from features.files import replacing
-from features.listen import masked, parts
+from features.listen import audible, masked, parts
 
 from . import EMBEDDED_CLIP
 from .common import (
@@ -26,6 +26,7 @@ from .common import (
     unique_stems,
 )
 from .journey import down_to_sound
+from .results import Result
 
 PARTS = ("relevant", "against", "remainder")
 
@@ -50,11 +51,26 @@ def check_mask(network, clip, mask, target, *, draws, rng):
     return Check(keeps(mask), keeps(~mask), float(np.mean(drawn)))
 
 
+def place_of(directory, stem, name):
+    """The file of a part."""
+    return directory / f"{stem}-{name}.wav"
+
+
+def refuse_to_overwrite(paths, stems, directory):
+    """A usage error where a part would be written over one of the sounds that are to be taken apart."""
+    sources = {pathlib.Path(path).resolve(): path for path in paths}
+    for stem in stems:
+        for name in ("original", *PARTS):
+            source = sources.get(place_of(directory, stem, name).resolve())
+            if source is not None:
+                raise click.UsageError(f"{printable(str(source))} would be overwritten by a part of another sound; choose another folder with -o")
+
+
 def write_parts(clip, made, directory, stem):
     """Write the original and its parts as 16-bit WAV files; returns their names."""
     names = []
-    for name, y in (("original", clip.sound), *((name, getattr(made, name)) for name in PARTS)):
-        path = directory / f"{stem}-{name}.wav"
+    for name, y in (("original", audible(clip.sound)), *((name, getattr(made, name)) for name in PARTS)):
+        path = place_of(directory, stem, name)
         with replacing(path) as partial:
             file = io.BytesIO()  # soundfile itself insists on names in UTF-8
             soundfile.write(file, np.clip(y, -1, 1), features.SAMPLE_RATE, format="WAV", subtype="PCM_16")
@@ -99,10 +115,12 @@ def listen(clips, target, model_path, rules, share, draws, directory):
         raise click.BadParameter(f"{share} is no share", param_hint="--share")
     network = load_image_model(model_path)
     target, rng = parse_target(network, target), np.random.default_rng(0)
-    make_folder(directory)
     paths = clips or (str(EMBEDDED_CLIP),)
+    stems = unique_stems(paths)
+    refuse_to_overwrite(paths, stems, directory)
+    make_folder(directory)
     lines, checks, failed = [], [], 0
-    with click.progressbar(list(zip(paths, unique_stems(paths))), label="listening", file=sys.stderr,
+    with click.progressbar(list(zip(paths, stems)), label="listening", file=sys.stderr,
                            hidden=len(paths) == 1) as bar:
         for path, stem in bar:
             clip = open_or_complain(path)
@@ -111,7 +129,7 @@ def listen(clips, target, model_path, rules, share, draws, directory):
                 continue
             e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target)
             sound, _ = down_to_sound(clip, e)
-            made = parts(clip, sound, share)
+            made = parts(clip, sound, share=share)
             try:
                 written = write_parts(clip, made, directory, stem)
             except OSError as error:
@@ -119,10 +137,11 @@ def listen(clips, target, model_path, rules, share, draws, directory):
                 failed += 1
                 continue
             cells, against, _ = made.masks.mean(axis=(1, 2))
-            lines.append(f"{printable(clip.name)}\n"
+            warnings = "".join(f"  warning: {warning}\n" for warning in Result(clip, {rules: e}).warnings)
+            lines.append(f"{printable(clip.name)}\n{warnings}"
                          f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
-                         f"of what speaks against it in {against:.2%}\n  -> {directory}: {', '.join(written)}")
-            if draws:
+                         f"of what speaks against it in {against:.2%}\n  -> {printable(str(directory))}: {', '.join(map(printable, written))}")
+            if draws and made.masks[0].any():
                 checks.append(check_mask(network, clip, made.masks[0], e.target, draws=draws, rng=rng))
                 lines[-1] += f"\n  {summary_line(checks[-1:], draws)}"
     click.echo("\n\n".join(lines))

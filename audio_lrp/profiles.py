@@ -6,7 +6,7 @@ import numpy as np
 
 import features
 from features.files import replacing
-from features.mel import BANDS
+from features.mel import BANDS, hz_to_mel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +61,9 @@ def draw(profiles, title):
         axes.fill_between(places, minus, step="mid", color=AGAINST, label="against")
         axes.axhline(0, color="black", linewidth=0.8)
         axes.margins(x=0)
-    # The mel scale below 1 kHz is linear: symlog shows it as the picture does.
-    frequency.set_xscale("symlog", linthresh=1000, linscale=1)
+    # The mel scale: linear up to 1 kHz, logarithmic above. matplotlib takes the width of the linear part, in decades, times 0.9.
+    decades = float(hz_to_mel(1000) / (hz_to_mel(10_000) - hz_to_mel(1000)))
+    frequency.set_xscale("symlog", linthresh=1000, linscale=0.9 * decades)
     frequency.set_xticks(HERTZ, [hertz_label(hertz) for hertz in HERTZ])
     frequency.minorticks_off()
     frequency.set(xlabel="frequency in hertz", ylabel="relevance per band")

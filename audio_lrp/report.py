@@ -15,7 +15,16 @@ import lrp_core
 from features.files import replacing
 
 from . import EMBEDDED_CLIP
-from .common import PRESET_NAMES, explain_or_complain, load_image_model, make_folder, open_or_complain, options
+from .common import (
+    PRESET_NAMES,
+    explain_or_complain,
+    load_image_model,
+    make_folder,
+    open_or_complain,
+    options,
+    printable,
+    shortest_names,
+)
 from .report_data import clip_data, common_data
 from .results import HEADINGS
 
@@ -96,12 +105,12 @@ def report(clips, path, names, model_path, share):
     found, pages = [], {}
     steps = len(presets) * len(network.class_names)
     with click.progressbar(length=len(paths) * steps, label="explaining", file=sys.stderr) as bar:
-        for source in paths:
+        for source, name in zip(paths, shortest_names(paths)):
             clip = open_or_complain(source)
             if clip is None:
                 bar.update(steps)
                 continue
-            data, pages = explain_or_complain(model_path, clip_data, network, clip, presets, share, lambda: bar.update(1))
+            data, pages = explain_or_complain(model_path, clip_data, network, clip, name, presets, share, lambda: bar.update(1))
             found.append(data)
     if found:
         page = render(common_data(network, pages, share), found).encode()
@@ -111,7 +120,7 @@ def report(clips, path, names, model_path, share):
         except OSError as error:
             raise click.ClickException(f"{path}: cannot be written ({error.strerror})") from None
         click.echo(f"{len(found)} clip{'s' * (len(found) > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
-                   f"{path} ({len(page) / 1e6:.1f} MB)")
+                   f"{printable(str(path))} ({len(page) / 1e6:.1f} MB)")
     if len(found) < len(paths):
         click.echo(f"{len(paths) - len(found)} of {len(paths)} files could not be explained", err=True)
         raise SystemExit(1)

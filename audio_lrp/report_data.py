@@ -1,7 +1,6 @@
 """What a report holds of each clip: the explanations of every class by every preset, packed for JSON."""
 import base64
 import io
-import pathlib
 
 import numpy as np
 import soundfile
@@ -9,9 +8,8 @@ import soundfile
 import features
 import lrp_core
 from features.image import magma
-from features.listen import fade, gain_to, loudness, masked, strongest
+from features.listen import audible, fade, gain_to, loudness, masked, strongest
 
-from .common import printable
 from .journey import down_to_sound
 from .profiles import profiles_of
 from .results import UNSURE, Result
@@ -111,7 +109,7 @@ def relevant_part(clip, cells, share):
     """(sound [176400], fraction of cells): the part that carries `share` of what speaks for a class, as loud as the clip."""
     mask = strongest(cells, share)
     y = fade(masked(clip, mask))
-    return gain_to(loudness(clip.sound), y) * y, float(mask.mean())
+    return gain_to(loudness(audible(clip.sound)), y) * y, float(mask.mean())
 
 
 def explanation_data(clip, e, preset, share):
@@ -143,10 +141,10 @@ def facts(clip):
     return found
 
 
-def clip_data(network, clip, presets, share, progress):
+def clip_data(network, clip, name, presets, share, progress):
     """(data, pages): all that a report shows of one clip, and {preset: (name, type, rule) of each entry of its ledger}.
 
-    presets: names. progress: called after each class and preset. Raises as `lrp_core.explain`.
+    name: what the page calls it. presets: names. progress: called after each class and preset. Raises as `lrp_core.explain`.
     """
     by_preset, pages, winners = [], {}, {}
     for preset in presets:
@@ -163,11 +161,11 @@ def clip_data(network, clip, presets, share, progress):
     probabilities = result.main.probabilities
     order = np.argsort(-probabilities, kind="stable")
     return {
-        "name": printable(pathlib.Path(clip.name).name),
+        "name": name,
         "facts": facts(clip), "warnings": result.warnings,
         "sure": bool(probabilities.max() >= UNSURE), "order": order.tolist(), "probabilities": [float(p) for p in probabilities],
         "decibels": float(clip.decibels.min() - clip.decibels.max()),
-        "level": text(clip.level.tobytes()), "original": text(mp3(clip.sound, ORIGINAL_KBITS)), "explanations": by_preset,
+        "level": text(clip.level.tobytes()), "original": text(mp3(audible(clip.sound), ORIGINAL_KBITS)), "explanations": by_preset,
     }, pages
 
 

@@ -77,7 +77,7 @@ def fade(y):
     return faded
 
 
-def divide(cells, share=0.5):
+def divide(cells, *, share=0.5):
     """The masks (relevant, against, remainder) [3, frames, bins] of cell relevance [frames, bins]."""
     if not 0 < share <= 1:
         raise ValueError(f"the share of the relevance to keep must lie in (0, 1], found {share}")
@@ -85,19 +85,25 @@ def divide(cells, share=0.5):
     return np.stack((relevant, against, ~(relevant | against)))
 
 
+def audible(sound):
+    """A sound as a file can hold it: where samples go beyond full scale, all of it softer, with its peak at 0.99."""
+    peak = np.abs(sound).max(initial=0)
+    return sound * (PEAK / peak) if peak > 1 else sound
+
+
 def masked(clip, mask):
     """The sound [176400] of some cells of a clip: istft(mask · stft(sound)), at its own loudness."""
     return istft(stft(clip.sound) * mask, len(clip.sound))
 
 
-def parts(clip, sound, share=0.5):
-    """Take a clip apart by the relevance of its STFT cells.
+def parts(clip, sound, *, share=0.5):
+    """Take a clip apart by the relevance of its STFT cells; the original to compare with is `audible(clip.sound)`.
 
     clip: a Clip. sound: the SoundRelevance carried down to it. share: how much of the positive (and of the negative)
     relevance the part keeps. Returns Parts. Raises ValueError for a share outside (0, 1].
     """
-    masks = divide(sound.cells, share)
+    masks = divide(sound.cells, share=share)
     cut = [fade(masked(clip, mask)) for mask in masks]
-    target = loudness(clip.sound)
+    target = loudness(audible(clip.sound))
     gains = tuple(gain_to(target, y) for y in cut)
     return Parts(*(gain * y for gain, y in zip(gains, cut)), masks, gains)

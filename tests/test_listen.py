@@ -4,7 +4,6 @@ import itertools
 import math
 import warnings
 
-import click.testing
 import numpy as np
 import pyloudnorm
 import pytest
@@ -143,17 +142,17 @@ def test_where_nothing_is_positive_nothing_is_chosen(relevance):
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=40), st.floats(0.01, 1))
 def test_every_cell_belongs_to_just_one_part(values, share):
     cells = np.array(values, float)[None]
-    masks = listen.divide(cells, share)
+    masks = listen.divide(cells, share=share)
     assert masks.dtype == bool and (masks.sum(axis=0) == 1).all()
     assert (cells[masks[0]] > 0).all() and (cells[masks[1]] < 0).all()
     np.testing.assert_array_equal(masks[0], listen.strongest(cells, share))
-    np.testing.assert_array_equal(masks[1], listen.divide(-cells, share)[0])
+    np.testing.assert_array_equal(masks[1], listen.divide(-cells, share=share)[0])
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.0001, math.nan, math.inf])
 def test_a_share_of_nothing_or_more_than_all_is_refused(share):
     with pytest.raises(ValueError, match="share"):
-        listen.divide(np.ones((2, 2)), share)
+        listen.divide(np.ones((2, 2)), share=share)
 
 
 # ---- the sound of some cells
@@ -265,7 +264,7 @@ def explained(urban_sounds):
 @pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
 def test_parts_of_the_embedded_clip_keep_what_they_promise(explained, share):
     clip, sound = explained
-    made = listen.parts(clip, sound, share)
+    made = listen.parts(clip, sound, share=share)
     check_parts(clip, made)
     positive = np.maximum(sound.cells, 0)
     assert positive[made.masks[0]].sum() >= share * positive.sum() * (1 - 1e-12)
@@ -279,7 +278,7 @@ def test_a_tone_is_heard_apart_from_the_tone_it_was_mixed_with():
     centres = features.band_edges(RATE)[1:-1].reshape(64, 2).mean(axis=1)[::-1]  # of the rows, highest first
     relevance[np.abs(centres - 1000).argmin() - 1:np.abs(centres - 1000).argmin() + 2] = 1
     relevance[np.abs(centres - 6000).argmin() - 1:np.abs(centres - 6000).argmin() + 2] = -1
-    made = listen.parts(clip, features.relevance_to_sound(clip, relevance), 0.999)
+    made = listen.parts(clip, features.relevance_to_sound(clip, relevance), share=0.999)
     check_parts(clip, made)
     middle = slice(RATE, 3 * RATE)
     for part, tone in ((made.relevant, low), (made.against, high)):
@@ -292,7 +291,7 @@ def test_parts_of_real_clips_keep_what_they_promise(urban_sounds, real_clips, sh
     clips = [features.open_clip(np.trim_zeros(clip.original, "b"), clip.sample_rate) for clip in clips]
     e = lrp_core.explain(urban_sounds, np.stack([clip.image for clip in clips]), "preset_b")
     for index, clip in enumerate(clips):
-        check_parts(clip, listen.parts(clip, down_to_sound(clip, e[index])[0], share))
+        check_parts(clip, listen.parts(clip, down_to_sound(clip, e[index])[0], share=share))
 
 
 def test_a_silent_clip_has_silent_parts():
@@ -346,100 +345,3 @@ def test_all_cells_keep_the_class(urban_sounds, explained):
     assert check.kept and check.random == 1.0
     assert not command.check_mask(urban_sounds, clip, np.ones((345, 1025), bool), (heard + 1) % 10, draws=1,
                                   rng=np.random.default_rng(0)).kept
-
-
-# ---- the command
-
-def run(*arguments):
-    """audio-lrp listen, as a person would call it."""
-    return click.testing.CliRunner().invoke(main, ["listen", *(str(a) for a in arguments)])
-
-
-@pytest.fixture(scope="module")
-def clips_and_output(tmp_path_factory):
-    """A short low tone with noise, the embedded clip, what is no sound, what is missing: the folder, result and paths."""
-    folder = tmp_path_factory.mktemp("listen")
-    t = np.arange(22_050) / 22_050
-    tone = folder / "tone.wav"
-    soundfile.write(tone, 0.3 * np.sin(2 * np.pi * 500 * t) + 0.01 * np.random.default_rng(3).standard_normal(len(t)), 22_050)
-    bad = folder / "bad.wav"
-    bad.write_bytes(b"no sound at all")
-    paths = [tone, bad, folder / "missing.wav", audio_lrp.EMBEDDED_CLIP]
-    return folder, run(*paths, "--check", "2", "-o", folder / "heard"), paths
-
-
-NAMES = [f"{stem}-{part}.wav" for stem in ("siren", "tone") for part in ("against", "original", "relevant", "remainder")]
-
-
-def test_the_command_writes_four_sounds_for_each_clip_and_names_the_bad_ones(clips_and_output):
-    folder, result, _ = clips_and_output
-    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
-    assert "bad.wav" in result.stderr and "missing.wav" in result.stderr
-    assert sorted(path.name for path in (folder / "heard").iterdir()) == NAMES
-    for name in NAMES:
-        facts = soundfile.info(folder / "heard" / name)
-        assert (facts.format, facts.subtype, facts.channels) == ("WAV", "PCM_16", 1)
-        assert (facts.samplerate, facts.frames) == (RATE, SAMPLES)
-        assert name in result.stdout
-
-
-def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
-    folder, _, paths = clips_and_output
-    for path in (paths[0], paths[3]):
-        clip = features.open_clip(path)
-        sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
-        made = listen.parts(clip, sound, 0.5)
-        expected = {"original": clip.sound, "relevant": made.relevant, "against": made.against, "remainder": made.remainder}
-        for part, y in expected.items():
-            written, _ = soundfile.read(folder / "heard" / f"{path.stem}-{part}.wav")
-            assert np.abs(written - y).max() <= 1.01 / 2**15, (path.name, part)
-
-
-def test_the_command_prints_what_it_found(clips_and_output, urban_sounds):
-    folder, result, paths = clips_and_output
-    clip = features.open_clip(paths[3])
-    sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
-    relevant, against = (mask.mean() for mask in listen.divide(sound.cells, 0.5)[:2])
-    block = next(block for block in result.stdout.split("\n\n") if "siren.flac" in block)
-    assert f"siren: 50% of what speaks for it lies in {relevant:.2%} of the cells" in block
-    assert f"against it in {against:.2%}" in block
-    assert "of 1 clips" in block and "2 draws" in block
-    assert "all clips:" in result.stdout.splitlines()[-1] and "of 2 clips" in result.stdout.splitlines()[-1]
-
-
-def test_a_second_run_writes_the_same_bytes(clips_and_output):
-    folder, first, paths = clips_and_output
-    again = run(*paths, "--check", "2", "-o", folder / "second")
-    assert again.stdout.replace("second", "heard") == first.stdout
-    for name in NAMES:
-        assert (folder / "second" / name).read_bytes() == (folder / "heard" / name).read_bytes(), name
-
-
-def test_without_a_check_nothing_is_asked_and_a_good_clip_succeeds(clips_and_output, tmp_path):
-    _, _, paths = clips_and_output
-    result = run(paths[0], "-o", tmp_path, "--share", "0.9", "--target", "drilling", "--rules", "epsilon")
-    assert result.exit_code == 0 and not result.stderr
-    assert "drilling: 90%" in result.stdout and "draws" not in result.stdout and "keep" not in result.stdout
-
-
-@pytest.mark.parametrize("share", ["0", "-1", "1.5", "half", "nan"])
-def test_a_bad_share_is_a_usage_error(tmp_path, share):
-    result = run("--share", share, "-o", tmp_path / "out")
-    assert result.exit_code == 2 and "--share" in result.stderr and isinstance(result.exception, SystemExit)
-
-
-def test_what_cannot_be_written_is_said_in_words_and_does_not_stop_the_others(clips_and_output, tmp_path, monkeypatch):
-    """A full or forbidden disk: one clip's trouble is not the next one's."""
-    _, _, paths = clips_and_output
-    real = command.replacing
-
-    def forbidden(path):
-        if "tone" in path.name:
-            raise PermissionError(13, "Permission denied", str(path))
-        return real(path)
-
-    monkeypatch.setattr(command, "replacing", forbidden)
-    result = run(paths[0], paths[3], "-o", tmp_path)
-    assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
-    assert "tone" in result.stderr and "not written" in result.stderr and "1 of 2" in result.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == NAMES[:4] and "siren-relevant.wav" in result.stdout

@@ -1,6 +1,5 @@
 """The report: its numbers against independent computation, its words, its bytes."""
 import base64
-import dataclasses
 import hashlib
 import re
 import subprocess
@@ -16,6 +15,7 @@ import audio_lrp
 import features
 import lrp_core
 from audio_lrp import plots, report, report_data
+from audio_lrp.common import shortest_names
 from audio_lrp.journey import down_to_sound
 from audio_lrp.profiles import profiles_of
 from features.listen import parts
@@ -71,7 +71,7 @@ def test_the_sounds_are_the_original_and_the_part(written, embedded_clip, small)
     _, (data, _) = written[1].json()
     target = data["order"][0]
     sound, _ = down_to_sound(embedded_clip, lrp_core.explain(small[0], embedded_clip.image, "epsilon", target))
-    made = parts(embedded_clip, sound, 0.5)
+    made = parts(embedded_clip, sound, share=0.5)
     found = data["explanations"][0][target]
     assert found["cells"] == made.masks[0].mean()
     for text, expected in ((data["original"], embedded_clip.sound), (found["part"], made.relevant)):
@@ -184,10 +184,16 @@ def test_what_cannot_be_read_is_named_and_the_others_are_shown(tmp_path, small):
     assert result.exit_code != 0 and "cannot be made" in result.output and "Traceback" not in result.output
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    paths = ["set/a/x.wav", "set/b/x.wav", "y.wav", "other/a/x.wav", "set/a/x.wav"]
+    assert shortest_names(paths) == ["set/a/x.wav", "b/x.wav", "y.wav", "other/a/x.wav", "set/a/x.wav"]
+    assert shortest_names(["x.wav", "a/x.wav"]) == ["x.wav", "a/x.wav"]
+
+
 def test_an_unsure_network_is_said_to_be_unsure(small, embedded_clip):
     network = last_layer(small[0], lambda kernel, bias: (kernel * np.float32(0.01), 0 * bias))
-    nameless = dataclasses.replace(embedded_clip, name="\udcff.wav")  # bytes that are no text in UTF-8
-    data, pages = report_data.clip_data(network, nameless, ["epsilon"], 0.5, lambda: None)
+    name, = shortest_names(["\udcff.wav"])  # bytes that are no text in UTF-8
+    data, pages = report_data.clip_data(network, embedded_clip, name, ["epsilon"], 0.5, lambda: None)
     assert not data["sure"] and max(data["probabilities"]) < 0.5 and "unsure" in data["warnings"][0]
     page = report.render(report_data.common_data(network, pages, 0.5), [data])
     assert "<strong>Unsure</strong>" in page and "?.wav" in page and page.encode()
