@@ -80,7 +80,11 @@ RESULTS = {
     "scaling": {"rows": [{"batch": batch, "threads": threads, "seconds": [batch / 100 / threads]}
                          for batch in (1, 32, 64) for threads in (1, 2)]},
     "sound": {"rows": [{"preset": "epsilon", "scenes": 2, "clips": 24, "siren": 0.8, "drilling": 0.7, "horn": 0.6, "horn_area": 0.2,
-                        "kept": 14, "random": 5.6, "without": 18, "cells": 0.006, "error": 1e-9}], "share": 0.5, "draws": 5},
+                        "spans": {"horn, 0.5 to 3 s": [0.6, 1.9, 400, 2100]},
+                        "kept": 14, "random": 5.6, "without": 18, "cells": 0.006, "error": 1e-9},
+                       {"preset": "preset_a", "scenes": 2, "siren": 0.8, "drilling": 0.7, "horn": 0.6, "horn_area": 0.2,
+                        "spans": {"horn, 0.5 to 3 s": [0.6, 1.9, 400, 2100]}}],
+              "truth": {"horn, 0.5 to 3 s": [0.5, 3, 400, 2000]}, "share": 0.5, "draws": 5},
     "arrival": {"rows": [{"way": "as found", "clips": 24, "right": 18, "same": 24, "change": 0.0, "bytes": 352_844.0}],
                 "fold": [{"cut": "full", "clips": 873, "accuracy": 0.71}]},
     "looks": {"rules": "preset_a_flat", "networks": {name: {
@@ -285,6 +289,8 @@ def test_scenes_have_their_classes_where_they_say():
     assert first.clip is second.clip and (first.frames ^ second.frames).all() and first.frames[:170].all() and not first.frames[175:].any()
     rms = [np.sqrt((half ** 2).mean()) for half in np.split(first.clip.sound, 2)]
     assert rms[0] == pytest.approx(rms[1])
+    low, high = scene.hertz
+    assert low < 420 < high < 1000, "half of the power is that of the lowest partials"
 
 
 def test_the_sound_benchmark_measures_what_it_says(urban_sounds):
@@ -294,5 +300,11 @@ def test_the_sound_benchmark_measures_what_it_says(urban_sounds):
     scene = sound.horn(0)
     relevance = lrp_core.explain(urban_sounds, scene.clip.image, "preset_a_flat", "car_horn").relevance
     positive = np.maximum(features.relevance_to_sound(scene.clip, relevance).mel, 0)
+    name, = (name for name in found["spans"] if name.startswith("horn"))
+    start, stop, low, high = found["spans"][name]
+    bands, moments = positive.sum(axis=1), positive.sum(axis=0)
+    centres = features.band_edges(features.SAMPLE_RATE, 128)[1:-1]
+    assert moments[round(start / 4 * 345):round(stop / 4 * 345)].sum() >= 0.499 * positive.sum() and 0 <= start < stop <= 4
+    assert bands[(centres > 0.97 * low) & (centres < 1.03 * high)].sum() >= 0.499 * positive.sum() and low < high
     assert found["horn"] == pytest.approx(positive[np.ix_(scene.bands, scene.frames)].sum() / positive.sum())
     assert found["clips"] == 1 and found["kept"] in (0, 1) and 0 <= found["random"] <= 1 and found["error"] < 1e-6
