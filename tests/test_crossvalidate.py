@@ -158,7 +158,7 @@ def test_the_network_to_use_learns_nine_folds_and_takes_the_temperature_of_eight
     data, trained_on = toy_levels(100), []
 
     def remember(training, watched, directory, **settings):
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         trained_on.append((set(training.fold.tolist()), watched is not None and set(watched.fold.tolist())))
         return random_cnn(), [{"loss": 1.0, "accuracy": 0.1, **({"watched_accuracy": 0.1} if watched else {})}]
     monkeypatch.setattr(crossvalidate, "train", remember)
@@ -170,5 +170,26 @@ def test_the_network_to_use_learns_nine_folds_and_takes_the_temperature_of_eight
     assert facts["temperature"] == first["temperature"] and facts["training_clips"] == 90 and first["training_clips"] == 80
     assert facts["accuracy"]["full"] == (logits["full"].argmax(axis=1) == data.class_id[data.fold == 4]).mean()
     card = (tmp_path / "MODEL_CARD.md").read_text()
-    assert "90 clips of the other folds" in card and "gave the temperature" in card
+    assert "90 clips of the other folds" in card and "the temperature is that of" in card
     assert "10 others calibrated" in (tmp_path / "calibration" / "MODEL_CARD.md").read_text()
+
+
+@pytest.mark.parametrize("command", ["train", "crossvalidate"])
+def test_too_few_folds_are_refused_in_words(tmp_path, command):
+    data = toy_levels(40)
+    path = feature_file(tmp_path / "f.npz", data.where(data.fold <= 2))
+    result = run(command, "--features", path, "-o", tmp_path / "out", "--epochs", 1)
+    assert result.exit_code == 1 and "none is left to train on" in result.output and isinstance(result.exception, SystemExit)
+
+
+def test_the_command_that_is_told_is_the_one_that_ran(tmp_path, monkeypatch):
+    """With the folds, the leaking split and the jobs that were asked for, where they are not the usual ones."""
+    monkeypatch.setattr("train_tf.crossvalidate.run_split", lambda split, directory, **_: (
+        {"name": split.name, "clips": 1, "accuracy": dict.fromkeys(crossvalidate.CUTS, 1.0), "calibration_error": {"after": 0.0}},
+        {"truth": np.array([1]), **dict.fromkeys(crossvalidate.CUTS, np.eye(10)[[1]])}, []))
+    path = feature_file(tmp_path / "f.npz", toy_levels(40))
+    assert run("crossvalidate", "--features", path, "-o", tmp_path / "out", "--folds", "2,4", "--no-leaking").exit_code == 0
+    assert "--folds 2,4 --no-leaking --jobs 1 --epochs" in (tmp_path / "out" / "CROSSVALIDATION.md").read_text()
+    assert run("crossvalidate", "--features", path, "-o", tmp_path / "out").exit_code == 0
+    page = (tmp_path / "out" / "CROSSVALIDATION.md").read_text()
+    assert "FILE.npz --jobs 1 --epochs" in page and "random split, **leaking**" in page

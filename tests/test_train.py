@@ -284,3 +284,19 @@ def test_training_in_bfloat16_leaves_a_network_in_float32(tmp_path):
 def test_a_data_set_that_is_none_is_refused_in_words(tmp_path):
     result = run("train", "--dataset", tmp_path, "-o", tmp_path / "out")
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit) and "UrbanSound8K.csv" in result.output
+
+
+@pytest.mark.parametrize("text", ["{}", "no json", "[1]"])
+def test_a_record_that_is_none_is_named(tmp_path, text):
+    for name in ("history.json", "checkpoint.keras"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=r"history\.json: not the record of a training run"):
+        train(*toy_levels().split(1), tmp_path, epochs=1, batch=16)
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "not json"])
+def test_metadata_that_are_no_facts_are_refused_by_name(tmp_path, text):
+    keras.Sequential([keras.Input((3,)), layers.Dense(2)]).save(tmp_path / "m.keras")
+    (tmp_path / "facts.json").write_text(text)
+    result = run("export", tmp_path / "m.keras", "-o", tmp_path / "net.npz", "--metadata", tmp_path / "facts.json")
+    assert result.exit_code == 1 and "facts.json" in result.output and isinstance(result.exception, SystemExit)

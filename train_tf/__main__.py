@@ -59,11 +59,11 @@ def feature_file(features, dataset, clips_per_class, directory):
 @click.option("--clips-per-class", default=100, show_default=True, type=click.IntRange(10), help="With --synthetic.")
 @click.option("--test-fold", default=1, show_default=True, type=click.IntRange(1, 10), help="The fold held out.")
 @click.option("-o", "--output", "directory", required=True, type=click.Path(file_okay=False, path_type=pathlib.Path),
-              help="Folder for checkpoints, history, pictures, model.keras and net.npz.")
+              help="Folder for checkpoints, history, pictures, model.keras and net.npz; in calibration/ those of the first network.")
 @click.option("--epochs", type=click.IntRange(1), help="How often every clip is seen.  [default: the recipe's]")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1))
 @click.option("--rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @PRECISION
 def train(features, dataset, synthetic, clips_per_class, test_fold, directory, epochs, batch, rate, seed, precision):
     """Train the study's CNN on all folds but one: the network to use.
@@ -84,7 +84,7 @@ def train(features, dataset, synthetic, clips_per_class, test_fold, directory, e
         path, data, licence = feature_file(features, dataset, clips_per_class, directory)
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    source = "--synthetic" if synthetic else "--features FILE.npz" if features else "--dataset DIR"
+    source = f"--synthetic --clips-per-class {clips_per_class}" if synthetic else "--features FILE.npz" if features else "--dataset DIR"
     settings = {"epochs": epochs or EPOCHS, "batch": batch, "rate": rate, "seed": seed,
                 "precision": precision}
     origin = {"data": data, "licence": licence,
@@ -110,11 +110,12 @@ def command_line(command, source, settings):
 @click.option("--folds", default="1-10", show_default=True, help="Which folds to test on: 1-10, 1,4,7, ...")
 @click.option("--leaking/--no-leaking", default=True, show_default=True, help="Also the study's random split, for comparison.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1),
-              help="Networks trained at the same time, each on one thread; as many as there are cores is fastest.")
+              help="Networks trained at the same time, each in a process of one thread and about 1.5 GB; as many as there are "
+              "cores is fastest.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs of each network.  [default: the recipe's]")
 @click.option("--batch", default=32, show_default=True, type=click.IntRange(1))
 @click.option("--rate", default=1e-3, show_default=True, type=click.FloatRange(0, min_open=True), help="Highest learning rate.")
-@click.option("--seed", default=0, show_default=True, type=int)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @PRECISION
 def run_crossvalidate(features, directory, folds, leaking, jobs, epochs, batch, rate, seed, precision):
     """Test the study's CNN on each fold of UrbanSound8K in turn, as the data set's authors ask.
@@ -161,7 +162,8 @@ def write_crossvalidation(data, directory, folds, leaking, jobs, **settings):
     from . import report
     from .calibrate import reliability
     from .crossvalidate import crossvalidate, summarise
-    command = command_line("crossvalidate", "--features FILE.npz", settings)
+    told = "" if folds == list(range(1, 11)) else f" --folds {','.join(map(str, folds))}"
+    command = command_line("crossvalidate", f"--features FILE.npz{told}{'' if leaking else ' --no-leaking'} --jobs {jobs}", settings)
     origin = {"data": DATA_CREDIT, "licence": DATA_LICENCE, "command": command}
     results = list(crossvalidate(data, directory, folds=folds, leaking=leaking, jobs=jobs, report=click.echo, origin=origin,
                                  **settings))
@@ -190,13 +192,24 @@ def export(model, output, class_names, metadata):
     need_tensorflow()
     from .export import ExportError, load_keras, to_network
     try:
-        facts = json.loads(pathlib.Path(metadata).read_text()) if metadata else None
+        facts = read_facts(metadata) if metadata else None
         network = to_network(load_keras(model), class_names=class_names.split(",") if class_names else None, metadata=facts)
         network.save(output)
     except (ExportError, ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
     click.echo(network.summary())
     click.echo(f"{output} written: scores agree with Keras's")
+
+
+def read_facts(path):
+    """The JSON object in a file; raises ValueError that names the file."""
+    try:
+        facts = json.loads(pathlib.Path(path).read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    if not isinstance(facts, dict):
+        raise ValueError(f"{path}: metadata must be a JSON object of facts, found {type(facts).__name__}")
+    return facts
 
 
 if __name__ == "__main__":

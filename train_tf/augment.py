@@ -48,7 +48,7 @@ def end_elsewhere(level, rng):
 
 
 def add_noise(level, rng):
-    """Raise the floor of half of the images: a background of up to 40 % of full scale, tilted over the bands."""
+    """Raise the floor of half of the images: a background of up to about 40 % of full scale, tilted over the bands."""
     count, rows, columns = level.shape
     height = rng.uniform(0, 100, (count, 1, 1)) * (rng.random((count, 1, 1)) < 1 / 2)
     tilt = rng.uniform(-0.5, 0.5, (count, 1, 1)) * np.linspace(-1, 1, rows)[:, None]
@@ -60,7 +60,7 @@ def add_noise(level, rng):
 def hide(level, rng):
     """Hide up to 12 columns of half of the images, up to 10 rows of half, and of half the top 1 to 26 rows.
 
-    The top rows are what a recording below 44.1 kHz lacks: 11 rows above 11 kHz, 16 above 8 kHz, 26 above 4 kHz.
+    The top rows are what a recording below 44.1 kHz lacks: 11 rows above 11 kHz, 16 above 8 kHz, 27 above 4 kHz.
     What is hidden takes the image's own minimum, which is how silence looks.
     """
     count, rows, columns = level.shape

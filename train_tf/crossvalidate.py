@@ -41,6 +41,9 @@ def fold_split(data, fold):
     for number in (fold, validation):
         data.split(number)  # refuses a fold that the data does not have
     rest = (data.fold != fold) & (data.fold != validation)
+    if not rest.any():
+        raise ValueError(f"the data has the folds {fold} and {validation} only: one is tested on, one calibrates, and none is left "
+                         "to train on")
     return Split(f"fold{fold:02d}", data.where(rest), data.where(data.fold == validation), data.where(data.fold == fold))
 
 
@@ -68,7 +71,7 @@ def logits_of(model, level, batch=256):
     return np.concatenate([keras_logits(model, colour(level[start:start + batch])) for start in range(0, len(level), batch)])
 
 
-def examine(model, split, temperature=None):
+def examine(model, split, *, temperature=None):
     """Calibrate a trained network, ready it for storage, and ask what it does on the test fold.
 
     The model is changed: its last layer contains the temperature, and its weights are rounded to float16 if that moves
@@ -106,7 +109,7 @@ def run_split(split, directory, *, report, origin, temperature=None, progress=Tr
     directory = pathlib.Path(directory)
     model, history = train(split.training, split.validation, directory, report=report, progress=progress, **settings)
     if not (directory / "result.json").exists():
-        facts, logits = examine(model, split, temperature)
+        facts, logits = examine(model, split, temperature=temperature)
         save_arrays(directory / "logits.npz", truth=split.test.class_id, **logits)
         facts = {**facts, **origin, **settings, "parameters": model.count_params()}
         publish(model, facts, split, softmax(logits["full"]), history, directory)

@@ -11,7 +11,8 @@ ROUNDS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 def orthogonal(matrix):
     """U Vᵀ of a matrix U S Vᵀ, roughly: X <- A·X + (B·X Xᵀ + C·(X Xᵀ)²) X, from X = M/‖M‖. Shape and type as given.
 
-    Computed in bfloat16: the singular values end between about 0.7 and 1.2 anyhow.
+    Singular values above about 1 % of ‖M‖ end between 0.6 and 1.2, which is why bfloat16 is enough; smaller ones are raised
+    as far as five rounds take them.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = tf.cast(tf.transpose(matrix) if tall else matrix, tf.bfloat16)
@@ -27,7 +28,7 @@ class ConvMuon(keras.optimizers.AdamW):
     """AdamW in which the kernels of convolutions take steps of equal size in all directions.
 
         M <- μ·M + (1 - μ)·G
-        W <- W - η·ratio·0.2·sqrt(max(n, m))·orthogonal(μ·M + (1 - μ)·G)
+        W <- (1 - η·decay)·W - η·ratio·0.2·sqrt(max(n, m))·orthogonal(μ·M + (1 - μ)·G)
 
     W [n, m] is a kernel with window and channels as rows, filters as columns; G its gradient, η the learning rate. A
     gradient has a few large singular values, the loudness of an image above all; made orthogonal, a step moves along the

@@ -2,6 +2,8 @@
 import matplotlib.figure
 import numpy as np
 
+from .augment import OUTLIERS
+
 
 def confusion(truth, predicted, classes):
     """counts[i, j]: clips of class i that were taken for class j."""
@@ -99,7 +101,7 @@ def model_card(facts, counts, names):
     tested = f"fold {int(facts['name'][4:])}" if facts["name"].startswith("fold") else "a random fifth of the clips (leaking)"
     others = "of the other folds" if facts["name"].startswith("fold") else "of the same recordings"
     calibrated = (f"{facts['validation_clips']:,} others calibrated the probabilities" if facts["validation_clips"] else
-                  "a network trained alike on all\n  but one of these folds, which that one calibrated, gave the temperature")
+                  "the temperature is that of\n  a network trained alike on all but one of these folds and calibrated by that one")
     return f"""# Model card: urban sounds, 64x64
 
 A convolutional network that names one of ten urban sounds in a four-second clip, seen as a mel-spectrogram image.
@@ -114,9 +116,9 @@ Written by `{facts["command"]}`.
 * **Probabilities**: calibrated by a temperature of {facts["temperature"]:.3f}, which the last layer's weights contain. Expected
   calibration error on the held-out clips: {error["after"]:.1%} ({error["before"]:.1%} before).
 * **Training**: Muon and AdamW, cosine schedule from {facts["rate"]:g}, batches of {facts["batch"]}, label smoothing 0.1, dropout,
-  mixup; images transposed, equalised, shifted in time, ended elsewhere or repeated, masked in time and frequency, raised by
-  noise, their top bands cut;
-  5 % images of no class, whose label is all classes alike. Computed in {facts["precision"]}, seed {facts["seed"]}.
+  mixup; images transposed, played faster or slower, equalised, their range widened or narrowed, shifted in time, ended elsewhere
+  or repeated, masked in time and frequency, raised by noise, their top bands cut; {OUTLIERS:.0%} more images of no class, whose label
+  is all classes alike. Computed in {facts["precision"]}, seed {facts["seed"]}.
 * **Storage**: {"float16" if half["stored"] else "float32"}. Rounding the parameters to float16 moves a held-out clip's logits by
   at most {half["largest_change"]:.2e} and changes {half["other_decisions"]} decisions.
 * **Licence and credit**: {facts["licence"]}

@@ -56,6 +56,18 @@ def seed_dropout(model, seed, epoch):
             layer.seed_generator.state.assign(np.random.default_rng([seed, epoch, number]).integers(0, 2**31, 2))
 
 
+def read_record(path):
+    """The record of a run; raises ValueError that names the file where it is none."""
+    try:
+        found = json.loads(path.read_text())
+        if {"settings", "epochs"} <= set(found):
+            return found
+        reason = "it lacks settings or epochs"
+    except (ValueError, TypeError) as error:
+        reason = str(error)
+    raise ValueError(f"{path}: not the record of a training run ({reason}): delete it, and the checkpoint beside it, to begin anew")
+
+
 def predict(model, level, batch=256):
     """Class probabilities [N, 10] of level images."""
     return np.concatenate([model(images, training=False).numpy()
@@ -80,7 +92,7 @@ def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, s
                 "data": fingerprint(training)}
     history = []
     if checkpoint.exists() and record.exists():
-        found = json.loads(record.read_text())
+        found = read_record(record)
         if found["settings"] != settings:
             raise ValueError(f"{directory} holds a run with other settings ({found['settings']} against {settings}): "
                              "choose another directory or delete it")
