@@ -85,11 +85,7 @@ def run_throughput(repeats, without_peers, folder, python310, output):
 def run_layers(repeats, output):
     """Milliseconds and GFLOP/s of each layer on one thread, forward and backward, beside the matrix product's rate."""
     x, what = study.inputs()
-    try:
-        result = layers.measure(study.network(), x, repeats=repeats)
-    except layers.NoProfile as error:
-        raise click.ClickException(f"{error}: nothing to measure") from None
-    publish(layers, {"inputs": what, **result}, output)
+    publish(layers, {"inputs": what, **layers.measure(study.network(), x, repeats=repeats)}, output)
 
 
 @main.command(name="startup")

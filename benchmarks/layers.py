@@ -19,15 +19,9 @@ FIELDS = ("name", "direction", "kernel", "seconds", "flops")
 COLOURS = (BLUE, ORANGE, GREEN, SKY, RED, PURPLE, YELLOW)
 
 
-class NoProfile(Exception):
-    """The engine cannot be profiled."""
-
-
 def measure(network, x, *, repeats=20, presets=PRESETS, profile=None):
     """The result: rows by preset as `lrp_core.profile` gives them, and the product's rate on one thread."""
-    profile = profile or getattr(lrp_core, "profile", None)
-    if profile is None:
-        raise NoProfile("this version of lrp_core has no `profile`")
+    profile = profile or lrp_core.profile
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         rate = product_rate(np.float32, 1024)
     by_preset = {}

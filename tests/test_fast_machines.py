@@ -53,6 +53,12 @@ def test_without_a_compiler(kept):
     assert not report("preset_b_flat", NUMBA_DISABLE_JIT="1")["compiled"]
 
 
+def test_kernels_without_a_compiler():
+    """Each kernel by itself, between guard words, against the float64 loops: what the compiled ones are held to."""
+    files = [TESTS / f"test_kernels_{name}.py" for name in ("passes", "linear", "bounds")]
+    assert " passed" in python(["-m", "pytest", "-q", "-p", "no:cacheprovider", *files], NUMBA_DISABLE_JIT="1")
+
+
 @intel
 def test_without_vectors(kept):
     """SSE2 and no fused multiply-add: what every x86-64 has."""
@@ -76,8 +82,6 @@ def test_other_lanes(kept, lanes):
     folder = kept / f"lanes{lanes}"
     folder.mkdir(exist_ok=True)
     assert report(AUDIO_LRP_LANES=str(lanes), NUMBA_CACHE_DIR=str(folder))["lanes"] == lanes
-
-
 
 
 def copy(tmp_path):

@@ -62,16 +62,16 @@ WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_do
          P.MAX_POOL: (*MAP, *OUT), P.DENSE: ("depth", "panels", "panel_width", "filters"), P.RELU: OUT, P.START: ("filters",),
          P.RATIO: OUT, P.MEASURE: OUT, P.MAX_UNPOOL: (*MAP, *OUT), P.FOLD: (*MAP, "rows", "columns", "size_down", "size_right"), P.COMBINE: OUT, P.PART: OUT,
          P.CHANNEL_SUM: OUT, P.SPREAD: (*MAP, "rows", "columns")}
-if hasattr(P, "SCATTER"):               # kernels for sparse relevance
-    WRITERS |= {
-        P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, sharp=True)),
-        P.FLAG: ((4, 3, 5), (1,), lambda asm, x, y: asm.flag(x, (4, 3, 5), 60)),
-        P.SCATTER: (ANY.made, ANY.source, lambda asm, x, y: carry_back(
-            asm, ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True, flag=asm.flag(x, ANY.made, 10 ** 6))),
-        P.DOTS: (ANY.source, ANY.made, lambda asm, x, y: asm.dots(
-            ANY, WEIGHTS["any"], None, x, y, room(asm, ANY.made), asm.flag(y, ANY.made, 10 ** 6)))}
-    WALKS |= {P.SHARPEN: (*MAP, *OUT), P.FLAG: OUT, P.SCATTER: (*MAP, *OUT, "size_down", "size_right"),
-              P.DOTS: (*MAP, *OUT, "size_down", "size_right")}
+# Kernels for sparse relevance.
+WRITERS |= {
+    P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, sharp=True)),
+    P.FLAG: ((4, 3, 5), (1,), lambda asm, x, y: asm.flag(x, (4, 3, 5), 60)),
+    P.SCATTER: (ANY.made, ANY.source, lambda asm, x, y: carry_back(
+        asm, ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True, flag=asm.flag(x, ANY.made, 10 ** 6))),
+    P.DOTS: (ANY.source, ANY.made, lambda asm, x, y: asm.dots(
+        ANY, WEIGHTS["any"], None, x, y, room(asm, ANY.made), asm.flag(y, ANY.made, 10 ** 6)))}
+WALKS |= {P.SHARPEN: (*MAP, *OUT), P.FLAG: OUT, P.SCATTER: (*MAP, *OUT, "size_down", "size_right"),
+          P.DOTS: (*MAP, *OUT, "size_down", "size_right")}
 
 
 def program_of(kind):

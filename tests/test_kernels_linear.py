@@ -88,7 +88,6 @@ def test_convolution_back(form, samples, fan, seed, times, accumulate):
     assert_back(form, samples, fan, seed, times=times, accumulate=accumulate)
 
 
-@pytest.mark.skipif(not hasattr(P, "SCATTER"), reason="no sparse kernels")
 @seeded
 @given(convolutions(largest=9), st.integers(1, 3), fans, seeds, st.booleans(), st.booleans(), st.sampled_from([0, 0.01, 0.05, 0.3]))
 def test_sparse_relevance_back(form, samples, fan, seed, times, accumulate, density):
@@ -122,7 +121,7 @@ def test_winograd_on_all_small_maps(padding):
     """Tiles of 4x4 that hang over the map's edge, in both directions, at each of its sizes."""
     used = set()
     for number, (height, width) in enumerate(MAPS):
-        if padding == "valid" and min(height, width) < 3 or padding != "same" and height + 3 < 3 or width < 1:
+        if padding == "valid" and min(height, width) < 3:
             continue
         channels, filters, samples = LANES * (1 + number % 2), LANES * (1 + number // 2 % 3), 1 + number % 3
         form = form_of(Form, (3, 3), (height, width, channels), filters, padding=padding)
