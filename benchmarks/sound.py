@@ -20,7 +20,8 @@ NAME, TITLE, SIZE = "sound", "Relevance in seconds, hertz and sound", (11, 5)
 ABOUT = """Three questions to the embedded network, for each preset. **Where**: two procedural sounds share a clip, a siren in
 one half and drilling in the other; each class is explained in turn, and the share of its positive relevance that lies in its
 own half is told (chance: 0.5). The first table tells, in seconds and hertz, the shortest span that holds half of that relevance (medians),
-beside when the class sounds and the shortest span of bands that holds half of its power. A horn of known partials sounds in noise; told is the share of the positive relevance of
+beside when the class sounds and the shortest span of bands that holds half of its power. (Scenes in which a preset leaves a class
+nothing positive do not count.) A horn of known partials sounds in noise; told is the share of the positive relevance of
 `car_horn` within a third of an octave of its partials and while it sounds, beside the share of the image that this is. **Heard**: the
 fewest STFT cells that carry half of the positive relevance are turned into sound; does the network still name the class,
 and does it with as many cells drawn at random? **Books**: relevance on the file's samples plus everything booked on the way,
@@ -83,9 +84,14 @@ def span_hertz(bands):
 
 
 def where(network, scene, preset):
-    """(share of a scene's positive relevance that lies where its class sounds, (start, stop) in seconds and (low, high) in Hz of half of it)."""
+    """(share of a scene's positive relevance that lies where its class sounds, (start, stop, low, high) in seconds and Hz of half of it).
+
+    Not a number where nothing is positive: a rule that knows no signs gives all of a score below zero as relevance below zero.
+    """
     sound, _ = down_to_sound(scene.clip, lrp_core.explain(network, scene.clip.image, preset, scene.target))
     positive = np.maximum(sound.mel, 0)
+    if not positive.any():
+        return np.nan, (np.nan,) * 4
     share = float(positive[scene.bands][:, scene.frames].sum() / positive.sum())
     seconds = (place * features.SECONDS / positive.shape[1] for place in shortest_span(positive.sum(axis=0)))
     return share, (*seconds, *span_hertz(positive.sum(axis=1)))
@@ -103,7 +109,7 @@ def heard(network, clip, preset, rng):
 def medians(scenes, spans):
     """{scene's name: the median of each number over the scenes of that name}."""
     names = dict.fromkeys(scene.name for scene in scenes)
-    return {name: np.median([span for scene, span in zip(scenes, spans) if scene.name == name], axis=0).tolist() for name in names}
+    return {name: np.nanmedian([span for scene, span in zip(scenes, spans) if scene.name == name], axis=0).tolist() for name in names}
 
 
 def measure(network, opened, *, presets=PRESETS, listened=LISTENED, seeds=SEEDS):
@@ -122,9 +128,9 @@ def measure(network, opened, *, presets=PRESETS, listened=LISTENED, seeds=SEEDS)
             rng = np.random.default_rng(0)
             shares, spans = zip(*counted(where(network, scene, preset) for scene in (*pairs, *horns)))
             rows.append({"preset": preset, "scenes": seeds * 2, "spans": medians((*pairs, *horns), spans),
-                         **{name: float(np.mean([share for scene, share in zip(pairs, shares) if scene.target == name]))
+                         **{name: float(np.nanmean([share for scene, share in zip(pairs, shares) if scene.target == name]))
                             for name in ("siren", "drilling")},
-                         "horn": float(np.mean(shares[len(pairs):])),
+                         "horn": float(np.nanmean(shares[len(pairs):])),
                          "horn_area": float(np.mean([scene.bands.mean() * scene.frames.mean() for scene in horns]))})
             if preset in listened:
                 checks, errors, cells = zip(*counted(heard(network, clip, preset, rng) for clip in opened))
