@@ -1,5 +1,6 @@
 """The fast path against the readable one, from the pixels to the ledger: presets, rules, graphs, options, refusals."""
 import gc
+from unittest import mock
 
 import fast_nets
 import nets
@@ -264,9 +265,24 @@ def test_the_profile_refuses_what_has_no_kernels():
         lrp_core.profile(network, nets.inputs(network, 1), "gradient")
 
 
+def test_rare_kernels_are_compiled_only_where_a_program_has_them():
+    """Once for each of the two kinds of programs, however often they run."""
+    network = fast_nets.vgg()
+    x, prepared = np.abs(samples(network)), []
+
+    def count(compiled, arguments, really=prepare):
+        prepared.append(arguments[-1])
+        really(compiled, arguments)
+    with mock.patch("lrp_core.kernels.engine.prepare", count):
+        for rules in ("epsilon", "preset_b", "epsilon"):
+            lrp_core.explain(network, x, rules, dtype="float32", threads=1)
+            lrp_core.explain(network, x, rules, dtype="float32", threads=1)
+    assert prepared == [None, True]
+
+
 @pytest.mark.parametrize("collects", [True, False])
 def test_the_garbage_collector_rests_while_kernels_are_compiled(collects):
-    """Once, for the types of the call; afterwards it is as it was, also when the compiler fails."""
+    """For the types of the call; afterwards it is as it was, also when the compiler fails."""
     class Entry:
         signatures, seen = [], []
 
@@ -282,7 +298,7 @@ def test_the_garbage_collector_rests_while_kernels_are_compiled(collects):
             prepare(fake, (1, 2.0))
         assert fake.seen == [((numba.int64, numba.float64), False)] and gc.isenabled() is collects
         prepare(fake, (1, 2.0))
-        assert len(fake.seen) == 1
+        assert len(fake.seen) == 2 and not fake.seen[1][1] and gc.isenabled() is collects
     finally:
         gc.enable() if before else gc.disable()
     prepare(lambda: None, ())  # where JIT is switched off an entry is a plain function

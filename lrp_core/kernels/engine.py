@@ -59,6 +59,7 @@ class Program:
         self.joined = joined([*self.plan.forward_stages, *self.plan.stages])
         self.by_numpy = any(not isinstance(stage, Kernels) for stage in (*self.plan.forward_stages, *self.plan.stages))
         self._idle, self._crew = [], None
+        self._rare, self._prepared = True if np.isin(self.rows["kind"], P.RARE).any() else None, False
         self._lock = threading.Lock()
 
     @property
@@ -107,10 +108,12 @@ class Program:
             return (self.rows, stage.begin, stage.end, samples, fan, workspace.capacity, workspace.data, self.weights, self.offsets,
                     workspace.sums, workspace.places, workspace.favoured, workspace.other, scratch, number * self.places)
         counters = np.zeros(2 * (stage.end - stage.begin), np.int64)
-        prepare(P.run, (*arguments(0), team, counters))
+        if not self._prepared:
+            prepare(P.run, (*arguments(0), team, counters, self._rare))
+            self._prepared = True
         for number in range(1, team):
-            self.crew(team).submit(P.run, *arguments(number), team, counters)
-        P.run(*arguments(0), team, counters)
+            self.crew(team).submit(P.run, *arguments(number), team, counters, self._rare)
+        P.run(*arguments(0), team, counters, self._rare)
 
     # ---- what no kernel does, by the layers and rules themselves, in double precision
 

@@ -37,12 +37,12 @@ def entry(function):
 
 
 def prepare(compiled, arguments):
-    """Compile an entry for these arguments, or fetch it from disk, before it is called; nothing where that has been done.
+    """Compile an entry for arguments of these types, or fetch it from disk, before it is called.
 
     The garbage collector rests meanwhile: it would look again and again through the compiler's many objects, which all
     stay, for a fifth of the time.
     """
-    if not hasattr(compiled, "signatures") or compiled.signatures:  # a plain function where JIT is switched off
+    if not hasattr(compiled, "signatures"):  # a plain function where JIT is switched off
         return
     collects = gc.isenabled()
     gc.disable()

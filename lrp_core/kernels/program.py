@@ -25,6 +25,9 @@ NAMES = ("pad", "direct", "winograd F(4x4)", "ties", "ties", "ReLU", "max pool",
          "max unpool", "fold", "multiply", "part", "sum over channels", "spread",
          "small z", "sparsity", "sparse adjoint", "sparse z")
 
+# Not needed by LRP-0 and LRP-ε, which divide by the forward pass's own outputs: compiled only where a program has them.
+RARE = (PART, CHANNEL_SUM, SPREAD, SHARPEN, DOTS)
+
 NONE = -1
 POSITIONS = ("x", "y", "z", "times", "winner", "gate_y", "runs", "flag", "other")  # in `data`, for one sample; NONE: not used
 INTEGERS = ("kind", *POSITIONS, "fanned", "height", "width", "channels", "rows", "columns", "filters",
@@ -88,10 +91,12 @@ def winograd_shares(step, samples, team):
 
 
 @entry
-def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team, counters):
+def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team, counters,
+        rare):
     """Run rows begin..end for the samples of a workspace, alone (team 1) or as one of a team.
 
-    fan: how many relevances belong to each input, when several classes of one are explained at once.
+    fan: how many relevances belong to each input, when several classes of one are explained at once. rare: None where no
+    row is of a RARE kind: this is compiled apart, without those kernels.
 
     The members of a team take units until none is left, and go on when all of a step's units are done. counters, zeros
     [2·(end - begin)]: units taken and units done. Nobody waits for a member, only for units it has taken: one that comes late,
@@ -106,13 +111,43 @@ def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sum
         first = 0 if team == 1 else add_and_get(counters, taken, grain)
         while first < total:
             last = min(first + grain, total)
-            perform(step, first, last, count, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team)
+            done_rarely = False
+            if rare is not None:
+                done_rarely = perform_rare(step, first, last, count, fan, capacity, data, weights, offsets, places, scratch, at)
+            if not done_rarely:
+                perform(step, first, last, count, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team)
             if team == 1:
                 break
             add_and_get(counters, done, last - first)
             first = add_and_get(counters, taken, grain)
         while team > 1 and peek(counters, done) < total:
             pass
+
+
+@kernel
+def perform_rare(step, first, last, samples, relevances, capacity, data, weights, offsets, places, scratch, at):
+    """Units first..last of a step if it is of a RARE kind; returns whether it is. Arguments as of `perform`."""
+    kind = step.kind
+    x, y, row = step.x * capacity, step.y * capacity, step.columns * step.filters
+    if kind == PART:
+        part(data, x, row, step.sign, y, first, last)
+    elif kind == CHANNEL_SUM:
+        channel_sum(data, x, step.filters, y, first, last)
+    elif kind == SPREAD:
+        spread(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
+               step.dilation_down, step.dilation_right, step.top, step.left, np.float32(step.coefficient), y, step.height,
+               step.width, step.channels, step.accumulate, scratch, first, last)
+    elif kind == SHARPEN:
+        sharpen(data, x, step.height, step.width, step.channels, step.top, step.left, weights, step.weights, step.bias, y,
+                step.rows, step.columns, step.filters, np.float32(step.epsilon), step.flag * capacity, first, last)
+    elif kind == DOTS:
+        dots(data, step.z * capacity, relevances, x, step.height, step.width, step.channels, step.size_down, step.size_right,
+             step.stride_down, step.stride_right, step.dilation_down, step.top, step.left, weights, step.weights, step.bias, y,
+             step.rows, step.columns, step.filters, step.flag * capacity, step.gate_y * capacity, step.other * capacity, step.zeros,
+             places, at, first, last)
+    else:
+        return False
+    return True
 
 
 @inlined
@@ -158,8 +193,6 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
              fan, step.accumulate, step.flag * capacity, scratch, first, last)
     elif kind == COMBINE:
         combine(data, x, step.rows, row, times, fan, step.accumulate, y, first, last)
-    elif kind == PART:
-        part(data, x, row, step.sign, y, first, last)
     elif kind == RELU:
         relu(data, x + first * row, y + first * row, (last - first) * row)
     elif kind == PAD:
@@ -171,24 +204,10 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
         restore(data, x, step.height, step.width, step.channels, step.top, step.left, step.runs * capacity, weights, step.weights,
                 step.panels, step.panel_width, step.bias, offsets, step.offsets, y, step.rows, step.columns, step.filters,
                 step.rectify, scratch, first, last)
-    elif kind == SHARPEN:
-        sharpen(data, x, step.height, step.width, step.channels, step.top, step.left, weights, step.weights, step.bias, y,
-                step.rows, step.columns, step.filters, np.float32(step.epsilon), step.flag * capacity, first, last)
-    elif kind == CHANNEL_SUM:
-        channel_sum(data, x, step.filters, y, first, last)
-    elif kind == SPREAD:
-        spread(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
-               step.dilation_down, step.dilation_right, step.top, step.left, np.float32(step.coefficient), y, step.height,
-               step.width, step.channels, step.accumulate, scratch, first, last)
     elif kind == SCATTER:
         scatter(data, x, step.rows, step.columns, step.filters, step.size_down, step.size_right, step.stride_down, step.stride_right,
                 step.dilation_down, step.top, step.left, weights, step.weights, y, step.height, step.width, step.channels, times,
                 relevances, step.accumulate, step.flag * capacity, offsets, step.offsets, places, at, scratch, first, last)
-    elif kind == DOTS:
-        dots(data, step.z * capacity, relevances, x, step.height, step.width, step.channels, step.size_down, step.size_right,
-             step.stride_down, step.stride_right, step.dilation_down, step.top, step.left, weights, step.weights, step.bias, y,
-             step.rows, step.columns, step.filters, step.flag * capacity, step.gate_y * capacity, step.other * capacity, step.zeros,
-             places, at, first, last)
     elif kind == FLAG:
         flag_sparse(data, x, step.rows * row, step.depth, y, first, last)
     elif kind == START:
