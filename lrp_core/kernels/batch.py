@@ -40,7 +40,7 @@ def explain_batch(program, x, chosen, wanted, logits, found, *, mask, threads, m
     threads = check_threads(threads)
     workers, capacity = within(memory, program.sample_bytes, threads, CHUNK)
     together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
-    if together and memory is None:
+    if (together or len(chosen) == 1) and memory is None:
         capacity = max(capacity, TOGETHER)
     team, share = (workers, len(chosen)) if together else (1, -(-len(chosen) // workers))
     chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity

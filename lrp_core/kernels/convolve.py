@@ -11,7 +11,7 @@ import numpy as np
 from .jit import inlined, kernel, loop_kernel
 from .passes import put_row
 from .product import product
-from .vector import LANES, broadcast, load, load_part, never_inline, store, store_part, where_greater
+from .vector import LANES, broadcast, load_part, never_inline, store_part, where_greater
 from .winograd import left_out
 
 BLOCK = 48  # output positions a unit of work
@@ -100,8 +100,5 @@ def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, strid
 @inlined
 def add(data, x, y, count):
     """y += x."""
-    whole = count // LANES * LANES
-    for k in range(0, whole, LANES):
-        store(data, y + k, load(data, y + k) + load(data, x + k))
-    for k in range(whole, count):
-        data[y + k] += data[x + k]
+    for k in range(0, count, LANES):
+        store_part(data, y + k, load_part(data, y + k, count - k) + load_part(data, x + k, count - k), count - k)
