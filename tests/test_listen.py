@@ -238,7 +238,9 @@ def test_a_gain_stops_at_the_peak_and_at_forty_decibels():
 
 def check_parts(clip, made):
     """What `Parts` promises of its sounds, gains and masks."""
-    sounds, target = (made.relevant, made.against, made.remainder), loudness_of(clip.sound)
+    highest = np.abs(clip.sound).max(initial=0)
+    target = loudness_of(clip.sound * (0.99 / highest if highest > 1 else 1))  # as loud as a file can hold the original
+    sounds = made.relevant, made.against, made.remainder
     assert (made.masks.sum(axis=0) == 1).all()
     envelope = np.ones(SAMPLES)
     envelope[:FIVE_MS] = bell(np.arange(FIVE_MS) / FIVE_MS)
