@@ -40,7 +40,7 @@ def settings_of(base, items, network, model_path, rules, target, batch):
     The list of clips enters by each one's path, label, size and ends.
     """
     listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
-    return {"format": 1, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+    return {"format": 2, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
             "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
             "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
 

@@ -63,7 +63,8 @@ def refuse_to_overwrite(paths, stems, directory):
         for name in ("original", *PARTS):
             source = sources.get(place_of(directory, stem, name).resolve())
             if source is not None:
-                raise click.UsageError(f"{printable(str(source))} would be overwritten by a part of another sound; choose another folder with -o")
+                raise click.UsageError(f"{printable(str(source))} would be overwritten by a part of another sound; choose another "
+                                       "folder with -o")
 
 
 def write_parts(clip, made, directory, stem):

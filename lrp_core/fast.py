@@ -15,8 +15,8 @@ from .target import WINNER
 
 def explain_each(network, x, single, method, wanted, *, place, stop, keep, layers, threads, memory, progress):
     """What `explain.explain_each` returns, for a checked batch x and checked arguments."""
-    logits, found = np.empty((len(x), *network.scoring.shapes[network.scoring.nodes[-1].name]), np.float32), [Found(len(x)) for _ in wanted]
-    end = stop or INPUT
+    end, classes = stop or INPUT, network.scoring.shapes[network.scoring.nodes[-1].name]
+    logits, found = np.empty((len(x), *classes), np.float32), [Found(len(x)) for _ in wanted]
     # Each sample by the program for its own sign, so that it does not depend on the others.
     signless = x.reshape(len(x), -1).min(axis=1) >= 0
     for nonnegative in np.unique(signless):

@@ -121,7 +121,7 @@ def run_split(split, directory, *, report, origin, temperature=None, progress=Tr
 
 
 def run_all_but(data, fold, directory, *, report, **settings):
-    """The network to use: trained on all folds but one, with a temperature that no clip of its own training has fitted.
+    """The network to use: trained on all folds but one, with the temperature of a twin, fitted on clips that the twin had not seen.
 
     A network trained on eight folds, in `directory`/calibration, gives the temperature; one trained alike on all nine takes
     it. Arguments and what comes back as of `run_split`.

@@ -19,7 +19,7 @@ from .planner import Forward, Keep, Kernels, Planner
 from .vector import LANES
 
 # Samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor. Where vectors
-# are wide, arithmetic waits for memory: one at a time is then a seventh faster than four.
+# are wide, arithmetic waits for memory, and one at a time is faster.
 CHUNK = 1 if LANES >= 16 else 4
 
 

@@ -113,7 +113,7 @@ def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sum
             last = min(first + grain, total)
             done_rarely = False
             if rare is not None:
-                done_rarely = perform_rare(step, first, last, count, fan, capacity, data, weights, offsets, places, scratch, at)
+                done_rarely = perform_rare(step, first, last, fan, capacity, data, weights, offsets, places, scratch, at)
             if not done_rarely:
                 perform(step, first, last, count, fan, capacity, data, weights, offsets, sums, places, favoured, other, scratch, at, team)
             if team == 1:
@@ -125,7 +125,7 @@ def run(program, begin, end, samples, fan, capacity, data, weights, offsets, sum
 
 
 @kernel
-def perform_rare(step, first, last, samples, relevances, capacity, data, weights, offsets, places, scratch, at):
+def perform_rare(step, first, last, relevances, capacity, data, weights, offsets, places, scratch, at):
     """Units first..last of a step if it is of a RARE kind; returns whether it is. Arguments as of `perform`."""
     kind = step.kind
     x, y, row = step.x * capacity, step.y * capacity, step.columns * step.filters
