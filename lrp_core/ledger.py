@@ -16,6 +16,8 @@ import operator
 
 import numpy as np
 
+from .text import table
+
 
 class ConservationError(ArithmeticError):
     """A layer's book does not close to rounding: the explanation must not be trusted."""
@@ -123,8 +125,4 @@ class Ledger:
         for entry in (*self.entries, self.total):
             numbers = [float(np.mean(getattr(entry, name))) for name in columns]
             rows.append((entry.name, entry.rule, *(f"{round(n, 4) + 0.0:.4f}" for n in numbers[:-1]), f"{numbers[-1]:.1e}"))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["  ".join(f"{cell:<{w}}" if column < 2 else f"{cell:>{w}}"
-                           for column, (cell, w) in enumerate(zip(row, widths))) for row in rows]
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return table(rows, "<<>>>>>>", footer=True)

@@ -10,6 +10,7 @@ import numpy as np
 from . import layers as L
 from .canonize import without_softmax
 from .chunks import for_chunks
+from .text import table
 
 INPUT = "input"
 
@@ -190,10 +191,7 @@ class Network:
         rows += [(node.name, node.layer.type, str(self.shapes[node.name]), f"{node.layer.parameters:,}")
                  for node in self.nodes]
         rows.append(("total", "", "", f"{self.parameters:,}"))
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d:>{widths[3]}}" for a, b, c, d in rows]
-        rule = "-" * len(lines[0])
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return table(rows, "<<<>", footer=True)
 
     def save(self, path, *, storage="float32"):
         """Write the network to `path` as one .npz file; see `lrp_core.weights.save`."""

@@ -13,6 +13,7 @@ from .canonize import without_softmax
 from .gradients import METHODS, GradientMethod
 from .network import INPUT
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus
+from .text import table
 
 CONVOLUTIONS = (L.Conv2D, L.Conv1D, L.DepthwiseConv2D, L.Conv2DTranspose)
 
@@ -109,8 +110,7 @@ class Composite:
         self.check(network)
         rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else
                  repr(self.rule_for(network, node))) for node in network.nodes]
-        widths = [max(len(row[column]) for row in rows) for column in range(2)]
-        return "\n".join(f"{name:<{widths[0]}}  {kind:<{widths[1]}}  {rule}" for name, kind, rule in rows)
+        return table(rows, "<<<", header=False)
 
 
 def meant(condition, node):
