@@ -23,7 +23,7 @@ from .dataset import dataset
 from .journey import down_to_sound
 from .listen import listen
 from .report import report
-from .results import bottom_line, explain_clips, write
+from .results import bottom_line, explain_clips, heard, write
 
 BATCH = 32
 
@@ -43,7 +43,7 @@ def describe(result, places):
     channels = f"{clip.channels} channel{'s' * (clip.channels > 1)}"
     lines = [f"{printable(clip.name)}  ({clip.duration:.2f} s, {clip.sample_rate:g} Hz, {channels})"]
     lines += [f"  warning: {warning}" for warning in result.warnings]
-    for index in e.logits.argsort()[::-1][:3]:
+    for index in e.logits.argsort()[::-1][:max(3, len(heard(e)))]:
         share = float(e.probabilities[index])
         lines.append(f"  {e.class_names[index]:<18}{bar_character() * round(share * 40):<41}{share:6.1%}")
     lines.append(f"  explained: {e.class_names[e.target]} by {next(iter(result.explanations))}")

@@ -9,10 +9,11 @@ import features
 import lrp_core
 from features.image import magma
 from features.listen import audible, fade, gain_to, loudness, masked, strongest
+from lrp_core.layers import Sigmoid
 
 from .journey import down_to_sound
 from .profiles import profiles_of
-from .results import UNSURE, Result
+from .results import UNSURE, Result, heard
 
 HERTZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 # ColorBrewer's RdBu from against to for: blue and red stay apart for the colour-blind, white is zero.
@@ -159,11 +160,12 @@ def clip_data(network, clip, name, presets, share, progress):
         winners[preset] = explanations[int(e.logits.argmax())]
     result = Result(clip, winners)
     probabilities = result.main.probabilities
-    order = np.argsort(-probabilities, kind="stable")
+    order = np.argsort(-result.main.logits, kind="stable")
     return {
         "name": name,
         "facts": facts(clip), "warnings": result.warnings,
-        "sure": bool(probabilities.max() >= UNSURE), "order": order.tolist(), "probabilities": [float(p) for p in probabilities],
+        "sure": bool(probabilities.max() >= UNSURE), "heard": heard(result.main), "order": order.tolist(),
+        "probabilities": [float(p) for p in probabilities],
         "decibels": float(clip.decibels.min() - clip.decibels.max()),
         "level": text(clip.level.tobytes()), "original": text(mp3(audible(clip.sound), ORIGINAL_KBITS)), "explanations": by_preset,
     }, pages
@@ -172,7 +174,7 @@ def clip_data(network, clip, name, presets, share, progress):
 def common_data(network, pages, share):
     """What all clips of a report share: classes, presets with the pages of their ledgers, axes, colours."""
     return {
-        "classes": list(network.class_names), "share": share, "seconds": features.SECONDS, "ticks": ticks(),
+        "classes": list(network.class_names), "independent": isinstance(network.activation, Sigmoid), "share": share, "seconds": features.SECONDS, "ticks": ticks(),
         "hertz": [round(float(hertz)) for hertz in features.band_edges(features.SAMPLE_RATE, 128)[1:-1]],
         "presets": [{"name": name, "pages": [list(page) for page in found]}
                     for name, found in pages.items()],

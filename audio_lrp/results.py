@@ -28,11 +28,10 @@ class Result:
 
     @property
     def title(self):
-        """Class, probability and target in a line."""
+        """Classes, their probabilities and the target in a line."""
         e = self.main
-        names, best = e.class_names, int(e.logits.argmax())
-        return (f"heard: {names[best]} ({e.probabilities[best]:.0%})   explained: {names[e.target]} "
-                f"(logit {e.logits[e.target]:.2f})")
+        named = ", ".join(f"{e.class_names[number]} ({e.probabilities[number]:.0%})" for number in heard(e))
+        return f"heard: {named}   explained: {e.class_names[e.target]} (logit {e.logits[e.target]:.2f})"
 
     @property
     def warnings(self):
@@ -45,6 +44,16 @@ class Result:
             found.append(f"unsure: no class reaches {UNSURE:.0%} (the likeliest has {best:.0%}); the sound may be none of the "
                          f"{len(self.main.probabilities)}")
         return found
+
+
+def heard(e):
+    """The numbers of the classes that the network hears: the likeliest first.
+
+    Where each class has a probability of its own (a sigmoid at the network's end), all that reach UNSURE; else, and
+    where none does, the likeliest alone.
+    """
+    order = np.argsort(-e.logits, kind="stable").tolist()
+    return [number for number in order if e.probabilities[number] >= UNSURE] or order[:1] if e.independent else order[:1]
 
 
 def presets_for(rules):
@@ -70,7 +79,8 @@ def as_dict(result):
     clip, e = result.clip, result.main
     return {
         "clip": clip.name, "sample_rate": clip.sample_rate, "channels": clip.channels, "duration_s": clip.duration,
-        "heard": e.class_names[int(e.logits.argmax())],
+        "heard": e.class_names[int(e.logits.argmax())], "all_heard": [e.class_names[number] for number in heard(e)],
+        "independent_probabilities": e.independent,
         "probabilities": {name: float(p) for name, p in zip(e.class_names, e.probabilities)},
         "logits": {name: float(z) for name, z in zip(e.class_names, e.logits)},
         "target": {"class": e.class_names[e.target], "index": e.target, "logit": float(e.logits[e.target])},

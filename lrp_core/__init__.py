@@ -7,7 +7,7 @@
     print(e.ledger)
 """
 from .averaged import integrated_gradients, smooth_grad
-from .canonize import fold_batch_norm, without_softmax
+from .canonize import fold_batch_norm, without_final_activation
 from .explain import explain, explain_each, rank_channels
 from .explanation import Explanation
 from .ledger import ConservationError, Entry, Ledger
@@ -31,7 +31,7 @@ __all__ = ["ALIASES", "AlphaBeta", "Composite", "ConservationError", "Contrast",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",
            "WSquare", "ZBox", "Zero", "ZPlus", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
            "first_with_weights", "fold_batch_norm", "from_onnx", "integrated_gradients", "last_with_weights", "load",
-           "preset_b_flat_until", "profile", "rank_channels", "smooth_grad", "up_to", "without_softmax"]
+           "preset_b_flat_until", "profile", "rank_channels", "smooth_grad", "up_to", "without_final_activation"]
 
 
 def from_onnx(path, *, class_names=None, fold=True):

@@ -1,5 +1,6 @@
 """Network in, new network out: what has to be rewritten before relevance can flow as it should."""
 import dataclasses
+import math
 
 import numpy as np
 
@@ -8,16 +9,44 @@ from . import layers as L
 PARITY = 1e-4
 
 
-def without_softmax(network):
-    """The network without a softmax at its end, so that its output is the logits; others are returned as they are."""
-    *before, last = network.nodes
-    if not isinstance(last.layer, L.Softmax):
+# What may stand between the last activation and the output: numbers that only change places.
+ONLY_MOVED = (L.Dropout, L.Flatten, L.Reshape, L.Permute, L.Cropping2D)
+
+
+def final_activation(network):
+    """(node, moves): the softmax or sigmoid that makes the network's scores probabilities, and the nodes after it.
+
+    (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax counts where
+    there is one row of numbers for it to norm.
+    """
+    nodes, moves = {node.name: node for node in network.nodes}, []
+    node = network.nodes[-1]
+    while isinstance(node.layer, ONLY_MOVED) and node.inputs[0] in nodes:
+        moves.insert(0, node)
+        node = nodes[node.inputs[0]]
+    shape = network.shapes[node.name]
+    one_row = isinstance(node.layer, L.Softmax) and math.prod(shape) == shape[-1]
+    return (node, tuple(moves)) if one_row or isinstance(node.layer, L.Sigmoid) else (None, ())
+
+
+def without_final_activation(network):
+    """The network without the softmax or sigmoid at its end, so that its output is the scores z; others as they are.
+
+    Explanations start from z. Starting from σ(z) would divide it by z, and where z < 0 every relevance would change
+    its sign.
+    """
+    last, moves = final_activation(network)
+    if last is None:
         return network
-    names = [node.name for node in before]
+    names = [node.name for node in network.nodes]
     if last.inputs[0] not in names:
-        raise ValueError(f"node {last.name!r} is a softmax of the input itself: there are no scores below it to explain")
-    # What the softmax reads is the output now; it need not be the node that stands before it.
-    return network.replace(nodes=before[:names.index(last.inputs[0]) + 1])
+        raise ValueError(f"node {last.name!r} ({last.layer.type}) reads the input itself: "
+                         "there are no scores before it to explain")
+    # What the activation reads is the output now; it need not be the node that stands before it.
+    nodes = list(network.nodes[:names.index(last.inputs[0]) + 1])
+    for node in moves:
+        nodes.append(dataclasses.replace(node, inputs=(nodes[-1].name,)))
+    return network.replace(nodes=nodes)
 
 
 def fold_batch_norm(network):

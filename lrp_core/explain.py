@@ -4,7 +4,7 @@ import math
 import numpy as np
 
 from .backward import ROUNDING, check_finite, plan, propagate
-from .canonize import without_softmax
+from .canonize import without_final_activation
 from .chunks import for_chunks
 from .explanation import Explanation
 from .gradients import GradientMethod, plan_gradient
@@ -18,7 +18,7 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
             dtype="float64", threads=None, memory=None, progress=None):
     """Which part of the input made the network say what it says: the relevance of every number in x.
 
-    network: a Network. A softmax at its end is dropped: logits are explained.
+    network: a Network. What is explained are its scores before a final softmax or sigmoid (the logits).
     x: one sample [*input_shape] or a batch [n, *input_shape].
     rules: a preset's name (see `presets`), a rule for every layer with weights, or an ordered list of
         (condition, rule).
@@ -58,7 +58,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     exact = network.scoring
     method = composite(rules)
     gradient = isinstance(method, GradientMethod)
-    scored = exact if dtype == "float64" or not gradient else without_softmax(network).astype(dtype)
+    scored = exact if dtype == "float64" or not gradient else without_final_activation(network).astype(dtype)
     output = scored.nodes[-1].name
     classes = scored.shapes[output][0]
     if isinstance(targets, (str, int, np.integer, Contrast)):

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from .layers import Softmax
+from .layers import Layer, Sigmoid
 from .ledger import Ledger
 from .network import INPUT
 
@@ -20,6 +20,7 @@ class Explanation:
     class_names: the network's, or None.
     layers: None, or the relevance at every node's output by name ("input" is `relevance`).
     ledger: see `Ledger`.
+    activation: what makes probabilities of the scores, a Softmax or a Sigmoid layer (`Network.activation`).
 
     For a single sample every array lacks the batch axis; `e[i]` is the explanation of one sample of a batch.
     """
@@ -29,6 +30,7 @@ class Explanation:
     class_names: tuple | None
     layers: dict | None
     ledger: Ledger
+    activation: Layer
 
     @classmethod
     def join(cls, chunks, network, single, layers, end=INPUT):
@@ -38,13 +40,21 @@ class Explanation:
         ledger = Ledger(ledgers[0].pages, np.concatenate([one.numbers for one in ledgers], axis=-1),
                         np.concatenate([one.start for one in ledgers]), np.concatenate([one.arrived for one in ledgers]))
         whole = cls(at[end], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
-                    at if layers else None, ledger)
+                    at if layers else None, ledger, network.activation)
         return whole[0] if single else whole
 
     @property
     def probabilities(self):
-        """softmax(logits), in their shape."""
-        return Softmax().forward(self.logits)
+        """What the network's own last layer makes of the logits, in their shape (softmax where it has none).
+
+        After a softmax they sum to 1; after a sigmoid each class has its own, and several may be above one half.
+        """
+        return self.activation.forward(self.logits)
+
+    @property
+    def independent(self):
+        """Does each class have a probability of its own, as after a sigmoid, so that several may hold at once?"""
+        return isinstance(self.activation, Sigmoid)
 
     def __getitem__(self, index):
         """The explanation of one sample of a batch."""
@@ -53,4 +63,4 @@ class Explanation:
         index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
         return Explanation(self.relevance[index], self.logits[index], int(self.target[index]), self.class_names,
-                           layers, self.ledger.sample(index))
+                           layers, self.ledger.sample(index), self.activation)

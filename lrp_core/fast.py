@@ -36,7 +36,7 @@ def explain_each(network, x, single, method, wanted, *, place, stop, keep, layer
     for number, ((favoured, _), one) in enumerate(zip(wanted, found)):
         part = slice(number * len(x), (number + 1) * len(x))
         whole = Explanation(one.relevance[end], logits, np.where(favoured == WINNER, winners, favoured), network.class_names,
-                            one.relevance if layers else None, ledger.sample(part))
+                            one.relevance if layers else None, ledger.sample(part), network.activation)
         explanations.append(whole[0] if single else whole)
     return explanations
 

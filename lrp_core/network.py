@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from . import layers as L
-from .canonize import without_softmax
+from .canonize import final_activation, without_final_activation
 from .chunks import for_chunks
 from .text import table
 
@@ -128,8 +128,14 @@ class Network:
 
     @functools.cached_property
     def scoring(self):
-        """The network that scores: without a softmax at its end, in double precision. Made when first asked for."""
-        return without_softmax(self).astype(np.float64)
+        """The network up to its scores, without a softmax or sigmoid at its end, in double precision. Made once."""
+        return without_final_activation(self).astype(np.float64)
+
+    @functools.cached_property
+    def activation(self):
+        """The layer that makes probabilities of the scores: the network's own Softmax or Sigmoid; Softmax if it has none."""
+        last, _ = final_activation(self)
+        return L.Softmax() if last is None else last.layer
 
     @functools.cached_property
     def programs(self):
@@ -167,7 +173,7 @@ class Network:
         return batch, single
 
     def logits(self, x):
-        """The scores before any softmax: x [*input_shape] -> [classes], or a batch -> [n, classes]; float32."""
+        """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or a batch -> [n, classes]; float32."""
         x, single = self.check_input(x)
 
         def work(part):
@@ -177,8 +183,8 @@ class Network:
         return logits[0] if single else logits
 
     def probabilities(self, x):
-        """softmax(logits(x)), in the same shape."""
-        return L.Softmax().forward(self.logits(x))
+        """What `activation` makes of logits(x), in the same shape: they sum to 1 after a softmax, not after a sigmoid."""
+        return self.activation.forward(self.logits(x))
 
     @property
     def parameters(self):

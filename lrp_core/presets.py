@@ -9,7 +9,7 @@ import dataclasses
 import fnmatch
 
 from . import layers as L
-from .canonize import without_softmax
+from .canonize import without_final_activation
 from .gradients import METHODS, GradientMethod
 from .network import INPUT
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus
@@ -105,8 +105,8 @@ class Composite:
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
     def table(self, network):
-        """Which rule each layer of a network gets, as text; without the softmax at its end, which is never explained."""
-        network = without_softmax(network)
+        """Which rule each layer of a network gets, as text; without a softmax or sigmoid at its end, which is not explained."""
+        network = without_final_activation(network)
         self.check(network)
         rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else
                  repr(self.rule_for(network, node))) for node in network.nodes]

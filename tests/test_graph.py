@@ -334,7 +334,7 @@ def test_the_softmax_is_taken_from_what_it_reads():
     alone, x = Network([("logits", logits)], (4,)), draw(4)
     np.testing.assert_array_equal(network.logits(x), alone.logits(x))
     np.testing.assert_array_equal(explain(network, x, Zero(), 1).relevance, explain(alone, x, Zero(), 1).relevance)
-    with pytest.raises(ValueError, match="softmax of the input"):
+    with pytest.raises(ValueError, match="Softmax. reads the input itself"):
         Network([("softmax", L.Softmax())], (4,)).logits(x)
 
 

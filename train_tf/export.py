@@ -1,9 +1,9 @@
 """A Keras model becomes our model file: its graph, its weights, and scores to check the file against."""
 import keras
 import numpy as np
-import tensorflow as tf
 
 import lrp_core
+from lrp_core.canonize import ONLY_MOVED
 
 from .convert import ExportError, convert
 
@@ -48,14 +48,26 @@ def to_nodes(model):
 
 
 def keras_logits(model, x):
-    """The model's scores before a softmax at its end, as Keras computes them."""
-    last = list(calls(model))[-1][0]
-    if convert(last)[-1][1].type != "Softmax":
+    """The model's scores before a softmax or sigmoid at its end, as Keras computes them."""
+    steps = list(calls(model))  # keeps the tensors, so that their ids stay their own
+    made_by = {id(output): (layer, inputs) for layer, inputs, output in steps}
+    layer, inputs, _ = steps[-1]
+    moves = []
+    while all(isinstance(ours, ONLY_MOVED) for _, ours in convert(layer)) and id(inputs[0]) in made_by:
+        moves.insert(0, layer)
+        layer, inputs = made_by[id(inputs[0])]
+    kinds = [ours.type for _, ours in convert(layer)]
+    if kinds[-1:] not in (["Softmax"], ["Sigmoid"]):
         return keras.ops.convert_to_numpy(model(x, training=False))
-    below = keras.Model(model.inputs[0], last.input)(x, training=False)
-    if isinstance(last, keras.layers.Dense):
-        below = tf.matmul(below, last.kernel) + (last.bias if last.use_bias else 0)
-    return keras.ops.convert_to_numpy(below)
+    scores = keras.Model(model.inputs[0], layer.input)(x, training=False)
+    if len(kinds) > 1:  # a layer with weights and the activation in one
+        linear = type(layer).from_config({**layer.get_config(), "activation": "linear", "name": "scores"})
+        linear.build(scores.shape)
+        linear.set_weights(layer.get_weights())
+        scores = linear(scores)
+    for move in moves:
+        scores = move(scores)
+    return keras.ops.convert_to_numpy(scores)
 
 
 def to_network(model, *, class_names=None, metadata=None, reference_input=None):
