@@ -12,6 +12,8 @@ from .stabilize import share, stabilize
 
 # A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
 ROUNDING = {"float64": 1e-9, "float32": 1e-3}
+# Nor is one below this, however small the turnover: the numbers of a million units underflow there, or lose their digits.
+UNDERFLOW = {"float64": 1e-300, "float32": 1e-30}
 
 
 @dataclasses.dataclass
@@ -55,10 +57,8 @@ class Step:
         return moved, booked
 
 
-def plan(network, composite):
-    """A Step for every node in topological order: rules are looked up and their weights made once, before any data."""
-    composite.check(network)
-    rules = [composite.rule_for(network, node) for node in network.nodes]
+def plan(network, rules):
+    """A Step for every node in topological order, with the rule chosen for it: its weights are made once, before any data."""
     return tuple(Step(node, rule, rule.groups(node.layer) if isinstance(node.layer, L.Linear) else ())
                  for node, rule in zip(network.nodes, rules))
 
@@ -125,7 +125,8 @@ def move_back(layer, xs, winners, r):
 def is_forward(group, layer):
     """Is the group's z the layer's own output, which the trace already holds?"""
     term = group.terms[0]
-    return len(group.terms) == 1 and term.part is whole and term.kernel is layer.kernel and term.bias is layer.bias
+    return (len(group.terms) == 1 and term.part is whole and term.sign == 1
+            and term.kernel is layer.kernel and term.bias is layer.bias)
 
 
 def propagate(steps, trace, start, *, keep, stop=None, layers=False):

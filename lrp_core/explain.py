@@ -3,7 +3,7 @@ import math
 
 import numpy as np
 
-from .backward import ROUNDING, check_finite, plan, propagate
+from .backward import ROUNDING, UNDERFLOW, check_finite, plan, propagate
 from .canonize import without_final_activation
 from .chunks import for_chunks
 from .explanation import Explanation
@@ -74,7 +74,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
         from . import fast  # brings Numba along, half a second that the readable path does without
         return fast.explain_each(network, x, single, method, wanted, place=place, stop=stop, keep=keep, layers=layers,
                                  threads=threads, memory=memory, progress=progress)
-    steps = plan_gradient(scored, method) if gradient else plan(scored, method)
+    steps = plan_gradient(scored, method) if gradient else plan(scored, method.rules_for(scored))
 
     def begin(trace, favoured, other):
         """(class numbers, (node, relevance there)) for one target."""
@@ -92,7 +92,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
         for favoured, other in wanted:
             chosen, beginning = begin(trace, favoured[part], other[part])
             relevance, ledger = propagate(steps, trace, beginning, keep=keep, stop=stop, layers=layers)
-            ledger.check(ROUNDING[dtype])
+            ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
             end = stop or INPUT
             if end not in relevance:
                 raise ValueError(f"no relevance reaches node {end!r} from {beginning[0]!r}")

@@ -1,7 +1,7 @@
 """The fast path: explanations in single precision by the kernels, asked for by `explain(..., dtype="float32")`."""
 import numpy as np
 
-from .backward import ROUNDING, check_finite, plan
+from .backward import ROUNDING, UNDERFLOW, check_finite, plan
 from .explanation import Explanation
 from .gradients import GradientMethod
 from .kernels.batch import Found, explain_batch
@@ -10,6 +10,7 @@ from .kernels.profile import profile_program
 from .ledger import Ledger
 from .network import INPUT
 from .presets import composite
+from .rules import is_declared
 from .target import WINNER
 
 
@@ -30,7 +31,7 @@ def explain_each(network, x, single, method, wanted, *, place, stop, keep, layer
         raise ValueError("the scores overflow single precision: use dtype='float64'")
     book = np.concatenate([one.book for one in found], axis=-1)
     ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
-    ledger.check(ROUNDING["float32"])
+    ledger.check(ROUNDING["float32"], UNDERFLOW["float32"])
     winners = logits.argmax(axis=1)
     explanations = []
     for number, ((favoured, _), one) in enumerate(zip(wanted, found)):
@@ -42,22 +43,29 @@ def explain_each(network, x, single, method, wanted, *, place, stop, keep, layer
 
 
 def planned(network, method, *, nonnegative, start=None, stop=None, keep=None, layers=False):
-    """The program for these rules, from the network's own small store of them."""
-    keep = keep or {}
-    key = method, nonnegative, start, stop, layers, tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
+    """The program for these rules, from the network's own small store of them.
+
+    Conditions are asked anew each time: what they answer may change. So may the answers of a rule whose class
+    declares no fields: its program is not stored.
+    """
+    keep, rules = keep or {}, method.rules_for(network.scoring)
+    masks = tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
 
     def make():
-        return Program(network.scoring, plan(network.scoring, method), nonnegative=nonnegative, start=start, stop=stop,
+        return Program(network.scoring, plan(network.scoring, rules), nonnegative=nonnegative, start=start, stop=stop,
                        keep=keep, layers=layers)
-    return network.programs.get(key, make)
+    if not all(map(is_declared, rules)):
+        return make()
+    return network.programs.get((rules, nonnegative, start, stop, layers, masks), make)
 
 
 def profile(network, x, rules="epsilon", *, repeats=9):
     """Where the time of the fast path goes: a row for every step of explaining x, one sample or a few, in the order of work.
 
     Each row has `name` (of the node), `direction` ("forward" or "backward"), `kernel` (what does the work; "NumPy" where
-    no kernel fits), `seconds` for each sample (the median of `repeats`, on one thread, apart from the others) and `flops`
-    for each sample (multiplications and additions of the direct algorithm, 0 where there is no sum of products).
+    no kernel fits), `seconds` for each sample (the median of `repeats`, on one thread, apart from the others), `flops`
+    for each sample (multiplications and additions of the direct algorithm, 0 where there is no sum of products) and
+    `reason` (why a step is left to NumPy). Prints as a table.
     """
     x, _ = network.check_input(x)
     method = composite(rules)

@@ -94,12 +94,15 @@ class Ledger:
         """The largest |residual| of any layer, [n] or a number."""
         return np.max([np.abs(entry.residual) for entry in (*self.entries, self.total)], axis=0)
 
-    def check(self, tolerance):
-        """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover."""
+    def check(self, tolerance, floor=0.0):
+        """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover.
+
+        floor: the residual that is no error however small the turnover: what underflow leaves.
+        """
         total = self.total
         rows = [*self.numbers, [total.received, total.passed, total.bias, total.stabilizer, total.gated, total.turnover]]
         received, passed, bias, stabilizer, gated, turnover = np.array(rows).swapaxes(0, 1)
-        residual, limit = np.abs(received - passed - bias - stabilizer - gated), tolerance * turnover
+        residual, limit = np.abs(received - passed - bias - stabilizer - gated), tolerance * turnover + floor
         bad = ~(residual <= limit)
         if bad.any():
             place = tuple(np.argwhere(bad)[0])

@@ -104,12 +104,16 @@ class Composite:
         raise ValueError(f"no rule matches layer {node.name!r} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
+    def rules_for(self, network):
+        """The rule for each node of a network, in its order; raises ValueError as `check` and `rule_for` do."""
+        self.check(network)
+        return tuple(self.rule_for(network, node) for node in network.nodes)
+
     def table(self, network):
         """Which rule each layer of a network gets, as text; without a softmax or sigmoid at its end, which is not explained."""
         network = without_final_activation(network)
-        self.check(network)
-        rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else
-                 repr(self.rule_for(network, node))) for node in network.nodes]
+        rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else repr(rule))
+                for node, rule in zip(network.nodes, self.rules_for(network))]
         return table(rows, "<<<", header=False)
 
 

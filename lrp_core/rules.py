@@ -71,14 +71,24 @@ def as_forward(layer):
     return (Group((Term(whole, layer.kernel, layer.bias),)),)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Rule:
-    """What all rules share: `groups(layer)`, and a stabilizer that is 0 unless the rule has one."""
+    """What all rules share: `groups(layer)`, and a stabilizer that is 0 unless the rule has one.
+
+    Two rules are equal if they are of one type and their declared fields are. A rule whose class is no frozen dataclass
+    of its own is equal to itself only, since nothing tells what its answers depend on.
+    """
 
     def __repr__(self):
         shown = [field for field in dataclasses.fields(self)
                  if not ("seldom" in field.metadata and getattr(self, field.name) == field.default)]
         return f"{type(self).__name__}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in shown)})"
+
+    def __eq__(self, other):
+        return self is other or (type(self) is type(other) and is_declared(self) and _fields(self) == _fields(other))
+
+    def __hash__(self):
+        return hash((type(self), _fields(self))) if is_declared(self) else object.__hash__(self)
 
     def stabilizer(self, z):
         """The ε that the rule adds to the denominators z: a number, or one for each sample."""
@@ -89,7 +99,7 @@ class Rule:
         raise NotImplementedError
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Zero(Rule):
     """LRP-0: each input gets what it contributed.
 
@@ -102,7 +112,7 @@ class Zero(Rule):
         return as_forward(layer)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Epsilon(Rule):
     """LRP-ε: LRP-0 with denominators kept away from zero; a large ε also absorbs weak contributions.
 
@@ -128,7 +138,7 @@ class Epsilon(Rule):
         return as_forward(layer)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class AlphaBeta(Rule):
     """LRP-αβ: contributions for and against are shared out apart, α of one and -β of the other.
 
@@ -162,7 +172,7 @@ class AlphaBeta(Rule):
         return tuple(groups)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class ZPlus(Rule):
     """z⁺: LRP-α1β0, by default without the bias: only contributions in favour count.
 
@@ -179,7 +189,7 @@ class ZPlus(Rule):
         return AlphaBeta(1.0, 0.0, self.bias).groups(layer)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class WSquare(Rule):
     """w²: relevance follows the squared weights, whatever the input was.
 
@@ -200,7 +210,7 @@ class WSquare(Rule):
         return (Group((Term(ones, np.square(layer.kernel), b),)),)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Flat(Rule):
     """Flat: relevance is spread evenly over all inputs that an output can see.
 
@@ -213,7 +223,7 @@ class Flat(Rule):
         return (Group((Term(ones, np.ones_like(layer.kernel)),)),)
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Gamma(Rule):
     """LRP-γ: contributions in favour are favoured, by a factor of 1 + γ.
 
@@ -247,7 +257,7 @@ def below_zero(y):
     return y < 0
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class ZBox(Rule):
     """z^B: for a first layer whose inputs lie in a box, low <= x <= high.
 
@@ -282,13 +292,23 @@ def _plain(value):
     return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Pass(Rule):
     """Relevance passes unchanged: what activations, dropout and reshapes do. Not for layers that mix inputs."""
 
     def groups(self, layer):
         raise ValueError("Pass leaves relevance as it is and cannot cross a layer that mixes its inputs; "
                          "choose another rule for it")
+
+
+def is_declared(rule):
+    """Do the fields that the rule's class declares, as a frozen dataclass, say all that its answers depend on?"""
+    parameters = vars(type(rule)).get("__dataclass_params__")
+    return parameters is not None and parameters.frozen
+
+
+def _fields(rule):
+    return tuple(getattr(rule, field.name) for field in dataclasses.fields(rule))
 
 
 def is_number(value):

@@ -320,3 +320,17 @@ def test_hidden_channels_may_stand_in_any_order(rule):
         for part in PARTS:
             difference = np.abs(getattr(other.ledger[entry.name], part) - getattr(entry, part))
             assert np.all(difference <= 1e-12 * entry.turnover), (entry.name, part)
+
+
+@pytest.mark.parametrize("dtype, layers", [("float32", 5), ("float64", 33)])
+@pytest.mark.parametrize("share", [1e-9, 3e-10])
+def test_relevance_that_underflows_is_no_error(dtype, layers, share):
+    """Layer by layer the stabilizer leaves a tiny share of the relevance, down to numbers that are denormal, then 0."""
+    rng = np.random.default_rng(5)
+    nodes = []
+    for number in range(layers):  # averages of 40 inputs: outputs stay near 1
+        nodes.append((f"dense{number}", L.Dense(rng.uniform(0.5, 1.5, (40, 40)).astype(np.float32) / 40)))
+    network = Network([*nodes, ("out", L.Dense(np.ones((40, 2), np.float32) / 40))], (40,))
+    e = lrp_core.explain(network, rng.uniform(0.5, 1.5, (3, 40)).astype(np.float32), Epsilon(1 / share), dtype=dtype)
+    passed = [float(entry.passed[0]) for entry in e.ledger]
+    assert 0 < min(filter(None, passed)) < (1e-35 if dtype == "float32" else 1e-305) and not e.relevance.any()

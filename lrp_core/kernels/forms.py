@@ -14,11 +14,12 @@
     Denominators that are not the forward pass's own: sparse z where few units are left, else as forward.
 """
 import dataclasses
+import functools
 
 import numpy as np
 
 from .. import layers as L
-from ..rules import above_zero, below_zero, negative, ones, positive, whole
+from ..rules import above_zero, below_zero, is_number, negative, ones, positive, whole
 from ..window import Window
 from .passes import ABOVE_ZERO, BELOW_ZERO, NO_GATE
 from .vector import LANES
@@ -95,9 +96,54 @@ def is_max_pool(layer):
     return type(layer) in (L.MaxPool2D, L.MaxPool1D) and max(layer.window.size) <= LARGEST
 
 
+class Unread:
+    """Stands for z where a stabilizer is asked whether it reads z: whatever is done with it raises TypeError."""
+
+    def _refuse(self, *_):
+        raise TypeError("the stabilizer reads z")
+
+    __array__ = __bool__ = __eq__ = __getattr__ = __len__ = __iter__ = _refuse
+    __hash__ = None
+
+
+def constant_stabilizer(rule):
+    """The ε of a rule as a number, or None where it depends on z or is more than one number."""
+    try:
+        epsilon = rule.stabilizer(Unread())
+    except Exception:  # a stranger's code may fail in any way when it is given something that is no array
+        return None
+    return float(epsilon) if is_number(epsilon) else None
+
+
+def refusal(step, source):
+    """Why the kernels cannot carry relevance back through this linear layer by this rule; None where they can."""
+    layer = step.node.layer
+    if not (is_convolution(layer) or is_dense(layer, source)):
+        return f"no kernel for {layer.type}"
+    if constant_stabilizer(step.rule) is None:
+        return "its stabilizer depends on z"
+    return next((why for why in map(functools.partial(group_refusal, layer), step.groups) if why), None)
+
+
+def group_refusal(layer, group):
+    """Why the kernels cannot share relevance out by this group of terms of a layer; None where they can."""
+    parts = [term.part for term in group.terms]
+    if not any(group.gate is gate for gate in GATES):
+        return "a gate that no kernel has"
+    if not all(any(part is known for known in (whole, positive, negative, ones)) for part in parts):
+        return "a part of the input that no kernel takes"
+    if any(part is ones for part in parts) and not all(part is ones for part in parts):
+        return "terms that count inputs beside terms that weigh them"
+    if all(part is negative for part in parts) or any(t.part is negative and t.bias is not None for t in group.terms):
+        return "negative inputs alone, or a bias that goes with them"  # not computed where no input is negative
+    if not is_number(group.coefficient) or any(term.sign not in (1, -1) for term in group.terms):
+        return "a coefficient that is no number, or a sign that is not 1 or -1"
+    if any(np.shape(term.kernel) != layer.kernel.shape or term.bias is not None and np.shape(term.bias) != layer.kernel.shape[-1:]
+           for term in group.terms):
+        return "a kernel or bias of another shape than the layer's"
+    return None
+
+
 def carries(step, source):
     """Can the kernels carry relevance back through this linear layer by this rule?"""
-    if not (is_convolution(step.node.layer) or is_dense(step.node.layer, source)) or getattr(step.rule, "relative", False):
-        return False
-    return all(group.gate in GATES and all(term.part in (whole, positive, negative, ones) for term in group.terms)
-               and len({term.part is ones for term in group.terms}) == 1 for group in step.groups)
+    return refusal(step, source) is None

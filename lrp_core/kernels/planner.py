@@ -4,7 +4,7 @@ import dataclasses
 import numpy as np
 
 from .. import layers as L
-from ..backward import refuse_unmet
+from ..backward import is_forward, refuse_unmet
 from ..network import INPUT
 from ..rules import negative, ones, positive, whole
 from . import forms, program as P
@@ -173,9 +173,9 @@ class Planner:
         """Does a node give its input no relevance where the input is zero?"""
         if isinstance(node.layer, (L.Move, L.WinnerTakesAll, L.ReLU)):
             return self.vanishes_with(node.name)
-        if isinstance(node.layer, L.Weighted):
+        if isinstance(node.layer, L.Linear):
             return all(term.part in (whole, positive, negative) for group in self.steps[node.name].groups for term in group.terms)
-        return isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm))
+        return isinstance(node.layer, (L.Merge, L.LayerNorm))
 
     # ---- backward
 
@@ -277,7 +277,7 @@ class Planner:
                 received.book = book
             groups.append((book, rows))
             bias = total_bias(group)
-            self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=float(step.rule.stabilizer(None)),
+            self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=forms.constant_stabilizer(step.rule),
                           coefficient=float(group.coefficient), gate=forms.GATES[group.gate], gate_y=self.outputs[node.name],
                           bias=P.NONE if bias is None else self.asm.bias(bias, shape[-1]), book=book, **extent(shape))
             if before:
@@ -323,14 +323,11 @@ class Planner:
                 part = self.room(shape)
                 self.asm.part(x, 1 if term.part is positive else -1, part, map_shape(shape))
                 found.append((term, part))
-            elif term.bias is not None:
-                raise NotImplementedError(f"node {node.name!r}: a negative part that carries a bias")
         return found
 
     def denominator(self, node, group, terms, r, flag, before):
         """(position of z, whether it is a constant, whether it is a buffer to free)."""
-        first = group.terms[0]
-        if len(group.terms) == 1 and first.part is whole and first.kernel is node.layer.kernel and first.bias is node.layer.bias:
+        if is_forward(group, node.layer):
             return self.outputs[node.name], False, False
         if all(part == P.NONE for _, part in terms):
             inputs = np.ones((1, *self.shape(node.inputs[0])))
