@@ -40,7 +40,7 @@ def from_onnx(path, *, class_names=None, fold=True):
     return onnx.from_onnx(path, class_names=class_names, fold=fold)
 
 
-def profile(network, x, rules="epsilon", *, repeats=9):
-    """Where the time of the fast path goes, step by step. See `lrp_core.fast.profile`."""
-    from . import fast
-    return fast.profile(network, x, rules, repeats=repeats)
+def profile(network, x, rules="epsilon", *, engine="auto", dtype="float64", repeats=9):
+    """Where the time of an explanation goes, step by step: a table to print. See `lrp_core.profiles.profile`."""
+    from .profiles import profile as run
+    return run(network, x, rules, engine=engine, dtype=dtype, repeats=repeats)

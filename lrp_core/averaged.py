@@ -5,8 +5,8 @@ from .explain import explain
 from .target import NOBODY, WINNER, Contrast, resolve
 
 
-def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, dtype="float64", threads=None):
-    """(x - x') · mean gradient of the score along the straight way from a baseline x' to x; like x, float32.
+def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, engine="auto", dtype="float64", threads=None):
+    """(x - x') · mean gradient of the score along the straight way from a baseline x' to x; like x, in `dtype`.
 
         R = (x - x') · 1/steps · Σ_k ∇f(x' + (k + 1/2)/steps · (x - x')),    k = 0..steps - 1
 
@@ -22,11 +22,11 @@ def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, dt
     def finish(sample, gradient):
         return (sample - np.asarray(baseline, np.float32)) * gradient
 
-    return _averaged(network, x, target, inputs, finish, dtype, threads)
+    return _averaged(network, x, target, inputs, finish, engine, dtype, threads)
 
 
-def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, dtype="float64", threads=None):
-    """The mean gradient over inputs with Gaussian noise added; like x, float32.
+def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, engine="auto", dtype="float64", threads=None):
+    """The mean gradient over inputs with Gaussian noise added; like x, in `dtype`.
 
         R = 1/samples · Σ_k ∇f(x + n_k),    n_k ~ N(0, (noise · (max x - min x))²)
 
@@ -39,10 +39,10 @@ def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, dtyp
         drawn = np.random.default_rng(seed).standard_normal((count, *sample.shape))
         return sample + (spread * drawn).astype(np.float32)
 
-    return _averaged(network, x, target, inputs, lambda sample, gradient: gradient, dtype, threads)
+    return _averaged(network, x, target, inputs, lambda sample, gradient: gradient, engine, dtype, threads)
 
 
-def _averaged(network, x, target, inputs, finish, dtype, threads):
+def _averaged(network, x, target, inputs, finish, engine, dtype, threads):
     """For each sample: explain `inputs(sample)` by the gradient of one class, average, and `finish`."""
     x, single = network.check_input(x)
     winners = network.logits(x).argmax(axis=1)
@@ -51,8 +51,8 @@ def _averaged(network, x, target, inputs, finish, dtype, threads):
         # The class is that of the sample itself, whatever wins on the way to it.
         favoured, other = (int(winner if number == WINNER else number) for number in (favoured, other))
         one = favoured if other == NOBODY else Contrast(favoured, other)
-        gradients = explain(network, inputs(sample), "gradient", one, dtype=dtype, threads=threads).relevance
-        out.append(finish(sample, gradients.mean(axis=0, dtype=np.float64)).astype(np.float32))
+        gradients = explain(network, inputs(sample), "gradient", one, engine=engine, dtype=dtype, threads=threads).relevance
+        out.append(finish(sample, gradients.mean(axis=0, dtype=np.float64)).astype(dtype))
     return out[0] if single else np.stack(out)
 
 

@@ -148,7 +148,7 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
             kept = r * keep[node.name]
             zero = np.zeros(len(r))
             entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept), zero, zero,
-                                 total(r) - total(kept), total(np.abs(r))))
+                                 total(r) - total(kept), total(np.abs(r)) + total(np.abs(kept))))
             r = relevance[node.name] = kept
         if node.name == stop:
             continue

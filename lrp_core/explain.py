@@ -1,21 +1,24 @@
 """Explanations as callers ask for them: samples in chunks, one or several targets, parts of a network."""
-import math
+import importlib.util
 
 import numpy as np
 
-from .backward import ROUNDING, UNDERFLOW, check_finite, plan, propagate
-from .canonize import without_final_activation
-from .chunks import for_chunks
-from .explanation import Explanation
-from .gradients import GradientMethod, plan_gradient
-from .network import INPUT, Network
+from . import numpy_engine
+from .backward import ROUNDING
+from .gradients import GradientMethod
+from .network import Network
 from .presets import composite
-from .target import WINNER, Contrast, one_hot, resolve
+from .request import Request
+from .target import Contrast, resolve
 from .window import is_whole
+
+ENGINES = ("auto", "numba", "numpy")
+# Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by compiling.
+WORTH_COMPILING = 1_000_000
 
 
 def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None, keep=None, layers=False,
-            dtype="float64", threads=None, memory=None, progress=None):
+            engine="auto", dtype="float64", threads=None, memory=None, progress=None):
     """Which part of the input made the network say what it says: the relevance of every number in x.
 
     network: a Network. What is explained are its scores before a final softmax or sigmoid (the logits).
@@ -29,9 +32,11 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
     keep: {node name: channels}: only the relevance of these channels goes on below that node (conditional relevance,
         as in concept relevance propagation, Achtibat et al. 2023).
     layers: keep the relevance at every node (`Explanation.layers`).
-    dtype: "float64" is the readable path: NumPy in double precision, books that close to about 1e-15. "float32" is the
-        fast path: Numba kernels in single precision, an order of magnitude faster, books that close to about 1e-6 of a
-        layer's turnover; layers and rules that no kernel fits run in NumPy's double precision (`profile` tells which).
+    engine: "numba" is the compiled engine; what it has no kernel for it leaves to NumPy (`profile` tells what, and why).
+        "numpy" is the readable one. "auto" takes the compiled one, except for gradients, for networks so small that
+        compiling gains nothing, and where Numba is not installed.
+    dtype: what is computed in and what relevance comes back in: "float64", with ledgers that close to about 1e-15, or
+        "float32", faster and to about 1e-6 of a layer's turnover.
     threads: how many threads explain; all processors by default. Results do not depend on it.
     memory: a bound in bytes on what the samples at work take (weights, input and results come on top).
     progress: called with the number of samples done since the last call.
@@ -39,12 +44,12 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
     Returns an Explanation. Raises ValueError or TypeError that names what is wrong, and ConservationError where
     the relevance does not add up to rounding, which would be an error of this program.
     """
-    return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, dtype=dtype,
-                        threads=threads, memory=memory, progress=progress)[0]
+    return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, engine=engine,
+                        dtype=dtype, threads=threads, memory=memory, progress=progress)[0]
 
 
 def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop=None, keep=None, layers=False,
-                 dtype="float64", threads=None, memory=None, progress=None):
+                 engine="auto", dtype="float64", threads=None, memory=None, progress=None):
     """Explanations of several targets that share one forward pass: a list, in the order of `targets`.
 
     targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything else is
@@ -55,67 +60,39 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, as `lrp_core.load` gives one; got {type(network).__name__}")
     x, single = network.check_input(x)
-    exact = network.scoring
     method = composite(rules)
-    gradient = isinstance(method, GradientMethod)
-    scored = exact if dtype == "float64" or not gradient else without_final_activation(network).astype(dtype)
+    scored = network.scoring
     output = scored.nodes[-1].name
-    classes = scored.shapes[output][0]
     if isinstance(targets, (str, int, np.integer, Contrast)):
-        targets = range(classes) if targets == "all" else [targets]
-    wanted = [resolve(one, len(x), network) for one in targets]
-    keep = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
+        targets = range(scored.shapes[output][0]) if targets == "all" else [targets]
+    place = None if start is None else start_mask(scored, start)
     if stop is not None:
         known("stop", scored, stop)
-    place = None if start is None else start_mask(scored, start)
     if stop == (output if place is None else place[0]):
         raise ValueError(f"stop: relevance begins at node {stop!r}; name a node below it")
-    if dtype == "float32" and not gradient:
-        from . import fast  # brings Numba along, half a second that the readable path does without
-        return fast.explain_each(network, x, single, method, wanted, place=place, stop=stop, keep=keep, layers=layers,
-                                 threads=threads, memory=memory, progress=progress)
-    steps = plan_gradient(scored, method) if gradient else plan(scored, method.rules_for(scored))
-
-    def begin(trace, favoured, other):
-        """(class numbers, (node, relevance there)) for one target."""
-        logits = trace.outputs[output]
-        favoured = np.where(favoured == WINNER, logits.argmax(axis=1), favoured)
-        other = np.where(other == WINNER, logits.argmax(axis=1), other)
-        name, mask = (output, one_hot(favoured, classes) - one_hot(other, classes)) if place is None else place
-        r = mask if gradient else mask * trace.outputs[name]
-        return favoured, (name, np.broadcast_to(r, trace.outputs[name].shape).astype(dtype))
-
-    def work(part):
-        trace = exact.forward(x[part].astype(np.float64)).astype(dtype)
-        check_finite(exact, trace)
-        found = []
-        for favoured, other in wanted:
-            chosen, beginning = begin(trace, favoured[part], other[part])
-            relevance, ledger = propagate(steps, trace, beginning, keep=keep, stop=stop, layers=layers)
-            ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
-            end = stop or INPUT
-            if end not in relevance:
-                raise ValueError(f"no relevance reaches node {end!r} from {beginning[0]!r}")
-            if gradient and method.times_input:
-                relevance[end] = relevance[end] * trace.outputs[end]
-            found.append((trace.outputs[output], chosen, {name: r.astype(np.float32) for name, r in relevance.items()}, ledger))
-        return found
-
-    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory,
-                          sample_bytes=sample_bytes(scored, dtype))
-    return [Explanation.join([found[number] for found in by_chunk], network, single, layers, stop or INPUT)
-            for number in range(len(wanted))]
+    masks = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
+    request = Request(network, x, single, method, [resolve(one, len(x), network) for one in targets], place, stop, masks,
+                      layers, dtype, threads, memory, progress)
+    if chosen_engine(engine, network, method) == "numpy":
+        return numpy_engine.explain_each(request)
+    from .kernels import entry  # brings Numba along, half a second that the readable engine does without
+    return entry.explain_each(request)
 
 
-def sample_bytes(network, dtype):
-    """How many bytes one sample takes at most while it is explained: the trace, the largest unrolled convolution, and
-    the dozen or so arrays of a layer's size that a rule with two groups of terms has in hand at once."""
-    trace = sum(math.prod(shape) for shape in network.shapes.values())
-    largest = max(math.prod(shape) for shape in network.shapes.values())
-    unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
-                    for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
-    forward = 8 * (trace + unrolled + largest)
-    return forward + (0 if dtype == "float64" else 4 * trace) + np.dtype(dtype).itemsize * 16 * largest
+def chosen_engine(engine, network, method):
+    """"numba" or "numpy": what computes a method for a network when `engine` is asked for.
+
+    Gradients have no kernels. "auto" decides by the network alone, so that a sample's numbers do not depend on what it
+    is explained with. Raises ValueError for an unknown name or where Numba is asked for and not installed.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {engine!r}")
+    there = importlib.util.find_spec("numba") is not None
+    if engine == "numba" and not there:
+        raise ValueError("engine='numba' needs the package numba: pip install numba, or take engine='numpy'")
+    if isinstance(method, GradientMethod) or engine == "numpy":
+        return "numpy"
+    return "numba" if engine == "numba" or (there and network.multiply_adds >= WORTH_COMPILING) else "numpy"
 
 
 def known(what, network, name):

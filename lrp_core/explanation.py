@@ -6,15 +6,14 @@ import numpy as np
 
 from .layers import Layer, Sigmoid
 from .ledger import Ledger
-from .network import INPUT
 
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
     """The relevance of an input for a network's score, with the book of where it went.
 
-    relevance: like x (or the output of the node it was stopped at), float32; positive where x speaks for the target,
-        negative where it speaks against.
+    relevance: like x (or the output of the node it was stopped at), in the dtype that was asked for; positive where x
+        speaks for the target, negative where it speaks against.
     logits: the scores, [classes] or [n, classes], float32.
     target: the class number that was explained, an int or [n].
     class_names: the network's, or None.
@@ -33,15 +32,21 @@ class Explanation:
     activation: Layer
 
     @classmethod
-    def join(cls, chunks, network, single, layers, end=INPUT):
-        """One explanation from the (logits, targets, relevance by node, ledger) of consecutive chunks; `end`: where relevance was stopped."""
+    def join(cls, chunks, request):
+        """The answer to a request from the (logits, targets, relevance by node, ledger) of consecutive chunks."""
         logits, targets, relevance, ledgers = zip(*chunks)
         at = {name: np.concatenate([r[name] for r in relevance]) for name in relevance[0]}
         ledger = Ledger(ledgers[0].pages, np.concatenate([one.numbers for one in ledgers], axis=-1),
                         np.concatenate([one.start for one in ledgers]), np.concatenate([one.arrived for one in ledgers]))
-        whole = cls(at[end], np.concatenate(logits).astype(np.float32), np.concatenate(targets), network.class_names,
-                    at if layers else None, ledger, network.activation)
-        return whole[0] if single else whole
+        return cls.answer(request, np.concatenate(logits), np.concatenate(targets), at, ledger)
+
+    @classmethod
+    def answer(cls, request, logits, targets, relevance, ledger):
+        """What a caller gets: relevance is {node name: [n, *its shape]}; a single sample loses its batch axis."""
+        network = request.network
+        whole = cls(relevance[request.end], logits.astype(np.float32), targets, network.class_names,
+                    relevance if request.layers else None, ledger, network.activation)
+        return whole[0] if request.single else whole
 
     @property
     def probabilities(self):

@@ -2,6 +2,7 @@
 import copy
 import dataclasses
 import functools
+import math
 import types
 from collections.abc import Mapping
 
@@ -190,6 +191,12 @@ class Network:
     def parameters(self):
         """How many numbers the network learned."""
         return sum(node.layer.parameters for node in self.nodes)
+
+    @functools.cached_property
+    def multiply_adds(self):
+        """About how many multiplications and additions a forward pass takes: those of the layers with weights."""
+        return sum(node.layer.kernel.size // self.shapes[node.name][-1] * math.prod(self.shapes[node.name])
+                   for node in self.nodes if isinstance(node.layer, L.Weighted))
 
     def summary(self):
         """The table of layers with output shapes and parameter counts, as text."""

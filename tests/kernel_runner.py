@@ -10,6 +10,7 @@ from unittest import mock
 import naive
 import numba
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -24,11 +25,26 @@ from lrp_core.kernels.passes import BOOKS
 from lrp_core.kernels.planner import Kernels
 from lrp_core.window import Window
 
-GUARD, NUMBER, MARGIN, GAP = np.uint32(0x7FC0BEEF), np.uint32(0x3FC0BEEF), 4096, 16  # a quiet NaN, 1.5; words around, between arrays
+MARGIN, GAP = 4096, 16  # guard words around arrays, and between them
+# For each precision: the words of its arrays, a quiet NaN and about 1.5 as such words, and the bar for sums of products.
+WORD = {"float32": np.uint32, "float64": np.uint64}
+GUARD = {"float32": np.uint32(0x7FC0BEEF), "float64": np.uint64(0x7FF8BEEF7FF8BEEF)}
+NUMBER = {"float32": np.uint32(0x3FC0BEEF), "float64": np.uint64(0x3FF8BEEF3FF8BEEF)}
+BAR = {"float32": 1e-5, "float64": 1e-14}
+DTYPE = "float32"  # of the kernels under test, as `precision` sets it
 seeded = settings(max_examples=60, derandomize=True, deadline=None, database=None)
 seeds, fans, batches = st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 3)
 # Below, at and beyond whole vectors and panels of any width.
 channel_counts = st.sampled_from([1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 40])
+
+
+@pytest.fixture(scope="module", params=["float32", "float64"], autouse=True)
+def precision(request):
+    """Every test of a module that imports this runs in both precisions."""
+    global DTYPE
+    DTYPE = request.param
+    yield DTYPE
+    DTYPE = "float32"
 
 
 def normal(seed, *shape):
@@ -76,7 +92,7 @@ class GuardedConstants(Constants):
     def build(self):
         values = super().build()
         built = values.copy()
-        built.view(np.uint32)[...] = GUARD
+        built.view(WORD[DTYPE])[...] = GUARD[DTYPE]
         for position, count in self.taken:
             built[position:position + count] = values[position:position + count]
         built.flags.writeable = False
@@ -90,7 +106,7 @@ class Alone(Program):
         plan = mock.MagicMock(asm=asm, forward_stages=(), stages=(), pages=(), wires=())
         planner = types.SimpleNamespace(plan=lambda: plan)
         with mock.patch.multiple(engine, Planner=lambda *_, **__: planner, Books=mock.MagicMock(), check=self._note):
-            super().__init__(types.SimpleNamespace(nodes=[types.SimpleNamespace(name="")]), ())
+            super().__init__(types.SimpleNamespace(nodes=[types.SimpleNamespace(name="")]), (), dtype=DTYPE)
 
     def _note(self, rows, **sizes):
         self.sizes = sizes
@@ -112,15 +128,15 @@ class Rig:
 
     def __init__(self, samples=1, fan=1):
         self.samples, self.fan, self.capacity = samples, fan, samples * fan + 1
-        self.asm = Assembler()
-        self.asm.buffers, self.asm.weights = GuardedBuffers(), GuardedConstants(np.float32)
+        self.asm = Assembler(DTYPE)
+        self.asm.buffers, self.asm.weights = GuardedBuffers(), GuardedConstants(DTYPE)
         self.inputs, self.shapes = [], {}
         self.favoured = self.other = np.zeros(samples * fan, np.int64)
 
     def put(self, array, *, changes=False):
         """The position of a buffer that holds an array [samples, ...] when the rows begin; `changes`: they write it too."""
         position = self.room(*array.shape[1:])
-        self.inputs.append((position, np.asarray(array, np.float32), changes))
+        self.inputs.append((position, np.asarray(array, DTYPE), changes))
         return position
 
     def room(self, *shape):
@@ -134,8 +150,8 @@ class Rig:
         team = 1 if numba.config.DISABLE_JIT else team  # a team counts atomically, which only compiled code can
         self.program = Alone(self.asm)
         self.program.check()
-        self._run_between(NUMBER, team)
-        self._run_between(GUARD, team)
+        self._run_between(NUMBER[DTYPE], team)
+        self._run_between(GUARD[DTYPE], team)
         return self
 
     def _run_between(self, guard, team):
@@ -145,7 +161,7 @@ class Rig:
         count = self.samples * self.fan
         workspace.favoured[:count], workspace.other[:count] = self.favoured, self.other
         self.program.run(workspace, [Kernels(0, len(self.program.rows))], self.samples, self.fan, team)
-        changed = memory.view(np.uint32) != before
+        changed = memory.view(WORD[DTYPE]) != before
         allowed = np.zeros(len(memory), bool)
         for position, size in self.asm.buffers.taken:
             allowed[MARGIN + position * self.capacity:][:size * count] = True
@@ -155,19 +171,19 @@ class Rig:
             allowed[MARGIN + self.program.data * self.capacity + member * self.program.scratch:][:self.asm.scratch] = True
         broken = np.flatnonzero(changed & ~allowed)
         assert not len(broken), f"{len(broken)} guard words or inputs changed, first at {broken[0] - MARGIN}"
-        sums = self.all_sums.view(np.uint32)
-        assert (sums[:2 * MARGIN] == guard).all() and (sums[-2 * MARGIN:] == guard).all(), "books of nobody"
+        sums = self.all_sums.view(WORD["float64"])
+        assert (sums[:MARGIN] == GUARD["float64"]).all() and (sums[-MARGIN:] == GUARD["float64"]).all(), "books of nobody"
 
     def memory(self, program, team, guard):
         """(words before, all memory, its part for data, books) with the inputs in place and guards elsewhere."""
-        memory = aligned(2 * MARGIN + program.data * self.capacity + program.scratch * team, np.float32)
-        memory.view(np.uint32)[...] = guard
+        memory = aligned(2 * MARGIN + program.data * self.capacity + program.scratch * team, DTYPE)
+        memory.view(WORD[DTYPE])[...] = guard
         self.all_sums = aligned(2 * MARGIN + program.sums * self.capacity, np.float64)
-        self.all_sums.view(np.uint32)[...] = guard
+        self.all_sums.view(WORD["float64"])[...] = GUARD["float64"]
         data = memory[MARGIN:len(memory) - MARGIN]
         for position, array, _ in self.inputs:
             data[position * self.capacity:][:array.size] = array.ravel()
-        return memory.view(np.uint32).copy(), memory, data, self.all_sums[MARGIN:len(self.all_sums) - MARGIN]
+        return memory.view(WORD[DTYPE]).copy(), memory, data, self.all_sums[MARGIN:len(self.all_sums) - MARGIN]
 
     def get(self, position, count=None):
         """What a buffer holds after the run: [samples·fan, *shape]."""
@@ -191,7 +207,7 @@ def form_of(kind, size, source, filters, strides=(1, 1), padding="same", dilatio
     """A Form whose output shape is counted here, not by the window under test."""
     down, right = (extents(*numbers, padding, axis) for axis, numbers in
                    enumerate(zip(source, size, strides, dilation)))
-    return kind(Window(size, strides, padding, dilation), source, (down[0], right[0], filters))
+    return kind(Window(size, strides, padding, dilation), source, (down[0], right[0], filters), DTYPE)
 
 
 def extents(extent, size, stride, dilation, padding, axis):
@@ -260,5 +276,5 @@ def convolve_back(form, s, kernel):
 
 
 def tolerance(rows):
-    """The bar for sums of products: 1e-5 of the largest, 2e-5 where Winograd is used."""
-    return 2e-5 if any(row[0] == P.WINOGRAD for row in rows) else 1e-5
+    """The bar for sums of products, of the largest: twice as much where Winograd is used."""
+    return BAR[DTYPE] * (2 if any(row[0] == P.WINOGRAD for row in rows) else 1)

@@ -7,7 +7,7 @@ import nets
 import numpy as np
 
 import lrp_core
-from lrp_core.fast import planned
+from lrp_core.kernels.entry import planned
 from lrp_core.kernels import program as P
 from lrp_core.kernels import vector
 from lrp_core.presets import composite
@@ -19,11 +19,12 @@ def main(*rules):
     kinds = set()
     for name in rules:
         method = lrp_core.WSquare() if name == "WSquare" else name
-        exact, fast = (lrp_core.explain(network, x, method, dtype=dtype, threads=1) for dtype in ("float64", "float32"))
-        alone = lrp_core.explain(network, x[0], method, dtype="float32", threads=2)
+        exact, fast = (lrp_core.explain(network, x, method, engine=engine, dtype=dtype, threads=1)
+                       for engine, dtype in (("numpy", "float64"), ("numba", "float32")))
+        alone = lrp_core.explain(network, x[0], method, engine="numba", dtype="float32", threads=2)
         apart = max(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(a) for a, b in zip(exact.relevance, fast.relevance))
         worst[name] = [float(apart), bool((alone.relevance == fast.relevance[0]).all())]
-        kinds |= {P.NAMES[row["kind"]] for row in planned(network, composite(method), nonnegative=False).rows}
+        kinds |= {P.NAMES[row["kind"]] for row in planned(network, composite(method), dtype="float32", nonnegative=False).rows}
     print(json.dumps({"lanes": vector.LANES, "fused": vector.FUSED, "worst": worst, "kinds": sorted(kinds), "from": lrp_core.__file__,
                       "compiled": hasattr(P.run, "signatures"), "loaded": sum(P.run.stats.cache_hits.values()) if hasattr(P.run, "stats") else None}))
 

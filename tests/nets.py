@@ -1,5 +1,6 @@
 """Small networks and inputs for the tests: seeded, float32 numbers, so that every implementation reads the same."""
 import numpy as np
+import pytest
 
 from lrp_core import Network
 from lrp_core import layers as L
@@ -66,3 +67,8 @@ def wide():
 def inputs(network, count, seed=0):
     """A batch of mixed-sign samples for a network."""
     return numbers(np.random.default_rng(1000 + seed), count, *network.input_shape)
+
+
+# Both engines in both precisions, as keyword arguments of `explain`.
+WAYS = [{"engine": engine, "dtype": dtype} for engine in ("numpy", "numba") for dtype in ("float64", "float32")]
+every_engine = pytest.mark.parametrize("how", WAYS, ids=lambda how: "-".join(how.values()))

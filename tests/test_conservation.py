@@ -31,11 +31,12 @@ def explained(make, seed, rule, *, bias, samples=3, **options):
 @every_net
 @pytest.mark.parametrize("rule", [Zero(), WSquare(), Flat()], ids=repr)
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
-def test_without_bias_all_relevance_arrives(make, rule, dtype, tolerance):
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_without_bias_all_relevance_arrives(make, rule, engine, dtype, tolerance):
     """Layer by layer and from the logit to the input, with nothing booked anywhere: but for the deep network's average
     pool, whose dead regions gate what flat and w² send there (LRP-0 sends nothing to a dead region)."""
     for seed in (21, 22):
-        ledger = explained(make, seed, rule, bias=False, dtype=dtype).ledger
+        ledger = explained(make, seed, rule, bias=False, engine=engine, dtype=dtype).ledger
         assert np.all(np.abs(ledger.start) > 0.01)
         gates = ("pool2", "total") if make is nets.deep and not isinstance(rule, Zero) else ()
         for entry in (*ledger, ledger.total):
@@ -73,10 +74,11 @@ def with_both_parts(make):
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if isinstance(rule, (AlphaBeta, ZPlus))], ids=repr)
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
 @pytest.mark.parametrize("make", [nets.one_dense, wide, nets.one_conv])
-def test_without_bias_alpha_beta_conserves_where_both_parts_exist(make, rule, dtype, tolerance):
+def test_without_bias_alpha_beta_conserves_where_both_parts_exist(make, rule, engine, dtype, tolerance):
     """Where every output has a positive and a negative part, nothing is gated and all relevance arrives."""
-    ledger = lrp_core.explain(*with_both_parts(make), rule, dtype=dtype).ledger
+    ledger = lrp_core.explain(*with_both_parts(make), rule, engine=engine, dtype=dtype).ledger
     for entry in (*ledger, ledger.total):
         assert np.all(np.abs(entry.gated) <= tolerance * entry.turnover), entry.name
         assert np.all(np.abs(entry.received - entry.passed) <= tolerance * entry.turnover), entry.name
@@ -237,15 +239,15 @@ class NotItsTranspose(L.Dense):
         return 1.01 * super().adjoint(s, kernel, shape)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_explain_refuses_a_book_that_does_not_close(dtype):
+@nets.every_engine
+def test_explain_refuses_a_book_that_does_not_close(how):
     network = nets.deep(39)
     hidden = network["hidden"].layer
     wrong = network.replace(nodes=[
         (node.name, NotItsTranspose(hidden.kernel, hidden.bias) if node.name == "hidden" else node.layer)
         for node in network.nodes])
     with pytest.raises(ConservationError, match="'hidden'"):
-        lrp_core.explain(wrong, nets.inputs(network, 2), Zero(), dtype=dtype)
+        lrp_core.explain(wrong, nets.inputs(network, 2), Zero(), **how)
 
 
 # --- identities ------------------------------------------------------------------------------------------------------
@@ -322,15 +324,17 @@ def test_hidden_channels_may_stand_in_any_order(rule):
             assert np.all(difference <= 1e-12 * entry.turnover), (entry.name, part)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
 @pytest.mark.parametrize("dtype, layers", [("float32", 5), ("float64", 33)])
 @pytest.mark.parametrize("share", [1e-9, 3e-10])
-def test_relevance_that_underflows_is_no_error(dtype, layers, share):
+def test_relevance_that_underflows_is_no_error(engine, dtype, layers, share):
     """Layer by layer the stabilizer leaves a tiny share of the relevance, down to numbers that are denormal, then 0."""
     rng = np.random.default_rng(5)
     nodes = []
     for number in range(layers):  # averages of 40 inputs: outputs stay near 1
         nodes.append((f"dense{number}", L.Dense(rng.uniform(0.5, 1.5, (40, 40)).astype(np.float32) / 40)))
     network = Network([*nodes, ("out", L.Dense(np.ones((40, 2), np.float32) / 40))], (40,))
-    e = lrp_core.explain(network, rng.uniform(0.5, 1.5, (3, 40)).astype(np.float32), Epsilon(1 / share), dtype=dtype)
+    e = lrp_core.explain(network, rng.uniform(0.5, 1.5, (3, 40)).astype(np.float32), Epsilon(1 / share),
+                         engine=engine, dtype=dtype)
     passed = [float(entry.passed[0]) for entry in e.ledger]
     assert 0 < min(filter(None, passed)) < (1e-35 if dtype == "float32" else 1e-305) and not e.relevance.any()

@@ -31,25 +31,25 @@ def fingerprint(explanation, index=None):
 
 # --- the same bits ---------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@nets.every_engine
 @pytest.mark.parametrize("make, rules", [
     (nets.wide, "preset_b_flat"), (nets.wide, "epsilon"), (lambda: nets.deep(51), "preset_b")],
     ids=["wide-preset_b_flat", "wide-epsilon", "deep-preset_b"])
-def test_a_sample_is_explained_alike_in_any_batch(make, rules, dtype):
+def test_a_sample_is_explained_alike_in_any_batch(make, rules, how):
     """Alone, in batches of 2 to 9 at any place, with 1, 2, 3 threads: the same bytes, ledger and layers included."""
     network = make()
     x = nets.inputs(network, 9, 51)
     x[::3] = np.abs(x[::3])             # neighbours of another kind: without negative parts, or silent
     x[4] = 0
-    alone = [fingerprint(lrp_core.explain(network, sample, rules, layers=True, dtype=dtype)) for sample in x]
+    alone = [fingerprint(lrp_core.explain(network, sample, rules, layers=True, **how)) for sample in x]
     assert len(set(alone)) == 9
     for count in range(1, 10):
         shift = 4 * count % 9           # every sample meets even and odd places, starts and ends
         order = [(shift + k) % 9 for k in range(count)]
-        found = lrp_core.explain(network, x[order], rules, layers=True, dtype=dtype, threads=1 + count % 3)
+        found = lrp_core.explain(network, x[order], rules, layers=True, **how, threads=1 + count % 3)
         assert [fingerprint(found, k) for k in range(count)] == [alone[sample] for sample in order], count
     for threads in (1, 2, 3, None):
-        found = lrp_core.explain(network, x, rules, layers=True, dtype=dtype, threads=threads)
+        found = lrp_core.explain(network, x, rules, layers=True, **how, threads=threads)
         assert [fingerprint(found, k) for k in range(9)] == alone, threads
         assert np.array_equal(network.logits(x[:1])[0], network.logits(x)[0])
 

@@ -32,7 +32,7 @@ def batch(network, count=9):
 
 def bits(network, x, name, **options):
     """One fingerprint for each sample."""
-    found = lrp_core.explain(network, x, rules(name), dtype="float32", layers=True, **options)
+    found = lrp_core.explain(network, x, rules(name), engine="numba", dtype="float32", layers=True, **options)
     return [fingerprint(found)] if x.ndim == len(network.input_shape) else [fingerprint(found, k) for k in range(len(x))]
 
 
@@ -89,7 +89,7 @@ def test_targets_together_and_one_by_one(case, threads):
     network, x, _ = case
     targets = [0, Contrast(1, "max"), 2, "max", 1] * 4 + ["siren"]
     alone = {repr(t): bits(network, x[4], "preset_b_flat", target=t, threads=1) for t in targets}
-    together = lrp_core.explain_each(network, x[4], "preset_b_flat", targets, dtype="float32", layers=True, threads=threads)
+    together = lrp_core.explain_each(network, x[4], "preset_b_flat", targets, engine="numba", dtype="float32", layers=True, threads=threads)
     assert [[fingerprint(one)] for one in together] == [alone[repr(t)] for t in targets]
 
 
@@ -102,7 +102,7 @@ def test_targets_that_live_in_different_places(name):
         ("conv1", fast_nets.scaled(rng, (3, 3), 16, 16)), ("relu1", L.ReLU()), ("conv2", fast_nets.scaled(rng, (3, 3), 16, 16)),
         ("relu2", L.ReLU()), ("flatten", L.Flatten()), ("out", L.Dense(readers.reshape(800, 5)))], (10, 5, 16))
     x = nets.inputs(network, 1, 81)[0]
-    together = lrp_core.explain_each(network, x, rules(name), dtype="float32", layers=True)
+    together = lrp_core.explain_each(network, x, rules(name), engine="numba", dtype="float32", layers=True)
     assert [[fingerprint(one)] for one in together] == [bits(network, x, name, target=k) for k in range(5)]
 
 

@@ -43,9 +43,10 @@ def samples(network, count=5, seed=70):
 
 
 def both(network, x, rules, target="max", each=False, **options):
-    """The explanation in double and in single precision."""
+    """The explanation by the readable engine in double precision, and by the compiled one in single precision."""
     call = lrp_core.explain_each if each else lrp_core.explain
-    return [call(network, x, rules, target, dtype=dtype, **options) for dtype in ("float64", "float32")]
+    return [call(network, x, rules, target, engine=engine, dtype=dtype, **options)
+            for engine, dtype in (("numpy", "float64"), ("numba", "float32"))]
 
 
 def assert_alike(exact, fast, name=None, numbers=("received", "passed", "bias", "stabilizer", "gated")):
@@ -85,13 +86,13 @@ def test_turnover(network):
 
 def test_these_networks_use_every_kernel():
     """What is agreed upon above was computed by them: none is left to NumPy by mistake."""
-    from lrp_core.fast import planned
+    from lrp_core.kernels.entry import planned
     from lrp_core.presets import composite
     used = set()
     for name, make in NETS.items():
         network = make()
         for rules in ("epsilon", "preset_b_flat", "epsilon_alpha2_beta1", "WSquare"):
-            used |= {int(row["kind"]) for row in planned(network, composite(RULES[rules]), nonnegative=False).rows}
+            used |= {int(row["kind"]) for row in planned(network, composite(RULES[rules]), dtype="float32", nonnegative=False).rows}
     assert used == set(range(len(P.NAMES))) - {P.RELU, P.PART} | used & {P.RELU, P.PART}, [P.NAMES[k] for k in set(range(len(P.NAMES))) - used]
 
 
@@ -125,17 +126,17 @@ def test_the_input_may_have_several_readers():
     np.testing.assert_allclose(fast.ledger.arrived, fast.relevance.sum(axis=(1, 2, 3), dtype=np.float64), rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@nets.every_engine
 @pytest.mark.parametrize(("options", "message"), [
     ({"stop": "out"}, "stop: relevance begins at node 'out'"),
     ({"start": ("conv2a", 1), "stop": "conv2a"}, "stop: relevance begins at node 'conv2a'"),
     ({"start": ("conv1b", 1), "stop": "conv2b"}, "no relevance reaches node 'conv2b' from 'conv1b'"),
     ({"start": ("conv1b", 1), "keep": {"conv2b": [0]}}, "keep: no relevance reaches 'conv2b' from 'conv1b'"),
     ({"stop": "conv2a", "keep": {"conv1a": [0]}}, "keep: no relevance reaches 'conv1a' from 'out'")])
-def test_places_that_relevance_does_not_meet_are_refused(dtype, options, message):
+def test_places_that_relevance_does_not_meet_are_refused(how, options, message):
     network = fast_nets.vgg()
     with pytest.raises(ValueError, match=message):
-        lrp_core.explain(network, samples(network), dtype=dtype, **options)
+        lrp_core.explain(network, samples(network), **how, **options)
 
 
 PLACES = {"deep": ("conv2", "pool1"), "wide": ("conv2", "pool"), "vgg": ("conv2a", "pool1"), "branching": ("down", "sum")}
@@ -158,9 +159,9 @@ def test_every_class_at_once_is_one_by_one(network, rules):
     from test_explain import fingerprint
     x, targets = samples(network), [0, 1, 2, Contrast(2, 0), "max"] * 5
     for one in (x[0], x):
-        together = lrp_core.explain_each(network, one, RULES[rules], targets, dtype="float32", layers=True)
+        together = lrp_core.explain_each(network, one, RULES[rules], targets, engine="numba", dtype="float32", layers=True)
         for target, found in zip(targets[:5], together):
-            alone = lrp_core.explain(network, one, RULES[rules], target, dtype="float32", layers=True)
+            alone = lrp_core.explain(network, one, RULES[rules], target, engine="numba", dtype="float32", layers=True)
             pairs = [(found, alone)] if one.ndim < x.ndim else [(found[k], alone[k]) for k in range(len(x))]
             assert all(fingerprint(a) == fingerprint(b) for a, b in pairs)
         assert [fingerprint(e, *([] if one.ndim < x.ndim else [0])) for e in together[:5]] == \
@@ -204,7 +205,7 @@ def test_a_sound_in_silence(network, rules):
 @every_net
 def test_what_cannot_be_explained(network):
     """NaN, infinity, wrong shapes, options that are none, a bound too small: named, and nothing is left behind."""
-    x, before = samples(network), lrp_core.explain(network, samples(network), dtype="float32").relevance
+    x, before = samples(network), lrp_core.explain(network, samples(network), engine="numba", dtype="float32").relevance
     spoilt = x.copy()
     spoilt[1, 0, 0, 0] = np.nan
     for words, error, batch, options in [
@@ -212,9 +213,9 @@ def test_what_cannot_be_explained(network):
             (["empty"], ValueError, x[:0], {}), (["threads", "0"], ValueError, x, {"threads": 0}), (["memory", "MB"], ValueError, x, {"memory": 1000}),
             (["memory"], ValueError, x, {"memory": "much"}), (["cat"], ValueError, x, {"target": "cat"}), (["nowhere"], ValueError, x, {"stop": "nowhere"})]:
         with pytest.raises(error) as raised:
-            lrp_core.explain(network, batch, dtype="float32", **options)
+            lrp_core.explain(network, batch, engine="numba", dtype="float32", **options)
         assert all(word in str(raised.value) for word in words), raised.value
-    np.testing.assert_array_equal(lrp_core.explain(network, x, dtype="float32").relevance, before)
+    np.testing.assert_array_equal(lrp_core.explain(network, x, engine="numba", dtype="float32").relevance, before)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -223,31 +224,31 @@ def test_scores_that_overflow_name_the_node(threads):
     nodes = [(n.name, L.Conv2D(n.layer.kernel * np.float32(1e25), n.layer.bias, padding="same") if n.name in ("conv1b", "conv2a") else n.layer)
              for n in network.nodes]
     with pytest.raises(ValueError, match="'conv2a' overflows"):
-        lrp_core.explain(network.replace(nodes=nodes), samples(network), dtype="float32", threads=threads)
+        lrp_core.explain(network.replace(nodes=nodes), samples(network), engine="numba", dtype="float32", threads=threads)
 
 
 def test_a_little_memory_is_enough():
     """The bound is for samples at work: down to one, the bits stay."""
     network, x = fast_nets.vgg(), samples(fast_nets.vgg())
-    usual = lrp_core.explain(network, x, "preset_b", dtype="float32").relevance
+    usual = lrp_core.explain(network, x, "preset_b", engine="numba", dtype="float32").relevance
     for memory in (300_000, 10 ** 6, 10 ** 9):
-        np.testing.assert_array_equal(lrp_core.explain(network, x, "preset_b", dtype="float32", memory=memory).relevance, usual)
+        np.testing.assert_array_equal(lrp_core.explain(network, x, "preset_b", engine="numba", dtype="float32", memory=memory).relevance, usual)
 
 
 def test_progress_and_an_error_in_it():
     """Counts every sample once; after an exception the next explanation is as before."""
     network, x, seen = fast_nets.vgg(), samples(fast_nets.vgg(), 9), []
-    usual = lrp_core.explain(network, x, dtype="float32", threads=2, progress=seen.append).relevance
+    usual = lrp_core.explain(network, x, engine="numba", dtype="float32", threads=2, progress=seen.append).relevance
     assert sum(seen) == 9 and min(seen) > 0
     with pytest.raises(ZeroDivisionError):
-        lrp_core.explain(network, x, dtype="float32", threads=2, progress=lambda count: 1 // 0)
-    np.testing.assert_array_equal(lrp_core.explain(network, x, dtype="float32").relevance, usual)
+        lrp_core.explain(network, x, engine="numba", dtype="float32", threads=2, progress=lambda count: 1 // 0)
+    np.testing.assert_array_equal(lrp_core.explain(network, x, engine="numba", dtype="float32").relevance, usual)
 
 
 def test_the_profile_names_what_carries_each_layer():
     """Every layer in both directions, its kernel, and NumPy where no kernel fits."""
     network = nets.deep(61)
-    rows = lrp_core.profile(network, nets.inputs(network, 2), "epsilon", repeats=1)
+    rows = lrp_core.profile(network, nets.inputs(network, 2), "epsilon", engine="numba", repeats=1)
     kernels = {(row.name, row.direction): {one.kernel for one in rows if (one.name, one.direction) == (row.name, row.direction)}
                for row in rows}
     assert "direct" in kernels["conv1", "forward"] and "product" in kernels["hidden", "backward"]
@@ -275,8 +276,8 @@ def test_rare_kernels_are_compiled_only_where_a_program_has_them():
         really(compiled, arguments)
     with mock.patch("lrp_core.kernels.engine.prepare", count):
         for rules in ("epsilon", "preset_b", "epsilon"):
-            lrp_core.explain(network, x, rules, dtype="float32", threads=1)
-            lrp_core.explain(network, x, rules, dtype="float32", threads=1)
+            lrp_core.explain(network, x, rules, engine="numba", dtype="float32", threads=1)
+            lrp_core.explain(network, x, rules, engine="numba", dtype="float32", threads=1)
     assert prepared == [None, True]
 
 

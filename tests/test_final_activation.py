@@ -31,17 +31,17 @@ ENDS = {
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("rules", ["epsilon", "preset_b", "gradient"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_the_explanation_is_that_of_the_score_before_the_end(end, rules, dtype):
+@nets.every_engine
+def test_the_explanation_is_that_of_the_score_before_the_end(end, rules, how):
     """Scores of both signs: from σ(z) on, relevance would change its sign wherever z < 0."""
     scores, network = ending(*ENDS[end])
     x = nets.inputs(scores, 6)
     z = scores.logits(x)
     assert (z < 0).any(axis=1).all()
     for target in range(3):
-        found, wanted = explain(network, x, rules, target, dtype=dtype), explain(scores, x, rules, target, dtype=dtype)
+        found, wanted = explain(network, x, rules, target, **how), explain(scores, x, rules, target, **how)
         np.testing.assert_array_equal(found.relevance, wanted.relevance)
-        np.testing.assert_array_equal(found.logits, z if dtype == "float64" else wanted.logits)
+        np.testing.assert_array_equal(found.logits, z if how["dtype"] == "float64" else wanted.logits)
 
 
 @pytest.mark.parametrize("end, independent", [("sigmoid", True), ("softmax", False), ("sigmoid, then moved", True)])
@@ -51,7 +51,7 @@ def test_probabilities_are_those_of_the_networks_own_last_layer(end, independent
     z = scores.logits(x).astype(np.float64)
     wanted = 1 / (1 + np.exp(-z)) if independent else np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
     e = explain(network, x)
-    for found in (network.probabilities(x), e.probabilities, explain(network, x, dtype="float32").probabilities):
+    for found in (network.probabilities(x), e.probabilities, explain(network, x, engine="numba", dtype="float32").probabilities):
         np.testing.assert_allclose(found, wanted, rtol=1e-5)
     np.testing.assert_allclose(e[2].probabilities, wanted[2], rtol=1e-6)
     assert e.independent is e[2].independent is independent

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_runner import GUARD, MARGIN, Alone, Form, carry_back, form_of, normal, seeded
+from kernel_runner import DTYPE, GUARD, MARGIN, Alone, Form, carry_back, form_of, normal, seeded
 
 from lrp_core.kernels import program as P
 from lrp_core.kernels.arena import aligned
@@ -77,7 +77,7 @@ WALKS |= {P.SHARPEN: (*MAP, *OUT), P.FLAG: OUT, P.SCATTER: (*MAP, *OUT, "size_do
 def program_of(kind):
     """(a Program with a row of this kind, the row's number)."""
     x_shape, y_shape, write = WRITERS[kind]
-    asm = Assembler()
+    asm = Assembler(DTYPE)
     asm.buffers.take(16)                # so that no position is the first
     write(asm, room(asm, x_shape), room(asm, y_shape))
     program = Alone(asm)
@@ -182,7 +182,7 @@ def changes(draw):
 def guarded(count, dtype):
     """Zeros between margins of guard words: (all, the middle)."""
     whole = aligned(count + 2 * MARGIN, dtype)
-    whole.view(np.uint32)[...] = GUARD
+    whole.view(np.uint32)[...] = GUARD["float32"]
     whole[MARGIN:MARGIN + count] = 0
     return whole, whole[MARGIN:MARGIN + count]
 
@@ -199,7 +199,7 @@ def run_between_guards(program, rows):
     program.run(workspace, [Kernels(0, len(rows))], 2)
     for whole, middle in ((data, workspace.data), (sums, workspace.sums)):
         outside = np.r_[whole[:MARGIN].view(np.uint32), whole[-MARGIN:].view(np.uint32)]
-        assert (outside == GUARD).all(), "wrote outside the arrays"
+        assert (outside == GUARD["float32"]).all(), "wrote outside the arrays"
         assert not np.isnan(middle).any(), "read outside the arrays"
 
 

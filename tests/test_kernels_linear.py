@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_runner import (
+from kernel_runner import (  # noqa: F401
     Direct,
     Form,
     Rig,
@@ -18,6 +18,7 @@ from kernel_runner import (
     fans,
     form_of,
     normal,
+    precision,
     seeded,
     seeds,
     tolerance,
@@ -162,7 +163,7 @@ def test_dense(inputs, outputs, samples, seed, bias, rectify, accumulate):
                           float(x[n].astype(np.float64) @ kernel[:, m]) for m in range(outputs)] for n in range(samples)])
     expected += (0 if b is None else b.astype(np.float64)) + (before if accumulate else 0)
     found = rig.run(team=1 + seed % 2).get(y)
-    close(found, np.maximum(expected, 0) if rectify else expected, np.abs(expected).max() + np.sqrt(inputs), 1e-5)
+    close(found, np.maximum(expected, 0) if rectify else expected, np.abs(expected).max() + np.sqrt(inputs), tolerance(()))
 
 
 @few
@@ -176,7 +177,7 @@ def test_dense_back(inputs, outputs, samples, fan, seed, times, accumulate):
     expected = np.array([[sum(float(s[n, m]) * float(kernel[k, m]) for m in range(outputs)) * (float(factor[n // fan, k]) if times else 1)
                           for k in range(inputs)] for n in range(samples * fan)])
     expected = expected + before if accumulate else expected
-    close(rig.run().get(r), expected, np.abs(expected).max() + np.sqrt(outputs), 1e-5)
+    close(rig.run().get(r), expected, np.abs(expected).max() + np.sqrt(outputs), tolerance(()))
 
 
 # --- <W x, s> = <x, Wᵀ s> --------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ def test_dense_back(inputs, outputs, samples, fan, seed, times, accumulate):
 def assert_adjoint(wx, s, x, wts):
     """Both sides in float64, against the product of the norms."""
     left, right = ((a.astype(np.float64) * b).sum() for a, b in ((wx, s), (x, wts)))
-    assert abs(left - right) <= 1e-5 * np.linalg.norm(wx) * np.linalg.norm(s), (left, right)
+    assert abs(left - right) <= tolerance(()) * np.linalg.norm(wx) * np.linalg.norm(s), (left, right)
 
 
 def assert_conv_adjoint(form, seed):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_runner import Direct, Form, Rig, form_of, normal, seeded, seeds
+from kernel_runner import Direct, Form, Rig, form_of, normal, precision, seeded, seeds  # noqa: F401
 
 from lrp_core.kernels.vector import LANES
 

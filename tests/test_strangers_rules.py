@@ -129,33 +129,33 @@ def test_the_sign_of_a_term_cancels(rule):
 
 
 @pytest.mark.parametrize("kind", [Sharp, SharpEpsilon])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_rules_that_declare_nothing_are_not_taken_for_each_other(kind, dtype):
+@nets.every_engine
+def test_rules_that_declare_nothing_are_not_taken_for_each_other(kind, how):
     network, x = after_a_relu(), nets.inputs(after_a_relu(), 2)
     first, second = kind(1), kind(3)
     assert first != second and len({first, second, first}) == 2
-    one, two = (explain(network, x, rule, dtype=dtype).relevance for rule in (first, second))
-    again = explain(after_a_relu(), x, kind(3), dtype=dtype).relevance
+    one, two = (explain(network, x, rule, **how).relevance for rule in (first, second))
+    again = explain(after_a_relu(), x, kind(3), **how).relevance
     np.testing.assert_array_equal(two, again)
     assert np.abs(one - two).max() > 1e-3 * np.abs(one).max()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_rule_that_is_changed_is_asked_again(dtype):
+@nets.every_engine
+def test_a_rule_that_is_changed_is_asked_again(how):
     network, x, rule = after_a_relu(), nets.inputs(after_a_relu(), 2), Sharp(1)
-    explain(network, x, rule, dtype=dtype)
+    explain(network, x, rule, **how)
     rule.power = 3
-    np.testing.assert_array_equal(explain(network, x, rule, dtype=dtype).relevance,
-                                  explain(network, x, Sharp(3), dtype=dtype).relevance)
+    np.testing.assert_array_equal(explain(network, x, rule, **how).relevance,
+                                  explain(network, x, Sharp(3), **how).relevance)
 
 
 def test_a_condition_that_changes_its_mind_is_asked_again():
     network, x, chosen = after_a_relu(), nets.inputs(after_a_relu(), 2), {"conv1"}
     rules = lrp_core.Composite("mine", ((lambda network, node: node.name in chosen, lrp_core.Flat()), ("*", lrp_core.Epsilon())))
-    first = explain(network, x, rules, dtype="float32").relevance
+    first = explain(network, x, rules, engine="numba", dtype="float32").relevance
     chosen.add("conv2")
-    second = explain(network, x, rules, dtype="float32").relevance
-    wanted = explain(network, x, [("conv*", lrp_core.Flat()), ("*", lrp_core.Epsilon())], dtype="float32").relevance
+    second = explain(network, x, rules, engine="numba", dtype="float32").relevance
+    wanted = explain(network, x, [("conv*", lrp_core.Flat()), ("*", lrp_core.Epsilon())], engine="numba", dtype="float32").relevance
     np.testing.assert_array_equal(second, wanted)
     assert not np.array_equal(first, second)
 
@@ -188,7 +188,8 @@ def test_the_profile_of_a_network_that_numpy_must_help_with_prints_as_a_table():
     network = Network([("conv", nets.conv(rng, (3, 3), 2, 4)), ("norm", L.BatchNorm(nets.numbers(rng, 4), nets.numbers(rng, 4))),
                        ("relu", L.ReLU()), ("pool", L.AveragePool2D(2, 2)), ("flatten", L.Flatten()),
                        ("out", nets.dense(rng, 24, 3))], (6, 5, 2))
-    rows = lrp_core.profile(network, nets.inputs(network, 2), [("conv", LoudestOutput()), ("*", lrp_core.Epsilon())], repeats=2)
+    rows = lrp_core.profile(network, nets.inputs(network, 2), [("conv", LoudestOutput()), ("*", lrp_core.Epsilon())],
+                            engine="numba", repeats=2)
     by_numpy = {(row.name, row.direction): row.reason for row in rows if row.kernel == "NumPy"}
     assert by_numpy[("norm", "forward")] == by_numpy[("norm", "backward")] == "no kernel for BatchNorm"
     assert by_numpy[("conv", "backward")] == "its stabilizer depends on z"

@@ -16,15 +16,15 @@ def test_equal_windows_give_equal_numbers(size, channels, filters):
     assert (z == z[:1, :1, :1]).all()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_a_pool_over_silence_has_its_first_pixel_win(dtype):
+@nets.every_engine
+def test_a_pool_over_silence_has_its_first_pixel_win(how):
     rng = np.random.default_rng(0)
     network = lrp_core.Network([
         ("conv", L.Conv2D(rng.standard_normal((3, 3, 16, 64)).astype(np.float32), np.full(64, 30, np.float32))),
         ("pool", L.MaxPool2D(3, 2, "same")), ("flat", L.Flatten()),
         ("dense", L.Dense(np.abs(rng.standard_normal((5 * 5 * 64, 2))).astype(np.float32)))], (11, 11, 16))
     silent = np.broadcast_to(rng.random(16, np.float32), (11, 11, 16)).copy()
-    r = lrp_core.explain(network, silent, "epsilon", layers=True, dtype=dtype).layers["conv"]
+    r = lrp_core.explain(network, silent, "epsilon", layers=True, **how).layers["conv"]
     # Windows of 3 at a stride of 2 over 9 pixels, one of padding before: they begin at -1, 1, 3, 5, 7.
     winners = np.zeros((9, 9), bool)
     winners[np.ix_([0, 1, 3, 5, 7], [0, 1, 3, 5, 7])] = True

@@ -28,9 +28,9 @@ class Label:
 class Assembler:
     """Rows, constants and buffers of a program under construction. `node` and `backward` label the rows that follow."""
 
-    def __init__(self):
-        self.rows, self.labels = [], []
-        self.weights, self.offsets, self.buffers = Constants(np.float32), Constants(np.int64), Buffers()
+    def __init__(self, dtype):
+        self.dtype, self.rows, self.labels = dtype, [], []
+        self.weights, self.offsets, self.buffers = Constants(dtype), Constants(np.int64), Buffers()
         self.sums, self.scratch, self.places_needed = 0, 0, 0
         self.node, self.backward = "", False
 
@@ -52,7 +52,7 @@ class Assembler:
 
     def zeros(self, count):
         """The position of `count` zeros among the constants, with room for a whole tile behind them."""
-        return self.weights.add(np.zeros(count + 64, np.float32))
+        return self.weights.add(np.zeros(count + 64, self.dtype))
 
     def places(self, stride, count):
         """The position of 0, stride, 2·stride, ... among the offsets."""
@@ -60,12 +60,12 @@ class Assembler:
 
     def packed(self, matrix):
         """The fields of a row for a packed matrix [depth, columns]."""
-        panels = pack(matrix)
+        panels = pack(matrix, self.dtype)
         return {"weights": self.weights.add(panels), "panels": panels.shape[0], "depth": panels.shape[1], "panel_width": panels.shape[2]}
 
     def bias(self, bias, columns):
         """The position of a bias, or of zeros, padded to whole panels."""
-        return self.weights.add(pack_bias(bias, columns))
+        return self.weights.add(pack_bias(bias, columns, self.dtype))
 
     # ---- linear maps and their transposes
 
@@ -111,11 +111,11 @@ class Assembler:
                 "weights": self.weights.add(kernel.transpose(3, 0, 1, 2))}))
 
     def _winograd_row(self, flops, kernel, of_input, fields):
-        u = transform_kernel(kernel)
+        u = transform_kernel(kernel, self.dtype)
         channels, filters = kernel.shape[2:]
         self.emit(P.WINOGRAD, flops=flops, of_input=of_input, **(fields | {
             "weights": self.weights.add(u), "panels": u.shape[1], "panel_width": u.shape[3], "zeros": self.zeros(filters)}))
-        self.scratch = max(self.scratch, scratch_size(channels, filters))
+        self.scratch = max(self.scratch, scratch_size(channels, filters, self.dtype))
 
     def flag(self, y, shape, most):
         """The position of a flag that is 1 for each sample with fewer than `most` numbers y that differ from zero, else 0."""

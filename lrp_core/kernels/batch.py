@@ -31,28 +31,29 @@ class Programs:
             return program
 
 
-def explain_batch(program, x, chosen, wanted, logits, found, *, mask, threads, memory, progress):
-    """Explain the samples number `chosen` of a batch x, and fill their places in what is wanted of the whole batch.
+def explain_batch(program, request, chosen, logits, found):
+    """Explain the samples number `chosen` of a request's batch, and fill their places in what is wanted of all of it.
 
-    wanted: (favoured, other) class numbers [n] for each target, as `target.resolve` gives them. logits: [n, classes].
-    found: a Found for each target.
+    logits: [n, classes]. found: a Found for each target.
     """
-    threads = check_threads(threads)
-    workers, capacity = within(memory, program.sample_bytes, threads, CHUNK)
+    threads = check_threads(request.threads)
+    workers, capacity = within(request.memory, program.sample_bytes, threads, CHUNK[program.dtype])
     together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
-    if (together or len(chosen) == 1) and memory is None:
+    if (together or len(chosen) == 1) and request.memory is None:
         capacity = max(capacity, TOGETHER)
     team, share = (workers, len(chosen)) if together else (1, -(-len(chosen) // workers))
     chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity
+    mask = None if request.place is None else request.place[1]
 
     def work(part):
         workspace = program.workspace(capacity, team)
-        groups = targets_at_once(program, wanted, len(part), capacity, mask)
+        groups = targets_at_once(program, request.targets, len(part), capacity, mask)
         for group in groups:
             fan = len(group)
-            favoured, other = (np.stack([wanted[number][side][part] for number in group], axis=1).ravel() for side in (0, 1))
-            scores, relevance, book = program.explain(workspace, x[part], favoured, other, forward=group is groups[0], fan=fan,
-                                                      mask=mask, team=team)
+            favoured, other = (np.stack([request.targets[number][side][part] for number in group], axis=1).ravel()
+                               for side in (0, 1))
+            scores, relevance, book = program.explain(workspace, request.x[part], favoured, other,
+                                                      forward=group is groups[0], fan=fan, mask=mask, team=team)
             logits[part] = scores
             for place, number in enumerate(group):
                 found[number].put(part, {name: r[place::fan] for name, r in relevance.items()}, book[..., place::fan])
@@ -63,8 +64,8 @@ def explain_batch(program, x, chosen, wanted, logits, found, *, mask, threads, m
     with single_threaded_blas if program.by_numpy else contextlib.nullcontext():
         crew = program.crew(workers) if len(parts) > 1 and workers > 1 else None
         for done in in_order(crew, work, parts):
-            if progress:
-                progress(done)
+            if request.progress:
+                request.progress(done)
 
 
 class Found:
@@ -78,7 +79,7 @@ class Found:
         with self._lock:
             if self.book is None:
                 self.book = np.empty((*book.shape[:2], self.samples))
-                self.relevance = {name: np.empty((self.samples, *r.shape[1:]), np.float32) for name, r in relevance.items()}
+                self.relevance = {name: np.empty((self.samples, *r.shape[1:]), r.dtype) for name, r in relevance.items()}
         self.book[..., part] = book
         for name, r in relevance.items():
             self.relevance[name][part] = r

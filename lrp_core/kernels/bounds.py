@@ -2,10 +2,10 @@
 
 from . import program as P
 from .passes import BOOKS
-from .product import NARROW, WIDE
+from .product import panel_widths
 from .sparse import BAND, TOGETHER, band_width
 from .ties import RUN, runs_size
-from .vector import LANES
+from .vector import lanes_of
 from .winograd import TILES, scratch_size
 
 
@@ -13,20 +13,20 @@ class ProgramError(AssertionError):
     """A program would leave its arrays: an error of the planner, never of its user."""
 
 
-def check(program, *, data, sums, scratch, places, weights, offsets, capacity):
+def check(program, *, dtype, data, sums, scratch, places, weights, offsets, capacity):
     """Raise ProgramError for the first row that leaves its arrays.
 
     data, sums: numbers for one sample. scratch, places: numbers for one worker. weights, offsets: the constant arrays.
     """
     sizes = {"data": data, "sums": sums, "scratch": scratch, "places": places, "weights": len(weights)}
     for number, step in enumerate(program):
-        for where, position, count in reach(step, offsets, capacity):
+        for where, position, count in reach(step, offsets, capacity, dtype):
             if position < 0 or count < 0 or position + count > sizes[where]:
                 raise ProgramError(f"row {number} ({P.NAMES[step['kind']]}) takes {where}[{position} : {position + count}] "
                                    f"of {sizes[where]}")
 
 
-def reach(step, offsets, capacity):
+def reach(step, offsets, capacity, dtype):
     """(array, position, count) of everything a row touches, for one sample."""
     f = {name: int(step[name]) for name in P.INTEGERS}
     source, made = f["height"] * f["width"] * f["channels"], f["rows"] * f["columns"] * f["filters"]
@@ -41,7 +41,7 @@ def reach(step, offsets, capacity):
     def product(depth):
         """A packed matrix of `depth` rows in all, in panels that hold every column."""
         yield "weights", f["weights"], f["panels"] * depth * f["panel_width"]
-        yield "data", 0, 0 if f["panel_width"] in (WIDE, NARROW) and 0 < columns <= f["panels"] * f["panel_width"] else -1
+        yield "data", 0, 0 if f["panel_width"] in panel_widths(dtype) and 0 < columns <= f["panels"] * f["panel_width"] else -1
 
     def rows_at(at, count, largest):
         """`count` offsets, none above `largest`."""
@@ -57,11 +57,11 @@ def reach(step, offsets, capacity):
         yield from rows_at(f["offsets"], f["rows"] * f["columns"], source - (f["size_down"] - 1) * tap - f["depth"])
     elif kind in (P.WINOGRAD, P.RESTORE, P.SHARPEN):
         yield from (("data", f["x"], source), ("data", f["y"], made), ("weights", f["bias"], columns))
-        yield "data", 0, 0 if f["channels"] % LANES == columns % LANES == 0 else -1
+        yield "data", 0, 0 if f["channels"] % lanes_of(dtype) == columns % lanes_of(dtype) == 0 else -1
         if kind == P.WINOGRAD:
             yield from product(36 * f["channels"])
             yield from rows_at(f["offsets"], TILES, (TILES - 1) * f["channels"])
-            yield from (("weights", f["zeros"], f["panels"] * f["panel_width"]), ("scratch", 0, scratch_size(f["channels"], columns)))
+            yield from (("weights", f["zeros"], f["panels"] * f["panel_width"]), ("scratch", 0, scratch_size(f["channels"], columns, dtype)))
         elif kind == P.SHARPEN:
             yield "weights", f["weights"], 9 * f["channels"] * columns
         else:

@@ -11,7 +11,7 @@ import numpy as np
 from .jit import inlined, kernel, loop_kernel
 from .passes import put_row
 from .product import product
-from .vector import LANES, broadcast, load_part, never_inline, store_part, where_greater
+from .vector import broadcast, lanes, load_part, never_inline, store_part, where_greater
 from .winograd import left_out
 
 BLOCK = 48  # output positions a unit of work
@@ -60,9 +60,9 @@ def direct(data, x, sample_size, offsets, offsets_at, places, taps, tap_step, de
 @kernel
 def relu(data, x, y, count):
     """y = max(x, 0); NaN stays."""
-    for k in range(0, count, LANES):
+    for k in range(0, count, lanes(data)):
         value = load_part(data, x + k, count - k)
-        store_part(data, y + k, where_greater(broadcast(0), value, broadcast(0), value), count - k)
+        store_part(data, y + k, where_greater(broadcast(data, 0), value, broadcast(data, 0), value), count - k)
 
 
 @kernel
@@ -77,8 +77,8 @@ def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, strid
         sample, y = line // height, line % height
         if left_out(data, flag, sample // fan):
             continue
-        for k in range(0, row, LANES):
-            store_part(data, scratch + k, broadcast(0), row - k)
+        for k in range(0, row, lanes(data)):
+            store_part(data, scratch + k, broadcast(data, 0), row - k)
         for u in range(kernel_height):
             i = y + top - u * dilation_down
             if i < 0 or i % stride_down or i // stride_down >= rows:
@@ -100,5 +100,5 @@ def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, strid
 @inlined
 def add(data, x, y, count):
     """y += x."""
-    for k in range(0, count, LANES):
+    for k in range(0, count, lanes(data)):
         store_part(data, y + k, load_part(data, y + k, count - k) + load_part(data, x + k, count - k), count - k)

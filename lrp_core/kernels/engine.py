@@ -16,11 +16,11 @@ from .books import Books
 from .bounds import check
 from .jit import prepare
 from .planner import Forward, Keep, Kernels, Planner
-from .vector import LANES
+from .vector import lanes_of
 
 # Samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor. Where vectors
 # are wide, arithmetic waits for memory, and one at a time is faster.
-CHUNK = 1 if LANES >= 16 else 4
+CHUNK = {dtype: 1 if lanes_of("float32") >= 16 else 4 for dtype in ("float64", "float32")}
 
 
 class Workspace:
@@ -28,7 +28,7 @@ class Workspace:
 
     def __init__(self, program, capacity, team):
         self.capacity, self.team = capacity, team
-        self.data = aligned(program.data * capacity + program.scratch * team + ALIGNMENT, np.float32)
+        self.data = aligned(program.data * capacity + program.scratch * team + ALIGNMENT, program.dtype)
         self.sums = aligned(program.sums * capacity, np.float64)
         self.places = np.zeros(program.places * team, np.int64)
         self.favoured, self.other = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
@@ -44,8 +44,8 @@ class Workspace:
 class Program:
     """A network and the rules for its layers, planned once. Any number of threads may use it at a time."""
 
-    def __init__(self, network, steps, **options):
-        self.network, self.plan = network, Planner(network, steps, **options).plan()
+    def __init__(self, network, steps, *, dtype, **options):
+        self.network, self.dtype, self.plan = network, dtype, Planner(network, steps, dtype=dtype, **options).plan()
         asm = self.plan.asm
         self.rows, self.labels = np.array(asm.rows, P.STEP), asm.labels
         self.rows.flags.writeable = False
@@ -55,7 +55,7 @@ class Program:
         self.data, self.sums, self.scratch, self.places = asm.buffers.size, asm.sums, rounded(asm.scratch), rounded(asm.places_needed)
         self.plan.release()
         return_freed_memory()
-        check(self.rows, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights,
+        check(self.rows, dtype=dtype, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights,
               offsets=self.offsets, capacity=CAPACITY)
         self.pages = tuple((page.name, page.type, page.rule) for page in self.plan.pages)
         self.books, self.output = Books(self.plan), network.nodes[-1].name
@@ -68,7 +68,7 @@ class Program:
     @property
     def sample_bytes(self):
         """What one more sample in a workspace takes."""
-        return 4 * self.data + 8 * self.sums
+        return np.dtype(self.dtype).itemsize * self.data + 8 * self.sums
 
     # ---- workers
 
@@ -145,7 +145,7 @@ class Program:
         received, passed = stage.page.received, stage.page.passed[0]
         r = workspace.at(received.position, received.shape, samples)
         self._measure(workspace, received, r)
-        kept = r * stage.mask.astype(np.float32)
+        kept = r * stage.mask.astype(r.dtype)
         workspace.at(passed.position, passed.shape, samples)[...] = kept
         self._measure(workspace, passed, kept)
 

@@ -22,7 +22,7 @@ from .. import layers as L
 from ..rules import above_zero, below_zero, is_number, negative, ones, positive, whole
 from ..window import Window
 from .passes import ABOVE_ZERO, BELOW_ZERO, NO_GATE
-from .vector import LANES
+from .vector import lanes_of
 
 ALIASES = (L.Dropout, L.Flatten, L.Reshape)
 GATES = {None: NO_GATE, above_zero: ABOVE_ZERO, below_zero: BELOW_ZERO}
@@ -36,11 +36,12 @@ class Form:
     window: Window
     source: tuple
     made: tuple
+    dtype: str = "float32"
 
     @classmethod
-    def of(cls, layer, source, made):
+    def of(cls, layer, source, made, dtype):
         """The form of a layer between shapes `source` and `made`; a sequence is a map of one row."""
-        return cls(layer.window, source if len(source) == 3 else (1, *source), made if len(made) == 3 else (1, *made))
+        return cls(layer.window, source if len(source) == 3 else (1, *source), made if len(made) == 3 else (1, *made), dtype)
 
     @property
     def pads(self):
@@ -56,7 +57,7 @@ class Form:
     def suits_winograd(self):
         """3x3, stride 1, channels that fill whole vectors on both sides."""
         return (self.window.size == (3, 3) and self.window.strides == (1, 1) and self.window.dilation == (1, 1)
-                and self.source[2] % LANES == 0 and self.made[2] % LANES == 0)
+                and self.source[2] % lanes_of(self.dtype) == 0 and self.made[2] % lanes_of(self.dtype) == 0)
 
     @property
     def sparse_limit(self):
@@ -66,7 +67,7 @@ class Form:
     @property
     def suits_sparse(self):
         """Rows of windows that fill vectors, long enough to be taken one by one."""
-        return self.source[2] >= LANES
+        return self.source[2] >= lanes_of(self.dtype)
 
     def flops(self):
         """Of the direct algorithm: 2·(places)·(window)·(channels)·(filters)."""

@@ -1,9 +1,7 @@
 """Passes over whole arrays: where relevance starts, what a unit of z is worth, and products of parts."""
-import numpy as np
-
 from ..stabilize import SMALLEST
 from .jit import kernel, loop_kernel
-from .vector import LANES, broadcast, lane_sum, load_part, store_part, where_at_least, where_greater
+from .vector import broadcast, lane_sum, lanes, load_part, scalar, store_part, where_at_least, where_greater
 
 # What `ratio` books for each row of each sample.
 RECEIVED, ABSOLUTE, GIVEN, BIAS, STABILIZER = range(5)
@@ -25,7 +23,7 @@ def start(data, scores, classes, favoured, other, fan, r, first, last):
         minus = best if other[sample] == WINNER else other[sample]
         for k in range(classes):
             sign = (1 if k == plus else 0) - (1 if k == minus else 0)
-            data[r + sample * classes + k] = np.float32(sign) * score[k]
+            data[r + sample * classes + k] = scalar(data, sign) * score[k]
 
 
 @kernel
@@ -36,21 +34,21 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
     rows of `row` numbers, whose `channels` come last. shared: z is the same for all samples. The five books, in float64:
     Σ r, Σ |r|, Σ c·m·r that found somebody, Σ s·bias, Σ s·(stabilize(z) - z). bias < 0: there is none.
     """
-    zero = broadcast(0)
+    zero = broadcast(data, 0)
     for line in range(first, last):
         sample, i = line // rows, line % rows
         source = sample // fan * rows * row + i * row
         denominator = i * row if shared else source
         received, absolute, given, biased, kept = zero, zero, zero, zero, zero
         for pixel in range(0, row, channels):
-            for c in range(0, channels, LANES):
+            for c in range(0, channels, lanes(data)):
                 count = channels - c
                 k = pixel + c
                 relevance = load_part(data, r + line * row + k, count)
                 below = load_part(weights if shared else data, z + denominator + k, count)
-                sign = where_at_least(below, zero, broadcast(1), broadcast(-1))
+                sign = where_at_least(below, zero, broadcast(data, 1), broadcast(data, -1))
                 stable = below + sign * epsilon
-                somebody = where_at_least(sign * stable, broadcast(SMALLEST), broadcast(1), zero)
+                somebody = where_at_least(sign * stable, broadcast(data, SMALLEST), broadcast(data, 1), zero)
                 gated = somebody * coefficient
                 if gate != NO_GATE:
                     output = load_part(data, y + source + k, count)
@@ -59,7 +57,7 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
                     else:
                         gated = where_greater(zero, output, gated, zero)
                 share = relevance * gated
-                unit = share / where_greater(somebody, zero, stable, broadcast(1))
+                unit = share / where_greater(somebody, zero, stable, broadcast(data, 1))
                 store_part(data, s + line * row + k, unit, count)
                 received = received + relevance
                 absolute = absolute + where_at_least(relevance, zero, relevance, zero - relevance)
@@ -78,10 +76,10 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
 @kernel
 def measure(data, r, row, sums, book, first, last):
     """The first two books of rows first..last, for relevance that nothing divides: Σ r and Σ |r|."""
-    zero = broadcast(0)
+    zero = broadcast(data, 0)
     for line in range(first, last):
         received, absolute = zero, zero
-        for k in range(0, row, LANES):
+        for k in range(0, row, lanes(data)):
             relevance = load_part(data, r + line * row + k, row - k)
             received = received + relevance
             absolute = absolute + where_at_least(relevance, zero, relevance, zero - relevance)
@@ -100,21 +98,21 @@ def combine(data, c, rows, row, times, fan, accumulate, r, first, last):
 @kernel
 def put_row(data, c, row, times, accumulate, r):
     """r = [r +] [times ·] c for one row; times < 0: 1."""
-    for k in range(0, row, LANES):
+    for k in range(0, row, lanes(data)):
         count = row - k
         value = load_part(data, c + k, count)
         if times >= 0:
             value = value * load_part(data, times + k, count)
         # Adding 0 makes -0 a 0, as adding to other relevance would: bits must not depend on what else was added.
-        value = value + (load_part(data, r + k, count) if accumulate else broadcast(0))
+        value = value + (load_part(data, r + k, count) if accumulate else broadcast(data, 0))
         store_part(data, r + k, value, count)
 
 
 @kernel
 def part(data, x, row, sign, y, first, last):
     """Rows first..last of y = x⁺ (sign 1) or x⁻ (sign -1)."""
-    zero = broadcast(0)
-    for k in range(first * row, last * row, LANES):
+    zero = broadcast(data, 0)
+    for k in range(first * row, last * row, lanes(data)):
         count = last * row - k
         value = load_part(data, x + k, count)
         if sign > 0:
@@ -129,7 +127,7 @@ def channel_sum(data, s, channels, t, first, last):
     """t[place] = Σ_m s[place, m] for places first..last."""
     for place in range(first, last):
         here = data[s + place * channels:s + (place + 1) * channels]
-        total = np.float32(0)
+        total = scalar(data, 0)
         for c in range(channels):
             total += here[c]
         data[t + place] = total
@@ -159,4 +157,4 @@ def spread(data, t, rows, columns, kernel_height, kernel_width, stride_down, str
         at = r + line * width * channels
         for k in range(0, channels):
             for x in range(width):
-                data[at + x * channels + k] = total[x] + (data[at + x * channels + k] if accumulate else np.float32(0))
+                data[at + x * channels + k] = total[x] + (data[at + x * channels + k] if accumulate else scalar(data, 0))

@@ -1,43 +1,49 @@
 """What each name of `vector` does, in NumPy: used in its place where Numba's compiler is switched off, as by a debugger."""
 import numpy as np
 
-__all__ = ["load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
+__all__ = ["lanes", "scalar", "load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
            "where_at_least", "lane_max", "differ", "any_below",
            "fold_lanes", "nonzeros", "lowest_bit", "never_inline", "register_tile", "gather_tile"]
 
 
-def _lanes():
-    from . import vector
-    return vector.LANES
+def lanes(array):
+    """How many values of the array's type a Vector holds."""
+    from .vector import lanes_of
+    return lanes_of(array.dtype)
+
+
+def scalar(array, number):
+    """The number in the array's own type."""
+    return array.dtype.type(number)
 
 
 def load(array, position):
-    """Vector of array[position : position + LANES]."""
-    return array[position:position + _lanes()].copy()
+    """Vector of array[position : position + lanes(array)]."""
+    return array[position:position + lanes(array)].copy()
 
 
 def load_part(array, position, count):
     """Vector of array[position : position + count], zeros behind it."""
-    value = np.zeros(_lanes(), np.float32)
-    some = array[position:position + min(count, _lanes())]
+    value = np.zeros(lanes(array), array.dtype)
+    some = array[position:position + min(count, lanes(array))]
     value[:len(some)] = some
     return value
 
 
 def store(array, position, value):
-    """array[position : position + LANES] = value."""
-    array[position:position + _lanes()] = value
+    """array[position : position + lanes(array)] = value."""
+    array[position:position + lanes(array)] = value
 
 
 def store_part(array, position, value, count):
-    """array[position : position + min(count, LANES)] = value's first lanes."""
-    count = min(count, _lanes())
+    """array[position : position + min(count, lanes(array))] = value's first lanes."""
+    count = min(count, lanes(array))
     array[position:position + count] = value[:count]
 
 
-def broadcast(scalar):
-    """Vector with the number in every lane."""
-    return np.full(_lanes(), scalar, np.float32)
+def broadcast(like, number):
+    """Vector of an array's type with the number in every lane."""
+    return np.full(lanes(like), number, like.dtype)
 
 
 def lane_sum(value):
@@ -76,8 +82,8 @@ def any_below(a, b):
 
 
 def fold_lanes(value):
-    """The sum of all lanes in float32."""
-    return value.sum(dtype=np.float32)
+    """The sum of all lanes in their own type."""
+    return value.sum(dtype=value.dtype)
 
 
 def nonzeros(value):
@@ -96,9 +102,8 @@ def never_inline():
 
 def register_tile(rows, vectors):
     """The block of a matrix product that `vector.register_tile` describes."""
-    width = vectors * _lanes()
-
     def tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
+        width = vectors * lanes(c)
         columns = min(columns, width)
         panel = b[b_at:b_at + taps * depth * width].reshape(taps, depth, width)
         for r in range(min(rows, live)):
@@ -112,11 +117,9 @@ def register_tile(rows, vectors):
 
 def gather_tile(rows, vectors):
     """The block of a matrix product that `vector.gather_tile` describes."""
-    width = vectors * _lanes()
-
     def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
              c, c_at, c_row, columns):
-        chosen = places[places_at:places_at + count]
+        width, chosen = vectors * lanes(c), places[places_at:places_at + count]
         for r in range(min(rows, live)):
             total = start[start_at + r * start_row:start_at + r * start_row + min(columns, width)].copy()
             for k in chosen:

@@ -12,6 +12,9 @@ from .assembler import Assembler, extent, geometry, map_shape
 from .forms import Form, kernel4
 
 
+# Maxima that differ by less, as a part of themselves, are equal but for rounding: in double precision no two numbers of
+# windows that differ come as near as that. In single precision they do, and equal windows get equal bits (`ties`).
+TIE = {"float64": 1e-11, "float32": 0.0}
 KEPT = "chosen channels"  # what a page says of relevance that was dropped by `keep`
 
 
@@ -71,13 +74,14 @@ class Keep:
 class Planner:
     """Plans one program for a network and the engine's steps (`backward.plan`); see `engine.Program` for what comes out.
 
-    nonnegative: no number of the input is below zero. The other arguments are those of `explain`, checked by it.
+    dtype: "float64" or "float32", in which the kernels compute. nonnegative: no number of the input is below zero. The
+    other arguments are those of `explain`, checked by it.
     """
 
-    def __init__(self, network, steps, *, nonnegative, start, stop, keep, layers):
+    def __init__(self, network, steps, *, dtype, nonnegative, start, stop, keep, layers):
         self.network, self.steps = network, {step.node.name: step for step in steps}
-        self.start, self.stop, self.keep, self.layers = start, stop, keep, layers
-        self.asm, self.stages, self.pages, self.wires = Assembler(), [], [], []
+        self.dtype, self.start, self.stop, self.keep, self.layers = dtype, start, stop, keep, layers
+        self.asm, self.stages, self.pages, self.wires = Assembler(dtype), [], [], []
         self.readers = {name: [node for node in network.nodes if name in node.inputs] for name in network.shapes}
         self.signless = nonnegative_nodes(network, nonnegative)
         self.outputs, self.winners, self.relevance, self.written = {}, {}, {}, 0
@@ -118,7 +122,7 @@ class Planner:
 
     def form(self, node):
         """A convolution or pool as the kernels see it."""
-        return Form.of(node.layer, self.shape(node.inputs[0]), self.shape(node.name))
+        return Form.of(node.layer, self.shape(node.inputs[0]), self.shape(node.name), self.dtype)
 
     # ---- forward
 
@@ -134,12 +138,14 @@ class Planner:
         out = self.outputs[node.name] = self.room(self.shape(node.name))
         rectify = self.rectifier(node) is not None
         if forms.is_convolution(layer):
-            self.asm.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out, rectify=rectify, ties=True)
+            self.asm.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out, rectify=rectify,
+                              ties=self.dtype == "float32")
         elif forms.is_dense(layer, self.shape(node.inputs[0])):
             self.asm.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
         elif forms.is_max_pool(layer):
             self.winners[node.name] = self.room(self.shape(node.name))
-            self.asm.emit(P.MAX_POOL, x=source, y=out, winner=self.winners[node.name], **geometry(self.form(node)))
+            self.asm.emit(P.MAX_POOL, x=source, y=out, winner=self.winners[node.name], epsilon=TIE[self.dtype],
+                          **geometry(self.form(node)))
         elif isinstance(layer, L.ReLU):
             self.asm.emit(P.RELU, x=source, y=out, **extent(self.shape(node.name)))
         else:

@@ -6,30 +6,35 @@ b is packed into panels of `width` columns, [panels, taps·depth, width], so tha
 import numpy as np
 
 from .jit import kernel
-from .vector import LANES, NARROW_TILE, WIDE_TILE, never_inline, register_tile
+from .vector import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline, register_tile
 
-WIDE_ROWS, WIDE = WIDE_TILE[0], WIDE_TILE[1] * LANES
-NARROW_ROWS, NARROW = NARROW_TILE[0], NARROW_TILE[1] * LANES
+WIDE_ROWS, NARROW_ROWS = WIDE_TILE[0], NARROW_TILE[0]
 wide_tile, narrow_tile = register_tile(*WIDE_TILE), register_tile(*NARROW_TILE)
 
 
-def panel_width(columns):
+def panel_widths(dtype):
+    """(wide, narrow): the columns of a register tile of either kind."""
+    return tuple(tile[1] * lanes_of(dtype) for tile in (WIDE_TILE, NARROW_TILE))
+
+
+def panel_width(columns, dtype):
     """Columns of a packed panel: the wide tile's unless the narrow one's needs less padding."""
-    return min((WIDE, NARROW), key=lambda width: -(-columns // width) * width)
+    return min(panel_widths(dtype), key=lambda width: -(-columns // width) * width)
 
 
-def pack(matrix):
-    """[depth, columns] -> [panels, depth, width], padded with zeros."""
+def pack(matrix, dtype):
+    """[depth, columns] -> [panels, depth, width] in `dtype`, padded with zeros."""
     depth, columns = matrix.shape
-    width = panel_width(columns)
-    padded = np.zeros((depth, -(-columns // width) * width), np.float32)
+    width = panel_width(columns, dtype)
+    padded = np.zeros((depth, -(-columns // width) * width), dtype)
     padded[:, :columns] = matrix
     return np.ascontiguousarray(padded.reshape(depth, -1, width).transpose(1, 0, 2))
 
 
-def pack_bias(bias, columns):
-    """[columns] or None -> padded with zeros to whole panels."""
-    padded = np.zeros(-(-columns // panel_width(columns)) * panel_width(columns), np.float32)
+def pack_bias(bias, columns, dtype):
+    """[columns] or None -> in `dtype`, padded with zeros to whole panels."""
+    width = panel_width(columns, dtype)
+    padded = np.zeros(-(-columns // width) * width, dtype)
     padded[:columns] = 0 if bias is None else bias
     return padded
 
@@ -44,7 +49,7 @@ def product(a, a_at, offsets, offsets_at, rows, taps, a_tap, b, b_at, first, las
     never_inline()
     for panel in range(first, last):
         b_panel, done = b_at + panel * taps * depth * width, panel * width
-        if width == WIDE:
+        if width == WIDE_TILE[1] * lanes(a):
             for r in range(0, rows, WIDE_ROWS):
                 wide_tile(a, a_at, offsets, offsets_at + r, rows - r, taps, a_tap, b, b_panel, depth,
                           start, start_at + done, c, c_at + r * c_row + done, c_row, columns - done)

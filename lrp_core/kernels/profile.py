@@ -1,49 +1,27 @@
-"""Where the time of an explanation goes: every row of a program timed by itself, on one thread."""
-import dataclasses
+"""Where the time of the compiled engine goes: every row of a program timed by itself, on one thread."""
 import statistics
 import time
 
 import numpy as np
 
-from ..text import table
+from ..profiles import Profile, Row
 from . import program as P
+from .entry import planned
 from .engine import CHUNK
 from .forms import refusal
 from .passes import NOBODY, WINNER
 from .planner import Forward, Keep, Kernels
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One step: the node it works for, "forward" or "backward", the kernel, seconds a sample, operations a sample.
-
-    flops: of the direct algorithm, 0 where a step sums no products; kernels that need fewer show more for each second.
-    reason: why the step is left to NumPy; "" where a kernel does it.
-    """
-    name: str
-    direction: str
-    kernel: str
-    seconds: float
-    flops: int
-    reason: str = ""
-
-
-class Profile(tuple):
-    """The Rows of a profile in the order of work; prints as a table, the share of the whole time with each."""
-
-    def __str__(self):
-        whole = sum(row.seconds for row in self)
-        cells = [("layer", "direction", "kernel", "ms a sample", "share", "GFLOP/s", "left to NumPy because")]
-        cells += [(row.name, row.direction, row.kernel, f"{1e3 * row.seconds:.3f}", f"{row.seconds / whole:.1%}",
-                   f"{row.flops / row.seconds / 1e9:.1f}" if row.flops else "", row.reason) for row in self]
-        cells.append(("total", "", "", f"{1e3 * whole:.3f}", "", f"{sum(row.flops for row in self) / whole / 1e9:.1f}", ""))
-        return table(cells, "<<<>>><", footer=True)
+def profile_kernels(network, x, method, dtype, repeats):
+    """The Profile of a program for x [n, *input_shape]."""
+    return profile_program(planned(network, method, dtype=dtype, nonnegative=bool(x.min() >= 0)), x, repeats)
 
 
 def profile_program(program, x, repeats):
-    """The Profile for up to CHUNK samples x."""
-    x = x[:CHUNK]
-    workspace = program.workspace(CHUNK, 1)
+    """The Profile for the first few samples x."""
+    x = x[:CHUNK[program.dtype]]
+    workspace = program.workspace(len(x), 1)
     # One stage for each row of a run of kernels, so that each is timed by itself.
     stages = [one for stage in (*program.plan.forward_stages, *program.plan.stages) for one in
               ([Kernels(n, n + 1) for n in range(stage.begin, stage.end)] if isinstance(stage, Kernels) else [stage])]

@@ -1,6 +1,6 @@
 """A program: rows of numbers that say which kernel reads and writes where, and the loop that runs them.
 
-The planner writes a program once for a network and its rules. Every array of a workspace lies in one flat float32 array,
+The planner writes a program once for a network and its rules. Every array of a workspace lies in one flat array of float32 or float64,
 `data`; constants lie in `weights`, places of windows in `offsets`, books in `sums`. A row names positions in them, counted
 for one sample: `run` multiplies by the capacity of the workspace. `check` proves before the first run that no row reaches
 beyond its arrays. Every step divides into units that do not depend on each other, so that a team of threads
@@ -16,7 +16,7 @@ from .passes import channel_sum, combine, measure, part, ratio, spread, start
 from .pools import max_pool, max_unpool
 from .sparse import BAND, dots, flag_sparse, product_of_nonzeros, scatter
 from .ties import SIZE, find_runs, restore, sharpen
-from .vector import address
+from .vector import address, scalar
 from .winograd import TILES, winograd
 
 (PAD, DIRECT, WINOGRAD, FIND_RUNS, RESTORE, RELU, MAX_POOL, DENSE, START, RATIO, MEASURE, MAX_UNPOOL, FOLD, COMBINE, PART,
@@ -135,11 +135,11 @@ def perform_rare(step, first, last, relevances, capacity, data, weights, offsets
         channel_sum(data, x, step.filters, y, first, last)
     elif kind == SPREAD:
         spread(data, x, step.rows, step.columns, step.size_down, step.size_right, step.stride_down, step.stride_right,
-               step.dilation_down, step.dilation_right, step.top, step.left, np.float32(step.coefficient), y, step.height,
+               step.dilation_down, step.dilation_right, step.top, step.left, scalar(data, step.coefficient), y, step.height,
                step.width, step.channels, step.accumulate, scratch, first, last)
     elif kind == SHARPEN:
         sharpen(data, x, step.height, step.width, step.channels, step.top, step.left, weights, step.weights, step.bias, y,
-                step.rows, step.columns, step.filters, np.float32(step.epsilon), step.flag * capacity, first, last)
+                step.rows, step.columns, step.filters, scalar(data, step.epsilon), step.flag * capacity, first, last)
     elif kind == DOTS:
         dots(data, step.z * capacity, relevances, x, step.height, step.width, step.channels, step.size_down, step.size_right,
              step.stride_down, step.stride_right, step.dilation_down, step.top, step.left, weights, step.weights, step.bias, y,
@@ -177,13 +177,14 @@ def perform(step, first, last, samples, relevances, capacity, data, weights, off
                     relu(data, y + sample * step.filters + at, y + sample * step.filters + at, until - at)
     elif kind == RATIO:
         ratio(data, x, step.z if step.shared else step.z * capacity, fan, step.shared, step.rows, row, step.filters,
-              np.float32(step.epsilon), np.float32(step.coefficient), step.gate, step.gate_y * capacity, weights, step.bias, y,
+              scalar(data, step.epsilon), scalar(data, step.coefficient), step.gate, step.gate_y * capacity, weights, step.bias, y,
               sums, step.book * capacity, first, last)
     elif kind == MEASURE:
         measure(data, x, row, sums, step.book * capacity, first, last)
     elif kind == MAX_POOL:
         max_pool(data, x, step.height, step.width, step.channels, step.size_down, step.size_right, step.stride_down,
-                 step.stride_right, step.top, step.left, y, step.winner * capacity, step.rows, step.columns, first, last)
+                 step.stride_right, step.top, step.left, y, step.winner * capacity, step.rows, step.columns,
+                 scalar(data, step.epsilon), first, last)
     elif kind == MAX_UNPOOL:
         max_unpool(data, x, step.winner * capacity, fan, step.rows, step.columns, step.size_down, step.size_right,
                    step.stride_down, step.stride_right, step.top, step.left, y, step.height, step.width, step.channels, first, last)

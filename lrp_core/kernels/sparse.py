@@ -7,15 +7,15 @@ computed for these units only, as short direct sums.
 """
 from .jit import inlined, kernel
 from .passes import put_row
-from .product import WIDE, product
+from .product import product
 from .vector import (
-    LANES,
     NARROW_TILE,
     WIDE_TILE,
     broadcast,
     fold_lanes,
     gather_tile,
     lane_sum,
+    lanes,
     load,
     load_part,
     lowest_bit,
@@ -37,7 +37,7 @@ one_wide, wide_tile, narrow_tile = gather_tile(1, WIDE_TILE[1]), gather_tile(*WI
 def find_nonzeros(data, x, row, rows, count, places, at):
     """places[at :] = the k < count at which any of `rows` arrays, `row` numbers apart, is not zero; returns how many."""
     found = 0
-    for k in range(0, count, LANES):
+    for k in range(0, count, lanes(data)):
         bits = nonzeros(load_part(data, x + k, count - k))
         for r in range(1, rows):
             bits |= nonzeros(load_part(data, x + r * row + k, count - k))
@@ -51,10 +51,10 @@ def find_nonzeros(data, x, row, rows, count, places, at):
 @kernel
 def flag_sparse(data, y, size, most, flag, first, last):
     """flag[sample] = 1 where fewer than `most` of a sample's `size` numbers y differ from 0, else 0."""
-    zero, one = broadcast(0), broadcast(1)
+    zero, one = broadcast(data, 0), broadcast(data, 1)
     for sample in range(first, last):
         found = zero
-        for k in range(0, size, LANES):
+        for k in range(0, size, lanes(data)):
             found = found + where_equal(load_part(data, y + sample * size + k, size - k), zero, zero, one)
         data[flag + sample] = 1 if lane_sum(found) < most else 0
 
@@ -72,22 +72,22 @@ def add_row(data, s, filters, columns, places, at, weights, w, run, to, step, of
         found, done = end - begin, 0
         if found == 0:
             continue
-        while run - done >= LONG * LANES:
+        while run - done >= LONG * lanes(data):
             long_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
                       data, here + done, 0, data, here + done, 0, run)
-            done += LONG * LANES
-        if run - done >= MIDDLE * LANES:
+            done += LONG * lanes(data)
+        if run - done >= MIDDLE * lanes(data):
             middle_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
                       data, here + done, 0, data, here + done, 0, run)
-            done += MIDDLE * LANES
-        if run - done >= SHORT * LANES:
+            done += MIDDLE * lanes(data)
+        if run - done >= SHORT * lanes(data):
             short_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
                       data, here + done, 0, data, here + done, 0, run)
-            done += SHORT * LANES
+            done += SHORT * lanes(data)
         while done < run:
             last_tile(data, pixel, offsets, zero, 1, places, begin, found, weights, w + done, run,
                       data, here + done, 0, data, here + done, 0, run - done)
-            done += LANES
+            done += lanes(data)
         begin = end
 
 
@@ -110,8 +110,8 @@ def scatter(data, s, rows, columns, filters, kernel_height, kernel_width, stride
         y1 = min(y0 + BAND, height)
         if data[flag + sample] == 0:
             continue
-        for k in range(0, fan * (y1 - y0) * line, LANES):
-            store_part(data, scratch + k, broadcast(0), fan * (y1 - y0) * line - k)
+        for k in range(0, fan * (y1 - y0) * line, lanes(data)):
+            store_part(data, scratch + k, broadcast(data, 0), fan * (y1 - y0) * line - k)
         row_first = max(0, (y0 + top - (kernel_height - 1) * dilation_down + stride_down - 1) // stride_down)
         row_last = min(rows - 1, (y1 - 1 + top) // stride_down)
         for i in range(row_first, row_last + 1):
@@ -172,7 +172,7 @@ def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, 
                     if abs(difference) > NEAR * max(abs(data[y + here + m]), abs(data[other + here + m])):
                         data[z + here + m] = difference
                         continue
-                total = broadcast(0)
+                total = broadcast(data, 0)
                 for u in range(kernel_height):
                     row = i * stride_down - top + u * dilation_down
                     if 0 <= row < height:
@@ -184,17 +184,17 @@ def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, 
 @inlined
 def dot(data, x, weights, w, count):
     """Lane by lane Σ x·w over a run, as four sums at a time."""
-    a, b, c, d = broadcast(0), broadcast(0), broadcast(0), broadcast(0)
+    a, b, c, d = broadcast(data, 0), broadcast(data, 0), broadcast(data, 0), broadcast(data, 0)
     k = 0
-    while count - k >= 4 * LANES:
+    while count - k >= 4 * lanes(data):
         a = a + load(data, x + k) * load(weights, w + k)
-        b = b + load(data, x + k + LANES) * load(weights, w + k + LANES)
-        c = c + load(data, x + k + 2 * LANES) * load(weights, w + k + 2 * LANES)
-        d = d + load(data, x + k + 3 * LANES) * load(weights, w + k + 3 * LANES)
-        k += 4 * LANES
+        b = b + load(data, x + k + lanes(data)) * load(weights, w + k + lanes(data))
+        c = c + load(data, x + k + 2 * lanes(data)) * load(weights, w + k + 2 * lanes(data))
+        d = d + load(data, x + k + 3 * lanes(data)) * load(weights, w + k + 3 * lanes(data))
+        k += 4 * lanes(data)
     while k < count:
         a = a + load_part(data, x + k, count - k) * load_part(weights, w + k, count - k)
-        k += LANES
+        k += lanes(data)
     return (a + b) + (c + d)
 
 
@@ -207,7 +207,7 @@ def product_of_nonzeros(data, x, depth, rows, offsets, offsets_at, weights, w, f
         return
     for panel in range(first, last):
         b, done = w + panel * depth * width, panel * width
-        if width != WIDE:
+        if width != WIDE_TILE[1] * lanes(data):
             for r in range(0, rows, NARROW_TILE[0]):
                 narrow_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
                             weights, bias + done, 0, data, y + r * columns + done, columns, columns - done)

@@ -8,12 +8,10 @@ a run begins, its first output is computed directly. Comparing stops at the firs
 Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where rounding is a
 large part of it, is computed again, as a few short sums.
 """
-import numpy as np
-
 from .convolve import relu
 from .jit import kernel
 from .product import product
-from .vector import LANES, any_below, broadcast, differ, lane_max, lane_sum, load, load_part, where_greater
+from .vector import any_below, broadcast, differ, lane_max, lane_sum, lanes, load, load_part, scalar, where_greater
 from .winograd import left_out
 
 SIZE = 3  # of the window
@@ -28,7 +26,7 @@ def runs_size(rows, columns):
 @kernel
 def alike(data, a, b, count):
     """Are the `count` numbers at a equal to those at b? Looks no further than the first vector that differs."""
-    for k in range(0, count, LANES):
+    for k in range(0, count, lanes(data)):
         if differ(load_part(data, a + k, count - k), load_part(data, b + k, count - k)):
             return False
     return True
@@ -47,8 +45,8 @@ def alike_at_edge(data, x, height, width, channels, i, j, up, left):
 @kernel
 def silent(data, a, count):
     """Are the `count` numbers at a all 0?"""
-    for k in range(0, count, LANES):
-        if differ(load_part(data, a + k, count - k), broadcast(0)):
+    for k in range(0, count, lanes(data)):
+        if differ(load_part(data, a + k, count - k), broadcast(data, 0)):
             return False
     return True
 
@@ -123,7 +121,7 @@ def copy_window(data, x, height, width, channels, i, j, to):
             inside = 0 <= i + u < height and 0 <= j + v < width
             pixel = x + ((i + u) * width + j + v) * channels
             for c in range(channels):
-                data[to + (u * SIZE + v) * channels + c] = data[pixel + c] if inside else np.float32(0)
+                data[to + (u * SIZE + v) * channels + c] = data[pixel + c] if inside else scalar(data, 0)
 
 
 @kernel
@@ -171,15 +169,15 @@ def sharpen(data, x, height, width, channels, top, left, weights, w, bias, y, ro
         if left_out(data, flag, sample):
             continue
         out = y + line * columns * filters
-        largest = broadcast(0)
-        for k in range(0, columns * filters, LANES):
+        largest = broadcast(data, 0)
+        for k in range(0, columns * filters, lanes(data)):
             value = load(data, out + k)
             largest = where_greater(value, largest, value, largest)
-            largest = where_greater(broadcast(0) - value, largest, broadcast(0) - value, largest)
+            largest = where_greater(broadcast(data, 0) - value, largest, broadcast(data, 0) - value, largest)
         limit = lane_max(largest) * small
-        for k in range(0, columns * filters, LANES):
-            if any_below(load(data, out + k), broadcast(limit)):
-                for lane in range(LANES):
+        for k in range(0, columns * filters, lanes(data)):
+            if any_below(load(data, out + k), broadcast(data, limit)):
+                for lane in range(lanes(data)):
                     if abs(data[out + k + lane]) < limit:
                         j, m = (k + lane) // filters, (k + lane) % filters
                         total = window_sum(data, x + sample * height * width * channels, height, width, channels,
@@ -194,8 +192,8 @@ def window_sum(data, x, height, width, channels, top, left, weights, w):
     for u in range(SIZE):
         for v in range(SIZE):
             if 0 <= top + u < height and 0 <= left + v < width:
-                pixel, tap, lanes = x + ((top + u) * width + left + v) * channels, w + (u * SIZE + v) * channels, broadcast(0)
-                for c in range(0, channels, LANES):
-                    lanes = lanes + load(data, pixel + c) * load(weights, tap + c)
-                total += lane_sum(lanes)
+                pixel, tap, sums = x + ((top + u) * width + left + v) * channels, w + (u * SIZE + v) * channels, broadcast(data, 0)
+                for c in range(0, channels, lanes(data)):
+                    sums = sums + load(data, pixel + c) * load(weights, tap + c)
+                total += lane_sum(sums)
     return total

@@ -1,7 +1,8 @@
 """The only module that names machine vectors: a `Vector` value for Numba code, and the register tile of a matrix product.
 
-A Vector holds LANES float32 values, one for each of LANES neighbouring channels; `+ - *` and `/` work lane by lane. All
-arrays are flat and positions are counted in elements. Nothing here checks bounds: `program.check` does, before a kernel
+A Vector fills one machine register with values of the type of the array it was loaded from, one for each of so many
+neighbouring channels: LANES of float32, half as many of float64. `lanes(array)` is how many; `+ - *` and `/` work lane by
+lane. All arrays are flat and positions are counted in elements. Nothing here checks bounds: `program.check` does, before a kernel
 is ever entered. With NUMBA_DISABLE_JIT=1 the same names come from `plain`, which says in NumPy what each of them does.
 """
 import operator
@@ -9,6 +10,7 @@ import os
 
 import llvmlite.binding as llvm
 import numba
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, overload, register_model
@@ -34,19 +36,34 @@ FUSED = bool(FEATURES.get("fma") or FEATURES.get("neon"))
 WIDE_TILE = (6, 4) if FEATURES.get("avx512f") else (6, 2)
 NARROW_TILE = (8, 1)
 
-FLOAT, INT32, INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
-VECTOR, MASK = ir.VectorType(FLOAT, LANES), ir.VectorType(ir.IntType(1), LANES)
+INT1, INT32, INT64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 CONTRACT = ("contract",)
 
 
+def lanes_of(dtype):
+    """Values of a floating type in a vector: LANES of float32, half as many of float64."""
+    return LANES if np.dtype(dtype).itemsize == 4 else max(1, LANES // 2)
+
+
 class VectorType(types.Type):
-    """Numba's name for a Vector."""
+    """Numba's name for a Vector of float32 or float64."""
 
-    def __init__(self):
-        super().__init__("Vector")
+    def __init__(self, scalar):
+        super().__init__(f"Vector({scalar})")
+        self.scalar, self.lanes, self.bytes = scalar, lanes_of(str(scalar)), scalar.bitwidth // 8
+        self.number = ir.FloatType() if self.bytes == 4 else ir.DoubleType()
+        self.llvm = ir.VectorType(self.number, self.lanes)
+        self.mask = ir.VectorType(INT1, self.lanes)
+        self.suffix = f"v{self.lanes}f{scalar.bitwidth}"  # how LLVM's functions for such vectors end
+        self.zero = ir.Constant(self.llvm, [0.0] * self.lanes)
 
 
-vector = VectorType()
+VECTORS = {scalar: VectorType(scalar) for scalar in (types.float32, types.float64)}
+
+
+def vector_of(array):
+    """The type of what `load` takes from an array."""
+    return VECTORS[array.dtype]
 
 
 @register_model(VectorType)
@@ -54,14 +71,14 @@ class VectorModel(models.PrimitiveModel):
     """A Vector lives in one machine register, or in a few where the machine's are narrower."""
 
     def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, VECTOR)
+        super().__init__(manager, fe_type, fe_type.llvm)
 
 
-def splat(builder, scalar, of=VECTOR):
-    """The vector with `scalar` in every lane."""
+def splat(builder, scalar, of):
+    """The LLVM vector of type `of` with `scalar` in every lane."""
     undefined = ir.Constant(of, ir.Undefined)
     one = builder.insert_element(undefined, scalar, INT32(0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(INT32, of.count), [0] * of.count))
 
 
 def address(context, builder, array_type, array, position):
@@ -69,15 +86,15 @@ def address(context, builder, array_type, array, position):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [position])
 
 
-def as_vector(builder, pointer):
-    """The same pointer, to LANES values."""
-    return builder.bitcast(pointer, VECTOR.as_pointer())
+def as_vector(builder, pointer, of):
+    """The same pointer, to a Vector."""
+    return builder.bitcast(pointer, of.llvm.as_pointer())
 
 
-def lanes_below(builder, count):
-    """A mask: true in the first `count` lanes."""
-    wide = ir.VectorType(INT64, LANES)
-    return builder.icmp_signed("<", ir.Constant(wide, list(range(LANES))), splat(builder, count, wide))
+def lanes_below(builder, count, of):
+    """A mask for a Vector: true in the first `count` lanes."""
+    wide = ir.VectorType(INT64, of.lanes)
+    return builder.icmp_signed("<", ir.Constant(wide, list(range(of.lanes))), splat(builder, count, wide))
 
 
 def function(module, name, result, arguments):
@@ -85,75 +102,98 @@ def function(module, name, result, arguments):
     return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, arguments), name)
 
 
-def masked_store(builder, value, pointer, mask):
+def masked_store(builder, value, pointer, mask, of):
     """Write the lanes that the mask has."""
-    store_lanes = function(builder.module, f"llvm.masked.store.v{LANES}f32.p0", ir.VoidType(),
-                           [VECTOR, VECTOR.as_pointer(), INT32, MASK])
-    builder.call(store_lanes, [value, pointer, INT32(4), mask])
+    store_lanes = function(builder.module, f"llvm.masked.store.{of.suffix}.p0", ir.VoidType(),
+                           [of.llvm, of.llvm.as_pointer(), INT32, of.mask])
+    builder.call(store_lanes, [value, pointer, INT32(of.bytes), mask])
 
 
-def multiply_add(builder, a, b, c):
+def multiply_add(builder, a, b, c, of):
     """a·b + c lane by lane, rounded once where the machine can."""
     if not FUSED:
         return builder.fadd(builder.fmul(a, b), c)
-    return builder.call(function(builder.module, f"llvm.fma.v{LANES}f32", VECTOR, [VECTOR] * 3), [a, b, c])
+    return builder.call(function(builder.module, f"llvm.fma.{of.suffix}", of.llvm, [of.llvm] * 3), [a, b, c])
+
+
+@intrinsic
+def lanes(typing, array):
+    """How many values of the array's type a Vector holds: a constant of the compiled code."""
+    def code(context, builder, signature, args):
+        return context.get_constant(types.intp, vector_of(array).lanes)
+    return types.intp(array), code
+
+
+@intrinsic
+def scalar(typing, array, number):
+    """The number in the array's own type."""
+    def code(context, builder, signature, args):
+        return context.cast(builder, args[1], number, array.dtype)
+    return array.dtype(array, number), code
 
 
 @intrinsic
 def load(typing, array, position):
-    """Vector of array[position : position + LANES]."""
+    """Vector of array[position : position + lanes(array)]."""
+    of = vector_of(array)
+
     def code(context, builder, signature, args):
-        return builder.load(as_vector(builder, address(context, builder, array, *args)), align=4)
-    return vector(array, types.intp), code
+        return builder.load(as_vector(builder, address(context, builder, array, *args), of), align=of.bytes)
+    return of(array, types.intp), code
 
 
 @intrinsic
 def load_part(typing, array, position, count):
-    """Vector of array[position : position + count], zeros behind it; nothing is read beyond it."""
+    """Vector of array[position : position + count], zeros after it; nothing is read beyond it."""
+    of = vector_of(array)
+
     def code(context, builder, signature, args):
-        pointer = as_vector(builder, address(context, builder, array, *args[:2]))
-        load_lanes = function(builder.module, f"llvm.masked.load.v{LANES}f32.p0", VECTOR,
-                              [VECTOR.as_pointer(), INT32, MASK, VECTOR])
-        result = cgutils.alloca_once(builder, VECTOR)
-        with builder.if_else(builder.icmp_signed(">=", args[2], INT64(LANES))) as (whole, part):
+        pointer = as_vector(builder, address(context, builder, array, *args[:2]), of)
+        load_lanes = function(builder.module, f"llvm.masked.load.{of.suffix}.p0", of.llvm,
+                              [of.llvm.as_pointer(), INT32, of.mask, of.llvm])
+        result = cgutils.alloca_once(builder, of.llvm)
+        with builder.if_else(builder.icmp_signed(">=", args[2], INT64(of.lanes))) as (whole, part):
             with whole:
-                builder.store(builder.load(pointer, align=4), result)
+                builder.store(builder.load(pointer, align=of.bytes), result)
             with part:
-                zero = ir.Constant(VECTOR, [0.0] * LANES)
-                builder.store(builder.call(load_lanes, [pointer, INT32(4), lanes_below(builder, args[2]), zero]), result)
+                some = [pointer, INT32(of.bytes), lanes_below(builder, args[2], of), of.zero]
+                builder.store(builder.call(load_lanes, some), result)
         return builder.load(result)
-    return vector(array, types.intp, types.intp), code
+    return of(array, types.intp, types.intp), code
 
 
 @intrinsic
 def store(typing, array, position, value):
-    """array[position : position + LANES] = value."""
+    """array[position : position + lanes(array)] = value."""
     def code(context, builder, signature, args):
-        builder.store(args[2], as_vector(builder, address(context, builder, array, *args[:2])), align=4)
+        pointer = as_vector(builder, address(context, builder, array, *args[:2]), value)
+        builder.store(args[2], pointer, align=value.bytes)
         return context.get_dummy_value()
     return types.void(array, types.intp, value), code
 
 
 @intrinsic
 def store_part(typing, array, position, value, count):
-    """array[position : position + min(count, LANES)] = value's first lanes."""
+    """array[position : position + min(count, lanes(array))] = value's first lanes."""
     def code(context, builder, signature, args):
-        pointer = as_vector(builder, address(context, builder, array, *args[:2]))
-        with builder.if_else(builder.icmp_signed(">=", args[3], INT64(LANES))) as (whole, part):
+        pointer = as_vector(builder, address(context, builder, array, *args[:2]), value)
+        with builder.if_else(builder.icmp_signed(">=", args[3], INT64(value.lanes))) as (whole, part):
             with whole:
-                builder.store(args[2], pointer, align=4)
+                builder.store(args[2], pointer, align=value.bytes)
             with part:
-                masked_store(builder, args[2], pointer, lanes_below(builder, args[3]))
+                masked_store(builder, args[2], pointer, lanes_below(builder, args[3], value), value)
         return context.get_dummy_value()
     return types.void(array, types.intp, value, types.intp), code
 
 
 @intrinsic
-def broadcast(typing, scalar):
-    """Vector with the number in every lane."""
+def broadcast(typing, like, number):
+    """Vector of an array's (or another Vector's) type with the number in every lane."""
+    of = like if isinstance(like, VectorType) else vector_of(like)
+
     def code(context, builder, signature, args):
-        return splat(builder, context.cast(builder, args[0], scalar, types.float32))
-    return vector(scalar), code
+        return splat(builder, context.cast(builder, args[1], number, of.scalar), of.llvm)
+    return of(like, number), code
 
 
 @intrinsic
@@ -161,30 +201,31 @@ def lane_sum(typing, value):
     """The sum of all lanes, in float64, first lane first."""
     def code(context, builder, signature, args):
         total = ir.Constant(ir.DoubleType(), 0.0)
-        for lane in range(LANES):
-            total = builder.fadd(total, builder.fpext(builder.extract_element(args[0], INT32(lane)), ir.DoubleType()))
+        for lane in range(value.lanes):
+            number = builder.extract_element(args[0], INT32(lane))
+            total = builder.fadd(total, context.cast(builder, number, value.scalar, types.float64))
         return total
     return types.float64(value), code
 
 
 @intrinsic
 def fold_lanes(typing, value):
-    """The sum of all lanes in float32, halves onto halves."""
+    """The sum of all lanes in their own type, halves onto halves."""
     def code(context, builder, signature, args):
-        lanes = [builder.extract_element(args[0], INT32(lane)) for lane in range(LANES)]
-        while len(lanes) > 1:
-            half = len(lanes) // 2
-            lanes = [builder.fadd(a, b) for a, b in zip(lanes[:half], lanes[half:])]
-        return lanes[0]
-    return types.float32(value), code
+        numbers = [builder.extract_element(args[0], INT32(lane)) for lane in range(value.lanes)]
+        while len(numbers) > 1:
+            half = len(numbers) // 2
+            numbers = [builder.fadd(a, b) for a, b in zip(numbers[:half], numbers[half:])]
+        return numbers[0]
+    return value.scalar(value), code
 
 
 @intrinsic
 def nonzeros(typing, value):
     """Bit by bit: is the lane unequal to 0?"""
     def code(context, builder, signature, args):
-        lanes = builder.fcmp_unordered("!=", args[0], ir.Constant(VECTOR, [0.0] * LANES))
-        return builder.zext(builder.bitcast(lanes, ir.IntType(LANES)), INT64)
+        unequal = builder.fcmp_unordered("!=", args[0], value.zero)
+        return builder.zext(builder.bitcast(unequal, ir.IntType(value.lanes)), INT64)
     return types.int64(value), code
 
 
@@ -192,7 +233,7 @@ def nonzeros(typing, value):
 def lowest_bit(typing, bits):
     """The number of the lowest bit that is set."""
     def code(context, builder, signature, args):
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(args[0], ir.Constant(INT1, 1))
     return types.int64(types.int64), code
 
 
@@ -201,11 +242,11 @@ def lane_max(typing, value):
     """The largest lane, of numbers that are not NaN."""
     def code(context, builder, signature, args):
         largest = builder.extract_element(args[0], INT32(0))
-        for lane in range(1, LANES):
+        for lane in range(1, value.lanes):
             other = builder.extract_element(args[0], INT32(lane))
             largest = builder.select(builder.fcmp_ordered(">", other, largest), other, largest)
         return largest
-    return types.float32(value), code
+    return value.scalar(value), code
 
 
 def _lanewise(symbol, instruction):
@@ -213,16 +254,16 @@ def _lanewise(symbol, instruction):
     def apply(typing, a, b):
         def code(context, builder, signature, args):
             return getattr(builder, instruction)(*args, flags=CONTRACT)
-        return vector(vector, vector), code
+        return a(a, a), code
 
     @overload(symbol)
     def choose(a, b):
-        if a is vector and b is vector:
+        if isinstance(a, VectorType) and a == b:
             return lambda a, b: apply(a, b)
-        if a is vector and isinstance(b, types.Number):
-            return lambda a, b: apply(a, broadcast(b))
-        if b is vector and isinstance(a, types.Number):
-            return lambda a, b: apply(broadcast(a), b)
+        if isinstance(a, VectorType) and isinstance(b, types.Number):
+            return lambda a, b: apply(a, broadcast(a, b))
+        if isinstance(b, VectorType) and isinstance(a, types.Number):
+            return lambda a, b: apply(broadcast(b, a), b)
 
 
 for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
@@ -234,7 +275,7 @@ def _choice(comparison):
     def where(typing, a, b, x, y):
         def code(context, builder, signature, args):
             return builder.select(builder.fcmp_ordered(comparison, args[0], args[1]), args[2], args[3])
-        return vector(a, b, x, y), code
+        return x(a, b, x, y), code
     return where
 
 
@@ -246,16 +287,16 @@ def _any(comparison):
     @intrinsic
     def test(typing, a, b):
         def code(context, builder, signature, args):
-            lanes = builder.bitcast(comparison(builder, *args), ir.IntType(LANES))
-            return builder.icmp_unsigned("!=", lanes, ir.Constant(ir.IntType(LANES), 0))
+            whole = ir.IntType(a.lanes)
+            return builder.icmp_unsigned("!=", builder.bitcast(comparison(builder, *args, a), whole), ir.Constant(whole, 0))
         return types.boolean(a, b), code
     return test
 
 
 # differ(a, b): is any lane of a unequal to that of b? any_below(a, b): is any |a| below b?
-differ = _any(lambda builder, a, b: builder.fcmp_unordered("!=", a, b))
-any_below = _any(lambda builder, a, b: builder.and_(
-    builder.fcmp_ordered("<", a, b), builder.fcmp_ordered("<", builder.fsub(ir.Constant(VECTOR, [0.0] * LANES), a), b)))
+differ = _any(lambda builder, a, b, of: builder.fcmp_unordered("!=", a, b))
+any_below = _any(lambda builder, a, b, of: builder.and_(
+    builder.fcmp_ordered("<", a, b), builder.fcmp_ordered("<", builder.fsub(of.zero, a), b)))
 
 
 @intrinsic
@@ -268,7 +309,7 @@ def never_inline(typing):
 
 
 def register_tile(rows, vectors):
-    """A kernel for a block of `rows` x (vectors · LANES) of a matrix product, all in registers.
+    """A kernel for a block of `rows` x `width` of a matrix product, all in registers; width = vectors · lanes(c).
 
     tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
 
@@ -278,8 +319,6 @@ def register_tile(rows, vectors):
     for r < live and n < columns. Rows from `live` on repeat the last one; columns from `columns` on are not stored. The
     sum always runs in this order, in every lane and every row alike, so that equal rows of a give bit-equal rows of c.
     """
-    width = vectors * LANES
-
     @intrinsic
     def tile(typing, a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
         types_of = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
@@ -289,9 +328,10 @@ def register_tile(rows, vectors):
             block = Block(context, builder, types_of, dict(zip(names, args)), rows, vectors)
             with cgutils.for_range(builder, block.value["taps"]) as tap:
                 a_tap = [block.ahead(pointer, builder.mul(tap.index, block.value["a_tap"])) for pointer in block.a_row]
-                b_tap = block.ahead(block.b, builder.mul(builder.mul(tap.index, block.value["depth"]), INT64(width)))
+                b_tap = block.ahead(block.b, builder.mul(builder.mul(tap.index, block.value["depth"]), INT64(block.width)))
                 with cgutils.for_range(builder, block.value["depth"]) as k:
-                    block.add([block.ahead(pointer, k.index) for pointer in a_tap], block.ahead(b_tap, builder.mul(k.index, INT64(width))))
+                    b_k = block.ahead(b_tap, builder.mul(k.index, INT64(block.width)))
+                    block.add([block.ahead(pointer, k.index) for pointer in a_tap], b_k)
             block.store()
             return context.get_dummy_value()
         i = types.intp
@@ -331,7 +371,8 @@ class Block:
     """The registers of a tile while its code is written: one sum for each row and vector, pointers to where rows begin."""
 
     def __init__(self, context, builder, types_of, value, rows, vectors):
-        self.builder, self.value, self.vectors = builder, value, vectors
+        self.builder, self.value, self.vectors, self.of = builder, value, vectors, vector_of(types_of["c"])
+        self.width = vectors * self.of.lanes
         pointer = {name: address(context, builder, types_of[name], value[name], value["first" if name == "offsets" else f"{name}_at"])
                    for name in types_of}
         last = builder.sub(value["live"], INT64(1))
@@ -340,7 +381,7 @@ class Block:
         self.c_row = [self.ahead(pointer["c"], builder.mul(r, value["c_row"])) for r in row]
         self.b = pointer["b"]
         starts = [self.ahead(pointer["start"], builder.mul(r, value.get("start_row", INT64(0)))) for r in row]
-        self.sums = [[cgutils.alloca_once_value(builder, builder.load(self.vector(start, n), align=4))
+        self.sums = [[cgutils.alloca_once_value(builder, builder.load(self.vector(start, n), align=self.of.bytes))
                       for n in range(vectors)] for start in starts]
 
     def ahead(self, pointer, count):
@@ -349,29 +390,29 @@ class Block:
 
     def vector(self, pointer, n):
         """A pointer to the n-th vector from a pointer on."""
-        return as_vector(self.builder, self.ahead(pointer, n * LANES))
+        return as_vector(self.builder, self.ahead(pointer, n * self.of.lanes), self.of)
 
     def add(self, a, b):
         """sums[r] += a[r] · b for one place of the sum: a number of each row, a vector or more of b."""
-        b = [self.builder.load(self.vector(b, n), align=4) for n in range(self.vectors)]
+        b = [self.builder.load(self.vector(b, n), align=self.of.bytes) for n in range(self.vectors)]
         for pointer, sums in zip(a, self.sums):
-            a_k = splat(self.builder, self.builder.load(pointer))
+            a_k = splat(self.builder, self.builder.load(pointer), self.of.llvm)
             for b_n, total in zip(b, sums):
-                self.builder.store(multiply_add(self.builder, a_k, b_n, self.builder.load(total)), total)
+                self.builder.store(multiply_add(self.builder, a_k, b_n, self.builder.load(total), self.of), total)
 
     def store(self):
         """Write the sums, as far as there are columns."""
         columns = self.value["columns"]
-        with self.builder.if_else(self.builder.icmp_signed(">=", columns, INT64(self.vectors * LANES))) as (whole, part):
+        with self.builder.if_else(self.builder.icmp_signed(">=", columns, INT64(self.width))) as (whole, part):
             with whole:
                 for pointer, sums in zip(self.c_row, self.sums):
                     for n, total in enumerate(sums):
-                        self.builder.store(self.builder.load(total), self.vector(pointer, n), align=4)
+                        self.builder.store(self.builder.load(total), self.vector(pointer, n), align=self.of.bytes)
             with part:
                 for pointer, sums in zip(self.c_row, self.sums):
                     for n, total in enumerate(sums):
-                        mask = lanes_below(self.builder, self.builder.sub(columns, INT64(n * LANES)))
-                        masked_store(self.builder, self.builder.load(total), self.vector(pointer, n), mask)
+                        mask = lanes_below(self.builder, self.builder.sub(columns, INT64(n * self.of.lanes)), self.of)
+                        masked_store(self.builder, self.builder.load(total), self.vector(pointer, n), mask, self.of)
 
 
 if numba.config.DISABLE_JIT:

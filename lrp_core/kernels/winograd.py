@@ -6,27 +6,27 @@ matrix products), and transformed back to a 4x4 tile of the output:
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 
 Rounding is about 2e-6 of the output, against 3e-7 for a direct convolution, and depends on the place in the tile: see
-`ties`. Channels on both sides are multiples of LANES. Lavin and Gray 2016 (arXiv 1509.09308), section 4.3.
+`ties`. Channels on both sides fill whole vectors. Lavin and Gray 2016 (arXiv 1509.09308), section 4.3.
 """
 import numpy as np
 
 from .jit import inlined, kernel
 from .product import pack, product
-from .vector import LANES, broadcast, load, never_inline, store, where_greater
+from .vector import broadcast, lanes, lanes_of, load, never_inline, store, where_greater
 
 TILES = 24  # tiles at work: their transforms stay in the second-level cache
 G = np.array([[1/4, 0, 0], [-1/6, -1/6, -1/6], [-1/6, 1/6, -1/6], [1/24, 1/12, 1/6], [1/24, -1/12, 1/6], [0, 0, 1]])
 
 
-def transform_kernel(kernel):
+def transform_kernel(kernel, dtype):
     """U = G g Gᵀ: [3, 3, c, m] -> packed [36, panels, c, width], computed in float64."""
     u = np.einsum("ai,ijcm,bj->abcm", G, kernel.astype(np.float64), G).reshape(36, *kernel.shape[2:])
-    return np.stack([pack(plane) for plane in u])
+    return np.stack([pack(plane, dtype) for plane in u])
 
 
-def scratch_size(channels, filters):
+def scratch_size(channels, filters, dtype):
     """Numbers that a worker needs beside the arrays: transformed tiles, products, a bordered tile and its rows."""
-    return 36 * (TILES + 1) * (channels + filters) + 36 * channels + 36 * LANES
+    return 36 * (TILES + 1) * (channels + filters) + 36 * channels + 36 * lanes_of(dtype)
 
 
 @inlined
@@ -64,30 +64,30 @@ def transform_inputs(data, x, height, width, channels, top, left, tiles_down, ti
             for i in range(6):
                 for j in range(6):
                     inside = 0 <= y0 + i < height and 0 <= x0 + j < width
-                    for c in range(0, channels, LANES):
+                    for c in range(0, channels, lanes(data)):
                         if inside:
                             store(data, patch + (i * 6 + j) * channels + c, load(data, here + ((y0 + i) * width + x0 + j) * channels + c))
                         else:
-                            store(data, patch + (i * 6 + j) * channels + c, broadcast(0))
+                            store(data, patch + (i * 6 + j) * channels + c, broadcast(data, 0))
             at, step_down, step_right = patch, 6 * channels, channels
-        for c in range(0, channels, LANES):
+        for c in range(0, channels, lanes(data)):
             for j in range(6):
                 d = at + j * step_right + c
                 t0, t1, t2, t3, t4, t5 = input_transform(
                     load(data, d), load(data, d + step_down), load(data, d + 2 * step_down),
                     load(data, d + 3 * step_down), load(data, d + 4 * step_down), load(data, d + 5 * step_down))
-                t = rows + j * LANES
+                t = rows + j * lanes(data)
                 store(data, t, t0)
-                store(data, t + 6 * LANES, t1)
-                store(data, t + 12 * LANES, t2)
-                store(data, t + 18 * LANES, t3)
-                store(data, t + 24 * LANES, t4)
-                store(data, t + 30 * LANES, t5)
+                store(data, t + 6 * lanes(data), t1)
+                store(data, t + 12 * lanes(data), t2)
+                store(data, t + 18 * lanes(data), t3)
+                store(data, t + 24 * lanes(data), t4)
+                store(data, t + 30 * lanes(data), t5)
             for i in range(6):
-                t = rows + i * 6 * LANES
+                t = rows + i * 6 * lanes(data)
                 v0, v1, v2, v3, v4, v5 = input_transform(
-                    load(data, t), load(data, t + LANES), load(data, t + 2 * LANES),
-                    load(data, t + 3 * LANES), load(data, t + 4 * LANES), load(data, t + 5 * LANES))
+                    load(data, t), load(data, t + lanes(data)), load(data, t + 2 * lanes(data)),
+                    load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)), load(data, t + 5 * lanes(data)))
                 to = v + 6 * i * plane + (tile - first) * channels + c
                 store(data, to, v0)
                 store(data, to + plane, v1)
@@ -103,9 +103,9 @@ def put(data, y, value, times, accumulate, rectify):
     if times >= 0:
         value = value * load(data, times)
     # Adding 0 makes -0 a 0, as adding to other relevance would: bits must not depend on what else was added.
-    value = value + (load(data, y) if accumulate else broadcast(0))
+    value = value + (load(data, y) if accumulate else broadcast(data, 0))
     if rectify:
-        value = where_greater(broadcast(0), value, broadcast(0), value)
+        value = where_greater(broadcast(data, 0), value, broadcast(data, 0), value)
     store(data, y, value)
 
 
@@ -119,23 +119,23 @@ def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_d
         sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4, tile % tiles_across * 4
         if left_out(data, flag, sample // fan):
             continue
-        for c in range(channel, channels_end, LANES):
+        for c in range(channel, channels_end, lanes(data)):
             b = load(weights, bias + c)
             for j in range(6):
                 d = m + j * plane + (tile - first) * filters + c
                 t0, t1, t2, t3 = output_transform(
                     load(data, d), load(data, d + 6 * plane), load(data, d + 12 * plane),
                     load(data, d + 18 * plane), load(data, d + 24 * plane), load(data, d + 30 * plane))
-                t = rows + j * LANES
+                t = rows + j * lanes(data)
                 store(data, t, t0)
-                store(data, t + 6 * LANES, t1)
-                store(data, t + 12 * LANES, t2)
-                store(data, t + 18 * LANES, t3)
+                store(data, t + 6 * lanes(data), t1)
+                store(data, t + 12 * lanes(data), t2)
+                store(data, t + 18 * lanes(data), t3)
             for i in range(min(4, height - y0)):
-                t = rows + i * 6 * LANES
+                t = rows + i * 6 * lanes(data)
                 o0, o1, o2, o3 = output_transform(
-                    load(data, t), load(data, t + LANES), load(data, t + 2 * LANES),
-                    load(data, t + 3 * LANES), load(data, t + 4 * LANES), load(data, t + 5 * LANES))
+                    load(data, t), load(data, t + lanes(data)), load(data, t + 2 * lanes(data)),
+                    load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)), load(data, t + 5 * lanes(data)))
                 place = ((y0 + i) * width + x0) * filters + c
                 to = y + sample * height * width * filters + place
                 by = times + sample // fan * height * width * filters + place if times >= 0 else -1 - 4 * filters

@@ -1,0 +1,52 @@
+"""The compiled engine as `explain` and `profile` call it: a program for a request, from a cache, and a batch through it."""
+import numpy as np
+
+from ..backward import ROUNDING, UNDERFLOW, check_finite, plan
+from ..explanation import Explanation
+from ..ledger import Ledger
+from ..rules import is_declared
+from ..target import WINNER
+from .batch import Found, explain_batch
+from .engine import Program
+
+
+def explain_each(request):
+    """An Explanation for each target of a Request."""
+    network, x, dtype = request.network, request.x, request.dtype
+    classes = network.scoring.shapes[network.scoring.nodes[-1].name]
+    logits, found = np.empty((len(x), *classes), dtype), [Found(len(x)) for _ in request.targets]
+    # Each sample by the program for its own sign, so that it does not depend on the others.
+    signless = x.reshape(len(x), -1).min(axis=1) >= 0
+    for nonnegative in np.unique(signless):
+        program = planned(network, request.method, dtype=dtype, nonnegative=bool(nonnegative), start=request.start,
+                          stop=request.stop, keep=request.keep, layers=request.layers)
+        if request.end not in program.plan.ends:
+            raise ValueError(f"no relevance reaches node {request.end!r} from {program.plan.start or program.output!r}")
+        explain_batch(program, request, np.flatnonzero(signless == nonnegative), logits, found)
+    if not np.abs(logits).max() < np.finfo(np.float32).max:
+        check_finite(network.scoring, network.scoring.forward(x.astype(np.float64)))
+        raise ValueError("the scores overflow single precision: use dtype='float64'")
+    book = np.concatenate([one.book for one in found], axis=-1)
+    ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
+    ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
+    winners = logits.argmax(axis=1)
+    return [Explanation.answer(request, logits, np.where(favoured == WINNER, winners, favoured), one.relevance,
+                               ledger.sample(slice(number * len(x), (number + 1) * len(x))))
+            for number, ((favoured, _), one) in enumerate(zip(request.targets, found))]
+
+
+def planned(network, method, *, dtype, nonnegative, start=None, stop=None, keep=None, layers=False):
+    """The program for these rules, from the network's own small store of them.
+
+    Conditions are asked anew each time: what they answer may change. So may the answers of a rule whose class
+    declares no fields: its program is not stored.
+    """
+    keep, rules = keep or {}, method.rules_for(network.scoring)
+    masks = tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
+
+    def make():
+        return Program(network.scoring, plan(network.scoring, rules), dtype=dtype, nonnegative=nonnegative, start=start, stop=stop,
+                       keep=keep, layers=layers)
+    if not all(map(is_declared, rules)):
+        return make()
+    return network.programs.get((rules, dtype, nonnegative, start, stop, layers, masks), make)
