@@ -46,7 +46,8 @@ def as_json(data):
 
 def rules_of(preset):
     """What a preset does, in a few words for its button: the rules of its layers with weights, and the study's name of it."""
-    written = list(dict.fromkeys(rule for _, _, rule in preset["pages"] if rule not in ("Pass()", "winner takes all", "LRP-0")))
+    written = list(dict.fromkeys(rule for _, kind, rule in preset["pages"]
+                                 if kind != "front end" and rule not in ("Pass()", "winner takes all", "LRP-0")))
     study = [f"the study's {HEADINGS[preset['name']]}"] if preset["name"] in HEADINGS else []
     return "; ".join([*study, ", ".join(written)])
 
