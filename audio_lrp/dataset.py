@@ -10,17 +10,18 @@ from lrp_core.chunks import default_threads
 
 from .common import FORMATS, PRESET_NAMES, load_image_model, options, printable
 
-CLUSTERS = {"dask": (("dask", "distributed"), "'audio-lrp[dataset,dask]'"), "ray": (("ray",), "'audio-lrp[dataset]' ray")}
+CLUSTERS = {"dask": ("dask", "distributed"), "ray": ("ray",)}  # the packages that each needs
 BATCH = 32
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
 
 
 def check_installed(backend):
     """Refuse to start without the packages that this work needs beyond those of `audio-lrp explain`."""
-    beyond, remedy = CLUSTERS.get(backend, ((), "'audio-lrp[dataset]'"))
-    missing = [name for name in ("joblib", "zarr", *beyond) if importlib.util.find_spec(name) is None]
+    needed = ("joblib", "zarr", "filelock", *CLUSTERS.get(backend, ()))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise click.ClickException(f"this needs {', '.join(missing)}, which is not installed: pip install {remedy}")
+        raise click.ClickException(f"this needs {', '.join(missing)}, which is not installed: "
+                                   f"pip install {' '.join(missing)}")
 
 
 def read_or_complain(source, network, target):

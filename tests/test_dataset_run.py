@@ -20,8 +20,8 @@ import lrp_core
 from audio_lrp.cli import main
 from features.synth import CLASSES, synthesize
 
-pytest.importorskip("joblib", reason="audio-lrp dataset needs audio-lrp[dataset]")
-zarr = pytest.importorskip("zarr", reason="audio-lrp dataset needs audio-lrp[dataset]")
+pytest.importorskip("joblib", reason="audio-lrp dataset needs joblib")
+zarr = pytest.importorskip("zarr", reason="audio-lrp dataset needs zarr")
 
 
 def run(*arguments):
@@ -126,7 +126,7 @@ def test_more_workers_give_the_same_bytes(how, undisturbed, sounds, model, tmp_p
 
 @pytest.mark.parametrize("started", ["by the command", "elsewhere"])
 def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(started, undisturbed, sounds, model, tmp_path, monkeypatch):
-    distributed = pytest.importorskip("distributed", reason="--backend dask needs audio-lrp[dask]")
+    distributed = pytest.importorskip("distributed", reason="--backend dask needs dask and distributed")
     worked = {}
 
     class Watched(distributed.LocalCluster):
@@ -356,7 +356,7 @@ def test_mistakes_on_the_command_line_are_named(tmp_path, sounds, monkeypatch):
     (tmp_path / "empty").mkdir()
     assert "holds no sounds" in run(tmp_path / "empty", "-o", tmp_path / "out").output
     assert "--backend dask" in run(sounds, "-o", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:1").output
-    for backend, package, remedy in (("loky", "zarr", "'audio-lrp[dataset]'"), ("dask", "distributed", "[dataset,dask]'")):
+    for backend, package, remedy in (("loky", "zarr", "pip install zarr"), ("dask", "distributed", "pip install distributed")):
         monkeypatch.setitem(sys.modules, package, None)
         result = run(sounds, "-o", tmp_path / "out", "--backend", backend)
         assert result.exit_code == 1 and package in result.output and remedy in result.output
