@@ -80,10 +80,12 @@ def write_report(store, *, picture="png"):
     settings, directory = store.settings, store.directory
     classes = len(settings["classes"])
     sums, typical, confused = {}, {}, []
+    cut = 0
     counts, unlabelled = np.zeros((classes, classes), int), np.zeros(classes, int)
     with table(directory / "index.csv", index_columns(settings)) as write:
         for row, level, relevance in clips_of(store):
             write(index_row(row, settings))
+            cut += row["cut"]
             number, how = outcome(row)
             sums.setdefault((number, how), Sums.of_nothing(settings["rules"])).add(level, relevance)
             if how == "heard":
@@ -104,7 +106,7 @@ def write_report(store, *, picture="png"):
     write_confused(directory / "confused.csv", settings, confused)
     errors = write_errors(directory / "errors.csv", settings, store.records())
     write_classes(directory / "classes", settings, sums, picture)
-    summary = summary_of(settings, counts, unlabelled, errors)
+    summary = summary_of(settings, counts, unlabelled, errors, cut)
     write_summary(summary, directory)
     return summary
 

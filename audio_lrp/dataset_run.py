@@ -40,7 +40,7 @@ def settings_of(base, items, network, model_path, rules, target, batch):
     The list of clips enters by each one's path, label, size and ends.
     """
     listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
-    return {"format": 2, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+    return {"format": 3, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
             "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
             "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
 
@@ -115,8 +115,9 @@ def explain_batch(work, number, items):
                 errors.append({**row, "error": str(error).replace(path, item.path)})
                 continue
             levels.append(clip.level)
-            rows.append({**row, "duration_s": clip.duration, "sample_rate": clip.sample_rate,
-                         "warnings": ["silent"] if clip.silent else []})
+            rows.append({**row, "duration_s": clip.duration, "heard_s": clip.heard, "cut": bool(clip.cut),
+                         "sample_rate": clip.sample_rate,
+                         "warnings": [words for words in ("silent" if clip.silent else "", clip.cut) if words]})
     kept = [row["number"] - store.rows(number).start for row in rows]
     arrays = explain_levels(work, network, rows, np.array(levels, np.uint8).reshape(-1, 64, 64))
     store.write(number, {name: with_gaps(values, kept, len(items)) for name, values in arrays.items()},

@@ -3,6 +3,7 @@ import contextlib
 import csv
 import json
 
+from features import SECONDS
 from features.files import replacing
 
 DECIMALS = "{:.6g}".format
@@ -26,7 +27,7 @@ def class_name(settings, number):
 def index_columns(settings):
     """The columns of index.csv; `number` is the clip's row in the arrays."""
     return ("number", "path", "label", "predicted", "probability", "correct", "target", "logit",
-            *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "sample_rate", "warnings")
+            *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "heard_s", "sample_rate", "warnings")
 
 
 def index_row(row, settings):
@@ -35,7 +36,7 @@ def index_row(row, settings):
     return (row["number"], row["path"], class_name(settings, row["label"]), class_name(settings, row["predicted"]),
             DECIMALS(row["probability"]), correct, class_name(settings, row["target"]), DECIMALS(row["logit"]),
             *(DECIMALS(row[f"relevance_{rules}"]) for rules in settings["rules"]),
-            DECIMALS(row["duration_s"]), DECIMALS(row["sample_rate"]), "; ".join(row["warnings"]))
+            *(DECIMALS(row[name]) for name in ("duration_s", "heard_s", "sample_rate")), "; ".join(row["warnings"]))
 
 
 def write_errors(path, settings, records):
@@ -65,17 +66,17 @@ def write_confused(path, settings, confused):
                    row["number"], row["path"]))
 
 
-def summary_of(settings, counts, unlabelled, errors):
+def summary_of(settings, counts, unlabelled, errors, cut):
     """The run in figures, as JSON values.
 
     counts: [classes, classes] int, labelled clips by label (rows) and prediction (columns). unlabelled: [classes] int, the
-    others by prediction. errors: how many could not be read.
+    others by prediction. errors: how many could not be read. cut: how many are longer than what the network hears.
     """
     right, labelled = int(counts.trace()), int(counts.sum())
     by_class = {name: {"labelled": int(counts[number].sum()), "right": int(counts[number, number]),
                        "heard_without_label": int(unlabelled[number])} for number, name in enumerate(settings["classes"])}
-    return {"clips": settings["clips"], "explained": labelled + int(unlabelled.sum()), "errors": errors, "labelled": labelled,
-            "right": right, "accuracy": right / labelled if labelled else None, "classes": by_class,
+    return {"clips": settings["clips"], "explained": labelled + int(unlabelled.sum()), "errors": errors, "cut": cut,
+            "labelled": labelled, "right": right, "accuracy": right / labelled if labelled else None, "classes": by_class,
             "confusion": {"rows": "label", "columns": "predicted", "counts": counts.tolist()}, "settings": settings}
 
 
@@ -92,6 +93,8 @@ def headline(summary):
     line = f"{summary['explained']} of {summary['clips']} clips explained"
     if summary["errors"]:
         line += f", {summary['errors']} could not be read (errors.csv)"
+    if summary["cut"]:
+        line += f"; of {summary['cut']} only the first {SECONDS:g} s were heard"
     if summary["labelled"]:
         line += f"; {summary['right']} of {summary['labelled']} with a label heard rightly ({summary['accuracy']:.1%})"
     return line
