@@ -8,7 +8,8 @@ import click
 from lrp_core import ALIASES
 from lrp_core.chunks import default_threads
 
-from .common import FORMATS, PRESET_NAMES, load_image_model, options, printable
+from .common import FORMATS, PRESET_NAMES, load_image_model, options
+from .terminal import say
 
 CLUSTERS = {"dask": ("dask", "distributed"), "ray": ("ray",)}  # the packages that each needs
 BATCH = 32
@@ -36,7 +37,7 @@ def read_or_complain(source, network, target):
         raise click.ClickException(f"{source}: --target true explains the class of the label, but {len(unlabelled)} of "
                                    f"{len(items)} clips have none ({unlabelled[0]}, ...); label them in a CSV table or leave "
                                    "--target out")
-    click.echo(f"{source}: {len(items)} clips, {len(items) - len(unlabelled)} with a label", err=True)
+    say(f"{source}: {len(items)} clips, {len(items) - len(unlabelled)} with a label", err=True)
     return base, items
 
 
@@ -108,7 +109,7 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     except RuntimeError as error:  # what joblib raises when one of its processes was killed, for want of memory perhaps
         raise click.ClickException(f"a worker ended ({error}); the same command goes on from there, with fewer --jobs if "
                                    "memory is short") from None
-    click.echo(f"{printable(str(directory))}: {headline(summary)}")
+    say(f"{directory}: {headline(summary)}")
     if summary["errors"]:
         raise SystemExit(1)
 
@@ -118,7 +119,7 @@ def explain_all(work, items, jobs, backend, scheduler):
     from .dataset_run import work_through, workers
     left = work.store.clips_left()
     if left < len(items):
-        click.echo(f"{len(items) - left} clips were done before, {left} are left", err=True)
+        say(f"{len(items) - left} clips were done before, {left} are left", err=True)
     if not left:
         return
     try:
@@ -127,5 +128,5 @@ def explain_all(work, items, jobs, backend, scheduler):
             work_through(work, items, parallel, bar.update)
     except KeyboardInterrupt:
         done = len(items) - work.store.clips_left()
-        click.echo(f"\nstopped; {done} of {len(items)} clips are done. The same command goes on from there.", err=True)
+        say("", f"stopped; {done} of {len(items)} clips are done. The same command goes on from there.", err=True)
         raise SystemExit(INTERRUPTED) from None

@@ -11,18 +11,18 @@ import numpy as np
 from features.dataset import save_arrays
 
 from . import profiles
-from .common import unique_stems
 from .dataset_tables import (
     index_columns,
     index_row,
     summary_of,
-    table,
     write_confused,
     write_errors,
     write_summary,
     write_typical,
 )
+from .names import unique_stems
 from .results import HEADINGS
+from .tables import csv_table
 
 TYPICAL, CONFUSED = 5, 20  # how many clips of a class, and of all, the lists name
 TITLES = {"right": "heard rightly", "wrong": "heard as something else", "heard": "without a label, heard as this"}
@@ -82,7 +82,7 @@ def write_report(store, *, picture="png"):
     sums, typical, confused = {}, {}, []
     cut = 0
     counts, unlabelled = np.zeros((classes, classes), int), np.zeros(classes, int)
-    with table(directory / "index.csv", index_columns(settings)) as write:
+    with csv_table(directory / "index.csv", index_columns(settings)) as write:
         for row, level, relevance in clips_of(store):
             write(index_row(row, settings))
             cut += row["cut"]
@@ -137,7 +137,8 @@ def write_classes(directory, settings, sums, picture):
     """The mean maps, as pictures and arrays, and the profiles of every class and outcome that has clips."""
     from . import plots
     directory.mkdir(exist_ok=True)
-    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]])
+    endings = [f"-heard-{rules}-profiles.{picture}" for rules in settings["rules"]]
+    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]], max(endings, key=len))
     for (number, how), one in sorted(sums.items()):
         stem = f"{stems[number]}-{how}"
         title = title_of(settings, number, how, one.count)

@@ -22,11 +22,11 @@ from .common import (
     make_folder,
     open_or_complain,
     options,
-    printable,
-    shortest_names,
 )
+from .names import shortest_names
 from .report_data import clip_data, common_data
 from .results import HEADINGS
+from .terminal import say
 
 PRESETS = ("epsilon", "preset_a_flat", "preset_b")
 TEMPLATES = importlib.resources.files(__package__) / "templates"
@@ -120,8 +120,8 @@ def report(clips, path, names, model_path, share):
                 partial.write_bytes(page)
         except OSError as error:
             raise click.ClickException(f"{path}: cannot be written ({error.strerror})") from None
-        click.echo(f"{len(found)} clip{'s' * (len(found) > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
-                   f"{printable(str(path))} ({len(page) / 1e6:.1f} MB)")
+        say(f"{len(found)} clip{'s' * (len(found) > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
+            f"{path} ({len(page) / 1e6:.1f} MB)")
     if len(found) < len(paths):
-        click.echo(f"{len(paths) - len(found)} of {len(paths)} files could not be explained", err=True)
+        say(f"{len(paths) - len(found)} of {len(paths)} files could not be explained", err=True)
         raise SystemExit(1)
