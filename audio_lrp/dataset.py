@@ -78,7 +78,8 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     confused.csv    the wrong decisions the network was surest of
     SUMMARY.md      counts and confusions; the same as numbers in summary.json
 
-    A run that was stopped or killed goes on where it was when the same command is given again.
+    A run that was stopped or killed goes on where it was when the same command is given again. One run at a time works
+    in a folder; another one is refused and names it.
 
     \b
     audio-lrp dataset UrbanSound8K -o explained --rules epsilon --rules flat
@@ -87,23 +88,27 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     check_installed(backend)
     if scheduler and backend not in CLUSTERS:
         raise click.UsageError("--scheduler is the address of a cluster: give --backend dask or ray with it")
+    from .dataset_lock import alone
     from .dataset_report import write_report
-    from .dataset_run import Work, forget_mended, settings_of
-    from .dataset_store import open_store
+    from .dataset_run import Work, coordinator_of, forget_mended, settings_of
+    from .dataset_store import make_folder_of_run, open_store
     from .dataset_tables import headline
     network = load_image_model(model_path)
     base, items = read_or_complain(source, network, target)
     rules = list(dict.fromkeys(ALIASES.get(name, name) for name in presets))
     settings = settings_of(base, items, network, model_path, rules, target, batch)
+    folder = directory.resolve()
     try:
-        store = open_store(directory.resolve(), settings)
-        if forgotten := forget_mended(store, base):
-            click.echo(f"a clip can be read now that could not be before: {forgotten} clips are explained again", err=True)
-        threads = 1 if jobs > 1 or backend in CLUSTERS else None
-        work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads)
-        explain_all(work, items, jobs, backend, scheduler)
-        click.echo("writing tables and pictures", err=True)
-        summary = write_report(store, picture=picture)
+        make_folder_of_run(folder)
+        with alone(folder):
+            store = open_store(folder, settings)
+            if forgotten := forget_mended(store, base):
+                say(f"a clip can be read now that could not be before: {forgotten} clips are explained again", err=True)
+            threads = 1 if jobs > 1 or backend in CLUSTERS else None
+            work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads, coordinator_of(backend))
+            explain_all(work, items, jobs, backend, scheduler)
+            say("writing tables and pictures", err=True)
+            summary = write_report(store, picture=picture)
     except (ValueError, OSError, ArithmeticError) as error:
         raise click.ClickException(str(error)) from None
     except RuntimeError as error:  # what joblib raises when one of its processes was killed, for want of memory perhaps
