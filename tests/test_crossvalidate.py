@@ -8,7 +8,7 @@ from toy_levels import toy_levels
 
 from features.mel import hz_to_mel, mel_to_hz
 
-pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install 'audio-lrp[train]'")
+pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install tensorflow joblib")
 
 from train_tf import augment, calibrate, crossvalidate, export
 from train_tf.__main__ import main, parse_folds

@@ -96,7 +96,7 @@ def _package():
         import onnx
         from google.protobuf.message import DecodeError
     except ImportError as error:
-        raise ImportError(f"reading ONNX files needs the package onnx ({error}): pip install 'audio-lrp[onnx]'") from error
+        raise ImportError(f"reading ONNX files needs the package onnx ({error}): pip install onnx") from error
     return onnx, DecodeError
 
 
