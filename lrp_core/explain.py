@@ -1,16 +1,16 @@
 """Explanations as callers ask for them: samples in chunks, one or several targets, parts of a network."""
-import math
-
 import numpy as np
 
-from .backward import ROUNDING, UNDERFLOW, check_finite, plan, propagate
+from .backward import ROUNDING, UNDERFLOW, check_finite, check_relevance, is_split, plan, propagate
 from .canonize import without_final_activation
-from .chunks import for_chunks
+from .chunks import CHUNK, check_threads, for_chunks
 from .explanation import Explanation
 from .gradients import GradientMethod, plan_gradient
+from .memory import bound, check_results, sample_bytes
 from .network import INPUT, Network
 from .presets import composite
 from .target import WINNER, Contrast, one_hot, resolve
+from .text import listing, quote
 from .window import is_whole
 
 
@@ -33,11 +33,13 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
         fast path: Numba kernels in single precision, an order of magnitude faster, books that close to about 1e-6 of a
         layer's turnover; layers and rules that no kernel fits run in NumPy's double precision (`profile` tells which).
     threads: how many threads explain; all processors by default. Results do not depend on it.
-    memory: a bound in bytes on what the samples at work take (weights, input and results come on top).
+    memory: a bound in bytes on what the samples at work take (weights, input and results come on top); by default
+        what the machine has free. Fewer samples than `threads` could take are at work at a time where that is needed.
     progress: called with the number of samples done since the last call.
 
-    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, and ConservationError where
-    the relevance does not add up to rounding, which would be an error of this program.
+    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, before the forward pass where a
+    sample would take more than the machine's free memory; and ConservationError where the relevance does not add up to
+    rounding, which would be an error of this program.
     """
     return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, dtype=dtype,
                         threads=threads, memory=memory, progress=progress)[0]
@@ -69,12 +71,16 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
         known("stop", scored, stop)
     place = None if start is None else start_mask(scored, start)
     if stop == (output if place is None else place[0]):
-        raise ValueError(f"stop: relevance begins at node {stop!r}; name a node below it")
+        raise ValueError(f"stop: relevance begins at node {quote(stop)}; name a node below it")
+    check_results(scored, len(x) * len(wanted), stop or INPUT, layers)
     if dtype == "float32" and not gradient:
         from . import fast  # brings Numba along, half a second that the readable path does without
         return fast.explain_each(network, x, single, method, wanted, place=place, stop=stop, keep=keep, layers=layers,
                                  threads=threads, memory=memory, progress=progress)
     steps = plan_gradient(scored, method) if gradient else plan(scored, method.rules_for(scored))
+    threads = check_threads(threads)
+    sample = sample_bytes(scored, dtype, {step.node.name for step in steps if is_split(step)}, layers=layers)
+    memory = bound(scored, sample, min(len(x), threads * CHUNK), memory)
 
     def begin(trace, favoured, other):
         """(class numbers, (node, relevance there)) for one target."""
@@ -86,43 +92,31 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
         return favoured, (name, np.broadcast_to(r, trace.outputs[name].shape).astype(dtype))
 
     def work(part):
-        trace = exact.forward(x[part].astype(np.float64)).astype(dtype)
+        trace = exact.trace(x[part].astype(np.float64)).astype(dtype)
         check_finite(exact, trace)
         found = []
         for favoured, other in wanted:
             chosen, beginning = begin(trace, favoured[part], other[part])
             relevance, ledger = propagate(steps, trace, beginning, keep=keep, stop=stop, layers=layers)
+            check_relevance(ledger, dtype)
             ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
             end = stop or INPUT
             if end not in relevance:
-                raise ValueError(f"no relevance reaches node {end!r} from {beginning[0]!r}")
+                raise ValueError(f"no relevance reaches node {quote(end)} from {quote(beginning[0])}")
             if gradient and method.times_input:
                 relevance[end] = relevance[end] * trace.outputs[end]
             found.append((trace.outputs[output], chosen, {name: r.astype(np.float32) for name, r in relevance.items()}, ledger))
         return found
 
-    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory,
-                          sample_bytes=sample_bytes(scored, dtype))
+    by_chunk = for_chunks(work, len(x), threads=threads, progress=progress, memory=memory, sample_bytes=sample)
     return [Explanation.join([found[number] for found in by_chunk], network, single, layers, stop or INPUT)
             for number in range(len(wanted))]
 
 
-def sample_bytes(network, dtype):
-    """How many bytes one sample takes at most while it is explained: the trace, the largest unrolled convolution, and
-    the dozen or so arrays of a layer's size that a rule with two groups of terms has in hand at once."""
-    trace = sum(math.prod(shape) for shape in network.shapes.values())
-    largest = max(math.prod(shape) for shape in network.shapes.values())
-    unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
-                    for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
-    forward = 8 * (trace + unrolled + largest)
-    return forward + (0 if dtype == "float64" else 4 * trace) + np.dtype(dtype).itemsize * 16 * largest
-
-
 def known(what, network, name):
     """The output shape of a node; raises ValueError for a name that is none."""
-    names = [node.name for node in network.nodes]
-    if name not in names:
-        raise ValueError(f"{what}: no node is named {name!r}; there are {', '.join(names)}")
+    if name not in network.positions:
+        raise ValueError(f"{what}: no node is named {quote(name)}; there are {listing(network.positions)}")
     return network.shapes[name]
 
 
@@ -131,20 +125,20 @@ def channel_mask(network, name, channels):
     size = known("keep", network, name)[-1]
     channels = np.atleast_1d(channels)
     if channels.dtype.kind not in "iu" or not channels.size or channels.min() < 0 or channels.max() >= size:
-        raise ValueError(f"keep: node {name!r} has the channels 0..{size - 1}, got {channels.tolist()}")
+        raise ValueError(f"keep: node {quote(name)} has the channels 0..{size - 1}, got {quote(channels.tolist())}")
     return np.isin(np.arange(size), channels).astype(np.float64)
 
 
 def start_mask(network, start):
     """(node name, mask over its output) of a channel or a neuron of an inner node."""
     if not isinstance(start, tuple) or len(start) != 2:
-        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got {start!r}")
+        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got {quote(start)}")
     name, place = start
     shape = known("start", network, name)
     at = place if isinstance(place, tuple) else (place,)
     last = shape[len(shape) - len(at):]
     if len(at) not in (1, len(shape)) or not all(is_whole(n) and 0 <= n < size for n, size in zip(at, last)):
-        raise ValueError(f"start: node {name!r} has the shape {shape}, there is no {place!r} in it")
+        raise ValueError(f"start: node {quote(name)} has the shape {shape}, there is no {quote(place)} in it")
     mask = np.zeros(shape)
     mask[(..., *at)] = 1
     return name, mask
@@ -158,7 +152,7 @@ def rank_channels(explanation, name):
     if explanation.logits.ndim != 1:
         raise ValueError("rank_channels takes the explanation of one sample: index the batch's, as in `e[0]`")
     if explanation.layers is None or name not in explanation.layers:
-        raise ValueError(f"the explanation does not hold node {name!r}: make it with layers=True")
+        raise ValueError(f"the explanation does not hold node {quote(name)}: make it with layers=True")
     r = explanation.layers[name]
     by_channel = r.reshape(-1, r.shape[-1]).sum(axis=0, dtype=np.float64)
     order = np.argsort(-by_channel, kind="stable")

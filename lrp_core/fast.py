@@ -1,36 +1,43 @@
 """The fast path: explanations in single precision by the kernels, asked for by `explain(..., dtype="float32")`."""
 import numpy as np
 
-from .backward import ROUNDING, UNDERFLOW, check_finite, plan
+from .backward import ROUNDING, UNDERFLOW, check_finite, check_relevance, plan
 from .explanation import Explanation
 from .gradients import GradientMethod
 from .kernels.batch import Found, explain_batch
 from .kernels.engine import Program
 from .kernels.profile import profile_program
 from .ledger import Ledger
+from .memory import bound
 from .network import INPUT
 from .presets import composite
 from .rules import is_declared
 from .target import WINNER
+from .text import quote
 
 
 def explain_each(network, x, single, method, wanted, *, place, stop, keep, layers, threads, memory, progress):
     """What `explain.explain_each` returns, for a checked batch x and checked arguments."""
-    end, classes = stop or INPUT, network.scoring.shapes[network.scoring.nodes[-1].name]
+    end, scoring = stop or INPUT, network.scoring
+    classes = scoring.shapes[scoring.nodes[-1].name]
+    if memory is None:  # planning computes with whole layers; what it cannot know yet, `explain_batch` checks
+        bound(scoring, 2 * scoring.need.outputs + 8 * scoring.need.crossing, 1)
     logits, found = np.empty((len(x), *classes), np.float32), [Found(len(x)) for _ in wanted]
     # Each sample by the program for its own sign, so that it does not depend on the others.
     signless = x.reshape(len(x), -1).min(axis=1) >= 0
     for nonnegative in np.unique(signless):
         program = planned(network, method, nonnegative=bool(nonnegative), start=place and place[0], stop=stop, keep=keep, layers=layers)
         if end not in program.plan.ends:
-            raise ValueError(f"no relevance reaches node {end!r} from {program.plan.start or program.output!r}")
+            raise ValueError(f"no relevance reaches node {quote(end)} from {quote(program.plan.start or program.output)}")
         explain_batch(program, x, np.flatnonzero(signless == nonnegative), wanted, logits, found,
                       mask=None if place is None else place[1], threads=threads, memory=memory, progress=progress)
     if not np.abs(logits).max() < np.finfo(np.float32).max:
-        check_finite(network.scoring, network.scoring.forward(x.astype(np.float64)))
+        bad = int(np.abs(logits).max(axis=1).argmax())
+        check_finite(scoring, scoring.forward(x[bad:bad + 1].astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
     book = np.concatenate([one.book for one in found], axis=-1)
     ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
+    check_relevance(ledger, "float32")
     ledger.check(ROUNDING["float32"], UNDERFLOW["float32"])
     winners = logits.argmax(axis=1)
     explanations = []

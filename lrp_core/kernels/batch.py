@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from ..chunks import check_threads, single_threaded_blas, within
+from ..memory import bound
 from .engine import CHUNK
 from .sparse import TOGETHER
 
@@ -38,6 +39,7 @@ def explain_batch(program, x, chosen, wanted, logits, found, *, mask, threads, m
     found: a Found for each target.
     """
     threads = check_threads(threads)
+    memory = bound(program.network, program.sample_bytes, min(threads, len(chosen)) * max(CHUNK, TOGETHER), memory)
     workers, capacity = within(memory, program.sample_bytes, threads, CHUNK)
     together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
     if (together or len(chosen) == 1) and memory is None:
