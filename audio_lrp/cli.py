@@ -16,14 +16,14 @@ from .common import (
     open_or_complain,
     options,
     parse_target,
-    printable,
-    unique_stems,
 )
 from .dataset import dataset
-from .journey import down_to_sound
+from .journey import down_to_sound, rounding_in_words
 from .listen import listen
+from .names import unique_stems
 from .report import report
-from .results import bottom_line, explain_clips, heard, write
+from .results import Result, bottom_line, explain_clips, heard, write
+from .terminal import Commands, say, say_blocks
 
 BATCH = 32
 
@@ -41,7 +41,7 @@ def describe(result, places):
     """One clip's answer as lines for the terminal."""
     e, clip = result.main, result.clip
     channels = f"{clip.channels} channel{'s' * (clip.channels > 1)}"
-    lines = [f"{printable(clip.name)}  ({clip.duration:.2f} s, {clip.sample_rate:g} Hz, {channels})"]
+    lines = [f"{clip.name}  ({clip.duration:.2f} s, {clip.sample_rate:g} Hz, {channels})"]
     lines += [f"  warning: {warning}" for warning in result.warnings]
     for index in e.logits.argsort()[::-1][:max(3, len(heard(e)))]:
         share = float(e.probabilities[index])
@@ -49,10 +49,10 @@ def describe(result, places):
     lines.append(f"  explained: {e.class_names[e.target]} by {next(iter(result.explanations))}")
     lines.append(f"  {bottom_line(e.ledger)}")
     lines.append(f"  -> {places}")
-    return "\n".join(lines)
+    return lines
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="audio-lrp")
 def main():
     """Which part of a sound made a neural network decide what it decided.
@@ -86,7 +86,7 @@ def explain(clips, rules, target, model_path, directory, picture):
     target = parse_target(network, target)
     make_folder(directory)
     paths = clips or (str(EMBEDDED_CLIP),)
-    todo = list(zip(paths, unique_stems(paths)))
+    todo = list(zip(paths, unique_stems(paths, f"-profiles.{picture}")))
     answers, failed = [], 0
     with click.progressbar(length=len(todo), label="explaining", file=sys.stderr, hidden=len(todo) == 1) as bar:
         for start in range(0, len(todo), BATCH):
@@ -101,14 +101,14 @@ def explain(clips, rules, target, model_path, directory, picture):
                 try:
                     written = write(result, directory, stem, picture)
                 except OSError as error:
-                    click.echo(f"not written: {directory / stem}: {error}", err=True)
+                    say(f"not written: {directory / stem}: {error}", err=True)
                     failed += 1
                 else:
-                    answers.append(describe(result, printable(f"{directory}: {', '.join(written)}")))
+                    answers.append(describe(result, f"{directory}: {', '.join(written)}"))
                 bar.update(1)
-    click.echo("\n\n".join(answers))
+    say_blocks(answers)
     if failed:
-        click.echo(f"\n{failed} of {len(todo)} files could not be explained", err=True)
+        say("", f"{failed} of {len(todo)} files could not be explained", err=True)
         raise SystemExit(1)
 
 
@@ -121,7 +121,7 @@ main.add_command(report)
 @options("model")
 def summary(model_path):
     """Print the network layer by layer, with output shapes and parameter counts."""
-    click.echo(load_model(model_path).summary())
+    say(*load_model(model_path).summary().split("\n"))
 
 
 @main.command()
@@ -131,7 +131,8 @@ def ledger(clip, rules, target, model_path):
     """Print where every part of the relevance of CLIP (by default the embedded one) went, layer by layer.
 
     R out arrives at a layer's output, R in is handed to its input; the difference was absorbed by the bias, by the
-    rule's stabilizer, or gated (nobody to give it to). The residual is what rounding leaves.
+    rule's stabilizer, or gated (nobody to give it to). The residual is what rounding leaves: that of double precision,
+    but for the row between the network and the sound, where relevance is rounded to single precision.
     """
     network = load_image_model(model_path)
     opened = open_or_complain(clip or str(EMBEDDED_CLIP))
@@ -139,5 +140,7 @@ def ledger(clip, rules, target, model_path):
         raise SystemExit(1)
     target = parse_target(network, target)
     e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target)
-    click.echo(f"{printable(opened.name)}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}\n")
-    click.echo(str(down_to_sound(opened, e)[1]))
+    _, whole = down_to_sound(opened, e)
+    say(f"{opened.name}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}",
+        *(f"warning: {warning}" for warning in Result(opened, {rules: e}).warnings), "",
+        *str(whole).split("\n"), "", rounding_in_words(whole))

@@ -1,15 +1,18 @@
-"""What the commands share: options, a model or a clip opened with errors for people, names for what is written."""
+"""What the commands share: options, a model or a clip opened with errors for people."""
+import difflib
 import functools
-import pathlib
-import re
+import os
+import shlex
 
 import click
 
 import features
 import lrp_core
 from lrp_core.target import resolve
+from lrp_core.text import MESSAGE, clean
 
 from . import EMBEDDED_MODEL
+from .terminal import say
 
 FORMATS = ("png", "svg", "pdf")
 PRESET_NAMES = [*lrp_core.PRESETS, *lrp_core.ALIASES]
@@ -29,15 +32,17 @@ def options(*names):
 
 
 def load_model(path):
-    """The network, or an error for people."""
+    """The network with class names that can be printed anywhere, or an error for people."""
     try:
         network = lrp_core.load(path)
     except (lrp_core.ModelFileError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    if network.class_names is None:
-        classes = network.shapes[network.nodes[-1].name][0]
-        network = network.replace(class_names=[f"class {number}" for number in range(classes)])
-    return network
+    classes = network.shapes[network.nodes[-1].name][0]
+    names = network.class_names or [f"class {number}" for number in range(classes)]
+    try:
+        return network.replace(class_names=[clean(name, MESSAGE) for name in names])
+    except ValueError as error:  # two names that differ only in characters that cannot be shown
+        raise click.ClickException(f"{path}: {error}") from None
 
 
 def load_image_model(path):
@@ -71,46 +76,26 @@ def parse_target(network, target):
     try:
         resolve(target, 1, network)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--target") from None
+        message = f"{error}{did_you_mean(str(target), network.class_names)}"
+        raise click.BadParameter(message, param_hint="--target") from None
     return target
 
 
-def printable(text):
-    """Text for people: a file name may hold bytes that are no text; they become question marks."""
-    return text.encode("utf-8", "replace").decode()
+def did_you_mean(name, known):
+    """"; did you mean ...?" with the names that are most like it, or that hold it; empty where none is."""
+    alike = difflib.get_close_matches(name, known, n=3)
+    alike = alike or [one for one in known if name and name.casefold() in one.casefold()]
+    return f"; did you mean {' or '.join(alike[:3])}?" if alike else ""
 
 
 def open_or_complain(path):
     """A Clip, or None after naming on stderr what is wrong with the file."""
+    if os.path.isdir(path):
+        command = f"audio-lrp dataset {shlex.quote(os.fspath(path))} -o OUTPUT"
+        say(f"skipped: {path}: is a folder: `{command}` explains all of it", err=True)
+        return None
     try:
         return features.open_clip(path)
     except (features.AudioError, OSError) as error:
-        click.echo(f"skipped: {printable(str(error))}", err=True)
+        say(f"skipped: {error}", err=True)
         return None
-
-
-def shortest_names(paths):
-    """What to call each file: its name, with as many of its folders as it takes to tell it from files of the same name."""
-    tails = []
-    for path in paths:
-        parts = pathlib.Path(path).parts
-        others = [pathlib.Path(other).parts for other in paths if other != path]
-        length = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
-        tails.append(printable(str(pathlib.Path(*parts[-length:]))))
-    return tails
-
-
-def unique_stems(paths):
-    """A different file stem for every path, in order; bytes in a name that are no text become "_".
-
-    They differ by more than case, which some systems ignore, and none is another one's with "-profiles".
-    """
-    stems, taken = [], set()
-    for path in paths:
-        stem = base = re.sub("[\ud800-\udfff]", "_", pathlib.Path(path).stem)
-        number = 2
-        while {stem.casefold(), f"{stem}-profiles".casefold()} & taken:
-            stem, number = f"{base}-{number}", number + 1
-        taken |= {stem.casefold(), f"{stem}-profiles".casefold()}
-        stems.append(stem)
-    return stems

@@ -8,19 +8,21 @@ import click
 from lrp_core import ALIASES
 from lrp_core.chunks import default_threads
 
-from .common import FORMATS, PRESET_NAMES, load_image_model, options, printable
+from .common import FORMATS, PRESET_NAMES, load_image_model, options
+from .terminal import say
 
-CLUSTERS = {"dask": (("dask", "distributed"), "'audio-lrp[dataset,dask]'"), "ray": (("ray",), "'audio-lrp[dataset]' ray")}
+CLUSTERS = {"dask": ("dask", "distributed"), "ray": ("ray",)}  # the packages that each needs
 BATCH = 32
 INTERRUPTED = 130  # the exit code of a command that Ctrl-C ended
 
 
 def check_installed(backend):
     """Refuse to start without the packages that this work needs beyond those of `audio-lrp explain`."""
-    beyond, remedy = CLUSTERS.get(backend, ((), "'audio-lrp[dataset]'"))
-    missing = [name for name in ("joblib", "zarr", *beyond) if importlib.util.find_spec(name) is None]
+    needed = ("joblib", "zarr", "filelock", *CLUSTERS.get(backend, ()))
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise click.ClickException(f"this needs {', '.join(missing)}, which is not installed: pip install {remedy}")
+        raise click.ClickException(f"this needs {', '.join(missing)}, which is not installed: "
+                                   f"pip install {' '.join(missing)}")
 
 
 def read_or_complain(source, network, target):
@@ -35,7 +37,7 @@ def read_or_complain(source, network, target):
         raise click.ClickException(f"{source}: --target true explains the class of the label, but {len(unlabelled)} of "
                                    f"{len(items)} clips have none ({unlabelled[0]}, ...); label them in a CSV table or leave "
                                    "--target out")
-    click.echo(f"{source}: {len(items)} clips, {len(items) - len(unlabelled)} with a label", err=True)
+    say(f"{source}: {len(items)} clips, {len(items) - len(unlabelled)} with a label", err=True)
     return base, items
 
 
@@ -76,7 +78,8 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     confused.csv    the wrong decisions the network was surest of
     SUMMARY.md      counts and confusions; the same as numbers in summary.json
 
-    A run that was stopped or killed goes on where it was when the same command is given again.
+    A run that was stopped or killed goes on where it was when the same command is given again. One run at a time works
+    in a folder; another one is refused and names it.
 
     \b
     audio-lrp dataset UrbanSound8K -o explained --rules epsilon --rules flat
@@ -85,29 +88,33 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     check_installed(backend)
     if scheduler and backend not in CLUSTERS:
         raise click.UsageError("--scheduler is the address of a cluster: give --backend dask or ray with it")
+    from .dataset_lock import alone
     from .dataset_report import write_report
-    from .dataset_run import Work, forget_mended, settings_of
-    from .dataset_store import open_store
+    from .dataset_run import Work, coordinator_of, forget_mended, settings_of
+    from .dataset_store import make_folder_of_run, open_store
     from .dataset_tables import headline
     network = load_image_model(model_path)
     base, items = read_or_complain(source, network, target)
     rules = list(dict.fromkeys(ALIASES.get(name, name) for name in presets))
     settings = settings_of(base, items, network, model_path, rules, target, batch)
+    folder = directory.resolve()
     try:
-        store = open_store(directory.resolve(), settings)
-        if forgotten := forget_mended(store, base):
-            click.echo(f"a clip can be read now that could not be before: {forgotten} clips are explained again", err=True)
-        threads = 1 if jobs > 1 or backend in CLUSTERS else None
-        work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads)
-        explain_all(work, items, jobs, backend, scheduler)
-        click.echo("writing tables and pictures", err=True)
-        summary = write_report(store, picture=picture)
+        make_folder_of_run(folder)
+        with alone(folder):
+            store = open_store(folder, settings)
+            if forgotten := forget_mended(store, base):
+                say(f"a clip can be read now that could not be before: {forgotten} clips are explained again", err=True)
+            threads = 1 if jobs > 1 or backend in CLUSTERS else None
+            work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads, coordinator_of(backend))
+            explain_all(work, items, jobs, backend, scheduler)
+            say("writing tables and pictures", err=True)
+            summary = write_report(store, picture=picture)
     except (ValueError, OSError, ArithmeticError) as error:
         raise click.ClickException(str(error)) from None
     except RuntimeError as error:  # what joblib raises when one of its processes was killed, for want of memory perhaps
         raise click.ClickException(f"a worker ended ({error}); the same command goes on from there, with fewer --jobs if "
                                    "memory is short") from None
-    click.echo(f"{printable(str(directory))}: {headline(summary)}")
+    say(f"{directory}: {headline(summary)}")
     if summary["errors"]:
         raise SystemExit(1)
 
@@ -117,7 +124,7 @@ def explain_all(work, items, jobs, backend, scheduler):
     from .dataset_run import work_through, workers
     left = work.store.clips_left()
     if left < len(items):
-        click.echo(f"{len(items) - left} clips were done before, {left} are left", err=True)
+        say(f"{len(items) - left} clips were done before, {left} are left", err=True)
     if not left:
         return
     try:
@@ -126,5 +133,5 @@ def explain_all(work, items, jobs, backend, scheduler):
             work_through(work, items, parallel, bar.update)
     except KeyboardInterrupt:
         done = len(items) - work.store.clips_left()
-        click.echo(f"\nstopped; {done} of {len(items)} clips are done. The same command goes on from there.", err=True)
+        say("", f"stopped; {done} of {len(items)} clips are done. The same command goes on from there.", err=True)
         raise SystemExit(INTERRUPTED) from None

@@ -11,18 +11,18 @@ import numpy as np
 from features.dataset import save_arrays
 
 from . import profiles
-from .common import unique_stems
 from .dataset_tables import (
     index_columns,
     index_row,
     summary_of,
-    table,
     write_confused,
     write_errors,
     write_summary,
     write_typical,
 )
+from .names import unique_stems
 from .results import HEADINGS
+from .tables import csv_table
 
 TYPICAL, CONFUSED = 5, 20  # how many clips of a class, and of all, the lists name
 TITLES = {"right": "heard rightly", "wrong": "heard as something else", "heard": "without a label, heard as this"}
@@ -80,10 +80,12 @@ def write_report(store, *, picture="png"):
     settings, directory = store.settings, store.directory
     classes = len(settings["classes"])
     sums, typical, confused = {}, {}, []
+    cut = 0
     counts, unlabelled = np.zeros((classes, classes), int), np.zeros(classes, int)
-    with table(directory / "index.csv", index_columns(settings)) as write:
+    with csv_table(directory / "index.csv", index_columns(settings)) as write:
         for row, level, relevance in clips_of(store):
             write(index_row(row, settings))
+            cut += row["cut"]
             number, how = outcome(row)
             sums.setdefault((number, how), Sums.of_nothing(settings["rules"])).add(level, relevance)
             if how == "heard":
@@ -104,7 +106,7 @@ def write_report(store, *, picture="png"):
     write_confused(directory / "confused.csv", settings, confused)
     errors = write_errors(directory / "errors.csv", settings, store.records())
     write_classes(directory / "classes", settings, sums, picture)
-    summary = summary_of(settings, counts, unlabelled, errors)
+    summary = summary_of(settings, counts, unlabelled, errors, cut)
     write_summary(summary, directory)
     return summary
 
@@ -135,7 +137,8 @@ def write_classes(directory, settings, sums, picture):
     """The mean maps, as pictures and arrays, and the profiles of every class and outcome that has clips."""
     from . import plots
     directory.mkdir(exist_ok=True)
-    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]])
+    endings = [f"-heard-{rules}-profiles.{picture}" for rules in settings["rules"]]
+    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]], max(endings, key=len))
     for (number, how), one in sorted(sums.items()):
         stem = f"{stems[number]}-{how}"
         title = title_of(settings, number, how, one.count)

@@ -8,6 +8,8 @@ import json
 import os
 import pathlib
 import platform
+import threading
+import time
 
 import numpy as np
 
@@ -26,12 +28,14 @@ class Work:
     """What a worker needs to know beside its clips; every path absolute, so that other processes find it.
 
     store: where to write. base: the folder the clips' paths start from. model: the model file.
-    threads: how many a single explanation may use; None for all.
+    threads: how many a single explanation may use; None for all. coordinator: the process number of the run whose
+    children the workers are, None where they are threads or another program's.
     """
     store: Store
     base: pathlib.Path
     model: str
     threads: int | None
+    coordinator: int | None
 
 
 def settings_of(base, items, network, model_path, rules, target, batch):
@@ -40,7 +44,7 @@ def settings_of(base, items, network, model_path, rules, target, batch):
     The list of clips enters by each one's path, label, size and ends.
     """
     listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
-    return {"format": 2, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+    return {"format": 3, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
             "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
             "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
 
@@ -94,11 +98,34 @@ def network_of(path, digest):
     return network
 
 
+def coordinator_of(backend):
+    """This process's number where it starts worker processes of its own that can tell when it ends; else None."""
+    return os.getpid() if backend == "loky" and os.name == "posix" else None
+
+
+@functools.cache
+def end_with(coordinator):
+    """Let this worker process end soon after the one that started it, however that ended.
+
+    Left to themselves loky's workers would finish what waits in their queue, for a run that is gone, and then wait for
+    more for a minute. Whoever goes on with the run would share the machine with them.
+    """
+    if coordinator in (None, os.getpid()):
+        return
+
+    def watch():
+        while os.getppid() == coordinator:
+            time.sleep(0.5)
+        os._exit(1)  # as sudden as the end of the run was: what is half-written is never taken for done
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def explain_batch(work, number, items):
     """Open and explain the clips of a batch and keep what was found; returns how many clips that were.
 
     A clip's numbers do not depend on its batch, on the other workers, or on the number of threads.
     """
+    end_with(work.coordinator)
     store = work.store
     if store.record(number).exists():  # by a worker that outlived the killed run which started it
         return len(items)
@@ -115,8 +142,9 @@ def explain_batch(work, number, items):
                 errors.append({**row, "error": str(error).replace(path, item.path)})
                 continue
             levels.append(clip.level)
-            rows.append({**row, "duration_s": clip.duration, "sample_rate": clip.sample_rate,
-                         "warnings": ["silent"] if clip.silent else []})
+            rows.append({**row, "duration_s": clip.duration, "heard_s": clip.heard, "cut": bool(clip.cut),
+                         "sample_rate": clip.sample_rate,
+                         "warnings": [words for words in ("silent" if clip.silent else "", clip.cut) if words]})
     kept = [row["number"] - store.rows(number).start for row in rows]
     arrays = explain_levels(work, network, rows, np.array(levels, np.uint8).reshape(-1, 64, 64))
     store.write(number, {name: with_gaps(values, kept, len(items)) for name, values in arrays.items()},

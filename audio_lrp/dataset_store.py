@@ -4,6 +4,7 @@
     arrays.zarr        level [N, 64, 64] uint8, logits [N, classes] and relevance_PRESET [N, 64, 64] float32; a row for
                        each line of the list of clips, zeros for a clip that could not be read
     batches/00000.json the rest of what is known of a batch's clips; written last: it says that the batch is done
+    run.lock           held by the run that is at work (`dataset_lock`), which run.owner.json names meanwhile
 
 A chunk of an array holds one batch: two workers never write to the same file.
 """
@@ -18,8 +19,12 @@ import numpy as np
 
 from features.files import replacing
 
+from .dataset_lock import LOCK, OWNER
+
 DIGESTS = {"clips_sha256": "the clips differ in their names, labels or contents", "model_sha256": "the model file is another one"}
 UNFINISHED = "part-arrays.zarr"
+# What a run leaves that is killed at its very beginning.
+BEGINNING = re.compile(rf"{re.escape(LOCK)}|(part-\d+-)?{re.escape(OWNER)}|part-\d+-run\.json")
 OURS = re.compile(r"part-\d+-.+\.(json|csv|md|png|svg|pdf|npz)")  # as `features.files.replacing` names what it is writing
 
 
@@ -99,13 +104,13 @@ class Store:
 def open_store(directory, settings):
     """The Store of a folder that is new, empty, or belongs to a run with the same settings.
 
-    Raises ValueError that names what differs. What a killed process left half-written is removed.
+    The caller holds the folder (`dataset_lock.alone`). Raises ValueError that names what differs. What a killed process
+    left half-written is removed.
     """
     store, run = Store(directory, settings), directory / "run.json"
     if run.exists():
         check_same(run, settings)
     else:
-        make_empty(directory)
         with replacing(run) as partial:
             partial.write_text(json.dumps(settings, indent=1))
     (directory / "batches").mkdir(exist_ok=True)
@@ -118,12 +123,11 @@ def open_store(directory, settings):
     return store
 
 
-def make_empty(directory):
-    """Make the folder, or refuse one that holds something else: its files might be overwritten."""
+def make_folder_of_run(directory):
+    """Make the folder, or refuse one that holds something else and no run: its files might be overwritten."""
     directory.mkdir(parents=True, exist_ok=True)
-    # A run that was killed at its very beginning leaves no more than this.
-    others = [path.name for path in directory.iterdir() if not re.fullmatch(r"part-\d+-run\.json", path.name)]
-    if others:
+    others = [path.name for path in directory.iterdir() if not BEGINNING.fullmatch(path.name)]
+    if others and not (directory / "run.json").exists():
         raise ValueError(f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no run.json; choose a new or an "
                          "empty folder with -o")
 

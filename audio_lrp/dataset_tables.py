@@ -1,21 +1,12 @@
 """The tables of a data-set run: one line per clip, the clips worth a look, and the counts."""
-import contextlib
-import csv
 import json
 
+from features import SECONDS
 from features.files import replacing
 
+from .tables import csv_table, markdown_text
+
 DECIMALS = "{:.6g}".format
-
-
-@contextlib.contextmanager
-def table(path, columns):
-    """Give a function that writes one row to a CSV file; the file is there whole after the block, or not at all."""
-    # surrogateescape: a file name that is not UTF-8 is written as the bytes it has.
-    with replacing(path) as partial, open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        write = csv.writer(file).writerow
-        write(columns)
-        yield write
 
 
 def class_name(settings, number):
@@ -26,7 +17,7 @@ def class_name(settings, number):
 def index_columns(settings):
     """The columns of index.csv; `number` is the clip's row in the arrays."""
     return ("number", "path", "label", "predicted", "probability", "correct", "target", "logit",
-            *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "sample_rate", "warnings")
+            *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "heard_s", "sample_rate", "warnings")
 
 
 def index_row(row, settings):
@@ -35,13 +26,13 @@ def index_row(row, settings):
     return (row["number"], row["path"], class_name(settings, row["label"]), class_name(settings, row["predicted"]),
             DECIMALS(row["probability"]), correct, class_name(settings, row["target"]), DECIMALS(row["logit"]),
             *(DECIMALS(row[f"relevance_{rules}"]) for rules in settings["rules"]),
-            DECIMALS(row["duration_s"]), DECIMALS(row["sample_rate"]), "; ".join(row["warnings"]))
+            *(DECIMALS(row[name]) for name in ("duration_s", "heard_s", "sample_rate")), "; ".join(row["warnings"]))
 
 
 def write_errors(path, settings, records):
     """The clips that could not be read, and why; returns how many there are."""
     count = 0
-    with table(path, ("number", "path", "label", "error")) as write:
+    with csv_table(path, ("number", "path", "label", "error")) as write:
         for record in records:
             for row in record["errors"]:
                 write((row["number"], row["path"], class_name(settings, row["label"]), row["error"]))
@@ -51,7 +42,7 @@ def write_errors(path, settings, records):
 
 def write_typical(path, settings, lists):
     """The most typical clips. lists: {(class number, outcome, why): [(value, row)], the best first}."""
-    with table(path, ("class", "outcome", "why", "rank", "value", "number", "path")) as write:
+    with csv_table(path, ("class", "outcome", "why", "rank", "value", "number", "path")) as write:
         for (number, outcome, why), best in sorted(lists.items()):
             for rank, (value, row) in enumerate(best, start=1):
                 write((class_name(settings, number), outcome, why, rank, DECIMALS(value), row["number"], row["path"]))
@@ -59,23 +50,23 @@ def write_typical(path, settings, lists):
 
 def write_confused(path, settings, confused):
     """The wrong decisions that the network was surest of. confused: [(probability, row)], the surest first."""
-    with table(path, ("rank", "label", "predicted", "probability", "number", "path")) as write:
+    with csv_table(path, ("rank", "label", "predicted", "probability", "number", "path")) as write:
         for rank, (probability, row) in enumerate(confused, start=1):
             write((rank, class_name(settings, row["label"]), class_name(settings, row["predicted"]), DECIMALS(probability),
                    row["number"], row["path"]))
 
 
-def summary_of(settings, counts, unlabelled, errors):
+def summary_of(settings, counts, unlabelled, errors, cut):
     """The run in figures, as JSON values.
 
     counts: [classes, classes] int, labelled clips by label (rows) and prediction (columns). unlabelled: [classes] int, the
-    others by prediction. errors: how many could not be read.
+    others by prediction. errors: how many could not be read. cut: how many are longer than what the network hears.
     """
     right, labelled = int(counts.trace()), int(counts.sum())
     by_class = {name: {"labelled": int(counts[number].sum()), "right": int(counts[number, number]),
                        "heard_without_label": int(unlabelled[number])} for number, name in enumerate(settings["classes"])}
-    return {"clips": settings["clips"], "explained": labelled + int(unlabelled.sum()), "errors": errors, "labelled": labelled,
-            "right": right, "accuracy": right / labelled if labelled else None, "classes": by_class,
+    return {"clips": settings["clips"], "explained": labelled + int(unlabelled.sum()), "errors": errors, "cut": cut,
+            "labelled": labelled, "right": right, "accuracy": right / labelled if labelled else None, "classes": by_class,
             "confusion": {"rows": "label", "columns": "predicted", "counts": counts.tolist()}, "settings": settings}
 
 
@@ -92,6 +83,8 @@ def headline(summary):
     line = f"{summary['explained']} of {summary['clips']} clips explained"
     if summary["errors"]:
         line += f", {summary['errors']} could not be read (errors.csv)"
+    if summary["cut"]:
+        line += f"; of {summary['cut']} only the first {SECONDS:g} s were heard"
     if summary["labelled"]:
         line += f"; {summary['right']} of {summary['labelled']} with a label heard rightly ({summary['accuracy']:.1%})"
     return line
@@ -106,18 +99,19 @@ def markdown(summary):
              "| class | with this label | heard rightly | share | so heard, without a label |", "|---|---:|---:|---:|---:|"]
     for name, one in summary["classes"].items():
         share = f"{one['right'] / one['labelled']:.1%}" if one["labelled"] else ""
-        lines.append(f"| {name} | {one['labelled']} | {one['right']} | {share} | {one['heard_without_label']} |")
+        lines.append(f"| {markdown_text(name)} | {one['labelled']} | {one['right']} | {share} | {one['heard_without_label']} |")
     if summary["labelled"]:
         lines += ["", "## Confusion", "", "Rows: the label. Columns: what the network heard, by class number.", "",
                   "| label | " + " | ".join(map(str, range(len(names)))) + " |", "|---|" + "---:|" * len(names)]
-        lines += [f"| {number} {name} | " + " | ".join(str(count or "·") for count in row) + " |"
+        lines += [f"| {number} {markdown_text(name)} | " + " | ".join(str(count or "·") for count in row) + " |"
                   for number, (name, row) in enumerate(zip(names, summary["confusion"]["counts"]))]
     lines += ["", "## Files", "", *FILES, ""]
     return "\n".join(lines)
 
 
 FILES = (
-    "* `index.csv`: a line per clip: its row in the arrays, label, prediction, what was explained, relevance in total",
+    "* `index.csv`: a line per clip: its row in the arrays, label, prediction, what was explained, relevance in total, and how "
+    "much of it was heard; in this and the other tables an apostrophe stands before text that a spreadsheet would run as a formula",
     "* `errors.csv`: the clips that could not be read, and why",
     "* `arrays.zarr`: `level` (the images as magma indices), `logits`, `relevance_PRESET`; rows of unreadable clips are zero",
     "* `classes/CLASS-OUTCOME.npz` and a picture: mean level image and mean relevance maps. OUTCOME is right or wrong for the "

@@ -22,11 +22,11 @@ from .common import (
     open_or_complain,
     options,
     parse_target,
-    printable,
-    unique_stems,
 )
 from .journey import down_to_sound
+from .names import unique_stems
 from .results import Result
+from .terminal import say, say_blocks
 
 PARTS = ("relevant", "against", "remainder")
 
@@ -63,7 +63,7 @@ def refuse_to_overwrite(paths, stems, directory):
         for name in ("original", *PARTS):
             source = sources.get(place_of(directory, stem, name).resolve())
             if source is not None:
-                raise click.UsageError(f"{printable(str(source))} would be overwritten by a part of another sound; choose another "
+                raise click.UsageError(f"{source} would be overwritten by a part of another sound; choose another "
                                        "folder with -o")
 
 
@@ -78,6 +78,15 @@ def write_parts(clip, made, directory, stem):
             partial.write_bytes(file.getvalue())
         names.append(path.name)
     return names
+
+
+def describe(result, made, share):
+    """What was found in one clip, as lines for the terminal."""
+    cells, against, _ = made.masks.mean(axis=(1, 2))
+    e = result.main
+    return [result.clip.name, *(f"  warning: {warning}" for warning in result.warnings),
+            f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
+            f"of what speaks against it in {against:.2%}"]
 
 
 def summary_line(checks, draws):
@@ -117,10 +126,10 @@ def listen(clips, target, model_path, rules, share, draws, directory):
     network = load_image_model(model_path)
     target, rng = parse_target(network, target), np.random.default_rng(0)
     paths = clips or (str(EMBEDDED_CLIP),)
-    stems = unique_stems(paths)
+    stems = unique_stems(paths, "-remainder.wav")
     refuse_to_overwrite(paths, stems, directory)
     make_folder(directory)
-    lines, checks, failed = [], [], 0
+    answers, checks, failed = [], [], 0
     with click.progressbar(list(zip(paths, stems)), label="listening", file=sys.stderr,
                            hidden=len(paths) == 1) as bar:
         for path, stem in bar:
@@ -134,20 +143,16 @@ def listen(clips, target, model_path, rules, share, draws, directory):
             try:
                 written = write_parts(clip, made, directory, stem)
             except OSError as error:
-                click.echo(f"not written: {directory / stem}: {error}", err=True)
+                say(f"not written: {directory / stem}: {error}", err=True)
                 failed += 1
                 continue
-            cells, against, _ = made.masks.mean(axis=(1, 2))
-            warnings = "".join(f"  warning: {warning}\n" for warning in Result(clip, {rules: e}).warnings)
-            lines.append(f"{printable(clip.name)}\n{warnings}"
-                         f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
-                         f"of what speaks against it in {against:.2%}\n  -> {printable(str(directory))}: {', '.join(map(printable, written))}")
+            answers.append([*describe(Result(clip, {rules: e}), made, share), f"  -> {directory}: {', '.join(written)}"])
             if draws and made.masks[0].any():
                 checks.append(check_mask(network, clip, made.masks[0], e.target, draws=draws, rng=rng))
-                lines[-1] += f"\n  {summary_line(checks[-1:], draws)}"
-    click.echo("\n\n".join(lines))
+                answers[-1].append(f"  {summary_line(checks[-1:], draws)}")
+    say_blocks(answers)
     if len(checks) > 1:
-        click.echo(f"\nall clips: {summary_line(checks, draws)}")
+        say("", f"all clips: {summary_line(checks, draws)}")
     if failed:
-        click.echo(f"\n{failed} of {len(paths)} files could not be taken apart", err=True)
+        say("", f"{failed} of {len(paths)} files could not be taken apart", err=True)
         raise SystemExit(1)

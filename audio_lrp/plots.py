@@ -5,19 +5,22 @@ import numpy as np
 
 import features
 from features.files import replacing
+from lrp_core.text import clean_lines
 
 HERTZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 DIVERGING = "RdBu_r"
 EXTENT = (0, features.SECONDS, 0, 128)
+TITLE = 160  # characters of a line above a figure
 # Text stays text; TrueType, for journals refuse Type 3 fonts. The salt makes a figure's bytes the same in each run.
 PRINT = {"svg.hashsalt": "audio-lrp", "svg.fonttype": "none", "pdf.fonttype": 42}
 FOR, AGAINST = "#b2182b", "#2166ac"  # the ends of the map; blue and red stay apart for the colour-blind
 
 
 def new_figure(width, height, title):
-    """An empty figure of width x height inches with a title that may hold any character."""
+    """An empty figure of width x height inches with a title that may hold any character; it is cleaned."""
     figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(title, parse_math=False)  # names may hold a $
+    # Names may hold a $, and control characters, which are not allowed in SVG.
+    figure.suptitle(clean_lines(title, TITLE), parse_math=False)
     return figure
 
 

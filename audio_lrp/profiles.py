@@ -1,12 +1,12 @@
 """Relevance per frequency band and per moment: as numbers for a table, and as a figure."""
-import csv
 import dataclasses
 
 import numpy as np
 
 import features
-from features.files import replacing
 from features.mel import BANDS, hz_to_mel
+
+from .tables import csv_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +40,12 @@ def profiles_of(mel):
 
 def write_csv(profiles, path):
     """Write the profiles as a table: axis (frequency or time), position in hertz or seconds, for, against, sum."""
-    with replacing(path) as partial, open(partial, "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["axis", "unit", "position", "for", "against", "sum"])
+    with csv_table(path, ("axis", "unit", "position", "for", "against", "sum")) as write:
         for axis, unit, places, plus, minus in (
                 ("frequency", "Hz", profiles.hertz, profiles.bands_for, profiles.bands_against),
                 ("time", "s", profiles.seconds, profiles.moments_for, profiles.moments_against)):
             for place, positive, negative in zip(places, plus, minus):
-                table.writerow([axis, unit, f"{place:.6g}", f"{positive:.8g}", f"{negative:.8g}", f"{positive + negative:.8g}"])
+                write((axis, unit, f"{place:.6g}", f"{positive:.8g}", f"{negative:.8g}", f"{positive + negative:.8g}"))
 
 
 def draw(profiles, title):

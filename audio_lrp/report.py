@@ -22,11 +22,11 @@ from .common import (
     make_folder,
     open_or_complain,
     options,
-    printable,
-    shortest_names,
 )
+from .names import shortest_names
 from .report_data import clip_data, common_data
 from .results import HEADINGS
+from .terminal import say
 
 PRESETS = ("epsilon", "preset_a_flat", "preset_b")
 TEMPLATES = importlib.resources.files(__package__) / "templates"
@@ -46,7 +46,8 @@ def as_json(data):
 
 def rules_of(preset):
     """What a preset does, in a few words for its button: the rules of its layers with weights, and the study's name of it."""
-    written = list(dict.fromkeys(rule for _, _, rule in preset["pages"] if rule not in ("Pass()", "winner takes all", "LRP-0")))
+    written = list(dict.fromkeys(rule for _, kind, rule in preset["pages"]
+                                 if kind != "front end" and rule not in ("Pass()", "winner takes all", "LRP-0")))
     study = [f"the study's {HEADINGS[preset['name']]}"] if preset["name"] in HEADINGS else []
     return "; ".join([*study, ", ".join(written)])
 
@@ -119,8 +120,8 @@ def report(clips, path, names, model_path, share):
                 partial.write_bytes(page)
         except OSError as error:
             raise click.ClickException(f"{path}: cannot be written ({error.strerror})") from None
-        click.echo(f"{len(found)} clip{'s' * (len(found) > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
-                   f"{printable(str(path))} ({len(page) / 1e6:.1f} MB)")
+        say(f"{len(found)} clip{'s' * (len(found) > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
+            f"{path} ({len(page) / 1e6:.1f} MB)")
     if len(found) < len(paths):
-        click.echo(f"{len(paths) - len(found)} of {len(paths)} files could not be explained", err=True)
+        say(f"{len(paths) - len(found)} of {len(paths)} files could not be explained", err=True)
         raise SystemExit(1)

@@ -7,6 +7,7 @@ import numpy as np
 import features
 import lrp_core
 from features.files import replacing
+from lrp_core.text import clean
 
 from . import profiles
 from .journey import down_to_sound
@@ -33,10 +34,17 @@ class Result:
         named = ", ".join(f"{e.class_names[number]} ({e.probabilities[number]:.0%})" for number in heard(e))
         return f"heard: {named}   explained: {e.class_names[e.target]} (logit {e.logits[e.target]:.2f})"
 
+    def heading(self, name):
+        """What stands above a picture: the clip's name, the title, and how much of a longer sound was heard."""
+        return "\n".join([f"{clean(name)}   {self.title}", *[self.clip.cut] * bool(self.clip.cut)])
+
     @property
     def warnings(self):
         """What a reader should know before trusting the answer."""
         found = []
+        if self.clip.cut:
+            found.append(f"{self.clip.cut}: what comes later had no part in this; to explain it, cut it out "
+                         "as a file of its own")
         if self.clip.silent:
             found.append("the clip is silent: the network answers all the same, its answer means nothing")
         best = float(self.main.probabilities.max())
@@ -79,6 +87,7 @@ def as_dict(result):
     clip, e = result.clip, result.main
     return {
         "clip": clip.name, "sample_rate": clip.sample_rate, "channels": clip.channels, "duration_s": clip.duration,
+        "heard_s": clip.heard,
         "heard": e.class_names[int(e.logits.argmax())], "all_heard": [e.class_names[number] for number in heard(e)],
         "independent_probabilities": e.independent,
         "probabilities": {name: float(p) for name, p in zip(e.class_names, e.probabilities)},
@@ -98,11 +107,11 @@ def write(result, directory, stem, picture="png"):
     picture: png, svg or pdf. Each file is written whole or not at all. Returns their names.
     """
     from . import plots  # matplotlib is loaded only where something is drawn
-    plots.save(plots.explanation_figure(result.clip, maps(result), f"{stem}   {result.title}"), directory / f"{stem}.{picture}")
+    plots.save(plots.explanation_figure(result.clip, maps(result), result.heading(stem)), directory / f"{stem}.{picture}")
     sound, _ = down_to_sound(result.clip, result.main)
     clip_profiles = profiles.profiles_of(sound.mel)
     profiles.write_csv(clip_profiles, directory / f"{stem}-profiles.csv")
-    plots.save(profiles.draw(clip_profiles, f"{stem}   {result.title}"), directory / f"{stem}-profiles.{picture}")
+    plots.save(profiles.draw(clip_profiles, result.heading(stem)), directory / f"{stem}-profiles.{picture}")
     with replacing(directory / f"{stem}.json") as partial:
         partial.write_text(json.dumps(as_dict(result), indent=1))
     with replacing(directory / f"{stem}.npz") as partial:

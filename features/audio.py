@@ -42,8 +42,9 @@ def read(path, seconds=SECONDS):
             rate, channels = check_rate(file.samplerate, path), file.channels
             wanted = math.ceil(seconds * rate)
             # Block by block: a file's header may promise any length and a thousand channels.
-            blocks = [block.mean(axis=1) for block in
-                      file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64", always_2d=True)]
+            with np.errstate(invalid="ignore"):  # infinity in both channels, which is refused below
+                blocks = [block.mean(axis=1) for block in
+                          file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64", always_2d=True)]
             duration = max(file.frames, 0) / rate
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
         raise AudioError(f"{path}: not a sound file that can be read (WAV, FLAC, OGG and MP3 can be): "

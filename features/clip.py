@@ -29,6 +29,18 @@ class Clip:
     image: np.ndarray
 
     @property
+    def heard(self):
+        """How many seconds of the file the network hears: all of a short one, the first four of a longer one."""
+        return min(len(self.original) / self.sample_rate, SECONDS)
+
+    @property
+    def cut(self):
+        """What is not heard, in words; empty where all of the file is heard, to a hundredth of a second."""
+        if round(self.duration - self.heard, 2) <= 0:
+            return ""
+        return f"the first {self.heard:.2f} of {self.duration:.2f} s were heard"
+
+    @property
     def silent(self):
         """Is there nothing to see, as for silence or a constant?"""
         return not self.level.any()

@@ -8,6 +8,7 @@ from .ledger import Entry, Ledger
 from .network import INPUT, Node
 from .rules import Rule, whole
 from .stabilize import share, stabilize
+from .text import listing, quote
 
 
 # A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
@@ -122,6 +123,11 @@ def move_back(layer, xs, winners, r):
     return [r]
 
 
+def is_split(step):
+    """Does a step look at parts of weights or inputs, so that it needs denominators of its own?"""
+    return any(not is_forward(group, step.node.layer) for group in getattr(step, "groups", ()))
+
+
 def is_forward(group, layer):
     """Is the group's z the layer's own output, which the trace already holds?"""
     term = group.terms[0]
@@ -167,7 +173,7 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
 def refuse_unmet(unmet, start):
     """Raise ValueError where `keep` names nodes that no relevance from `start` has met."""
     if unmet:
-        raise ValueError(f"keep: no relevance reaches {', '.join(map(repr, sorted(unmet)))} from {start!r}")
+        raise ValueError(f"keep: no relevance reaches {listing(map(quote, sorted(unmet)))} from {quote(start)}")
 
 
 def check_finite(network, trace):
@@ -176,4 +182,13 @@ def check_finite(network, trace):
         return
     for node in network.nodes:
         if not np.abs(trace.outputs[node.name]).max() < np.finfo(np.float32).max:
-            raise ValueError(f"the output of node {node.name!r} overflows: its weights or the input are too large")
+            raise ValueError(f"the output of node {quote(node.name)} overflows: its weights or the input are too large")
+
+
+def check_relevance(ledger, dtype):
+    """Refuse relevance that overflows the numbers it is computed in; name the first layer where it does."""
+    finite = np.isfinite(ledger.numbers).reshape(len(ledger.pages), -1).all(axis=1)
+    if not finite.all():
+        more = "; use dtype='float64'" if dtype == "float32" else ""
+        raise ValueError(f"the relevance at layer {quote(ledger.pages[int(finite.argmin())][0])} overflows {dtype}: its weights or "
+                         f"the input are too large{more}")

@@ -1,12 +1,17 @@
 """Network in, new network out: what has to be rewritten before relevance can flow as it should."""
+import collections
 import dataclasses
+import heapq
 import math
 
 import numpy as np
 
 from . import layers as L
+from .sizes import products
+from .text import quote
 
 PARITY = 1e-4
+MAX_CHECKED = 1 << 34  # multiplications of a network that is run to compare it with its folded form: a second or two
 
 
 # What may stand between the last activation and the output: numbers that only change places.
@@ -40,7 +45,7 @@ def without_final_activation(network):
         return network
     names = [node.name for node in network.nodes]
     if last.inputs[0] not in names:
-        raise ValueError(f"node {last.name!r} ({last.layer.type}) reads the input itself: "
+        raise ValueError(f"node {quote(last.name)} ({last.layer.type}) reads the input itself: "
                          "there are no scores before it to explain")
     # What the activation reads is the output now; it need not be the node that stands before it.
     nodes = list(network.nodes[:names.index(last.inputs[0]) + 1])
@@ -57,36 +62,80 @@ def fold_batch_norm(network):
 
     Both need that nothing else reads what lies between. A BatchNorm that cannot be folded stays, and is explained
     as the diagonal linear map it is. Raises ValueError where the logits of the two networks differ by more than
-    1e-4 on random inputs.
+    1e-4 on random inputs (networks of more than 2^34 multiplications are not run for that).
     """
-    folded = network
-    while (pair := _foldable(folded)) is not None:
-        folded = _fold(folded, *pair)
-    if folded is not network:
-        x = np.random.default_rng(0).standard_normal((2, *network.input_shape)).astype(np.float32)
-        before, after = network.logits(x), folded.logits(x)
-        error = np.abs(after - before).max() / max(np.abs(before).max(), 1e-30)
-        if not error <= PARITY:
-            raise ValueError(f"folding batch normalisation changed the logits by {error:.1e} of the largest")
+    folding = _Folding(network)
+    if not folding.fold():
+        return network
+    folded = network.replace(nodes=folding.nodes())
+    if sum(products(node.layer, [network.shapes[name] for name in node.inputs], network.shapes[node.name])
+           for node in network.nodes) > MAX_CHECKED:
+        return folded
+    x = np.random.default_rng(0).standard_normal((2, *network.input_shape)).astype(np.float32)
+    before, after = network.logits(x), folded.logits(x)
+    error = np.abs(after - before).max() / max(np.abs(before).max(), 1e-30)
+    if not error <= PARITY:
+        raise ValueError(f"folding batch normalisation changed the logits by {error:.1e} of the largest")
     return folded
 
 
-def _foldable(network):
-    """(BatchNorm node, linear node) that can become one, or None."""
-    readers = {}
-    for node in network.nodes:
-        for name in node.inputs:
-            readers.setdefault(name, []).append(node)
-    nodes = {node.name: node for node in network.nodes}
-    for node in network.nodes:
-        if not isinstance(node.layer, L.BatchNorm):
-            continue
-        before, behind = nodes.get(node.inputs[0]), readers.get(node.name, [])
-        if before and len(readers[before.name]) == 1 and isinstance(before.layer, L.Weighted):
-            return node, before
-        if len(behind) == 1 and _unpadded(behind[0].layer):
-            return node, behind[0]
-    return None
+class _Folding:
+    """The nodes of a network while pairs of them become one. Only the neighbours of a pair are looked at again."""
+
+    def __init__(self, network):
+        self._nodes = {node.name: node for node in network.nodes}
+        self._place = {node.name: number for number, node in enumerate(network.nodes)}
+        self._now = {}  # the name of the node that a node was taken into, by its own
+        self._readers = {name: collections.Counter() for name in network.shapes}
+        for node in network.nodes:
+            for name in node.inputs:
+                self._readers[name][node.name] += 1
+
+    def fold(self):
+        """Fold what can be, the first first; returns whether anything was."""
+        waiting = [(place, name) for name, place in self._place.items()]
+        changed = False
+        while waiting:
+            norm = self._nodes.get(heapq.heappop(waiting)[1])
+            linear = None if norm is None else self._partner(norm)
+            if linear is not None:
+                changed = True
+                for name in self._join(norm, linear):
+                    heapq.heappush(waiting, (self._place[name], name))
+        return changed
+
+    def nodes(self):
+        """What is left, in order."""
+        return [dataclasses.replace(node, inputs=tuple(map(self._current, node.inputs)))
+                for node in sorted(self._nodes.values(), key=lambda node: self._place[node.name])]
+
+    def _current(self, name):
+        while name in self._now:
+            name = self._now[name]
+        return name
+
+    def _partner(self, norm):
+        """The linear node that a BatchNorm can be taken into, or None."""
+        if not isinstance(norm.layer, L.BatchNorm):
+            return None
+        before, after = self._nodes.get(self._current(norm.inputs[0])), self._readers[norm.name]
+        if before and self._readers[before.name].total() == 1 and isinstance(before.layer, L.Weighted):
+            return before
+        reader = self._nodes[next(iter(after))] if after.total() == 1 else None
+        return reader if reader and _unpadded(reader.layer) else None
+
+    def _join(self, norm, linear):
+        """Take `norm` into `linear`, which keeps its name; returns the names of nodes to look at again."""
+        first, last = (linear, norm) if self._current(norm.inputs[0]) == linear.name else (norm, linear)
+        layer = _merged(norm.layer, linear.layer, before=first is norm)
+        del self._nodes[norm.name]
+        self._nodes[linear.name] = dataclasses.replace(linear, layer=layer, inputs=first.inputs)
+        self._place[linear.name], self._now[norm.name] = self._place[last.name], linear.name
+        sources = {self._current(name) for name in first.inputs}
+        for source in sources:
+            self._readers[source][linear.name] = self._readers[source].pop(first.name)
+        after = self._readers[linear.name] = self._readers[last.name]
+        return [name for name in (linear.name, *sources, *after) if name in self._nodes]
 
 
 def _unpadded(layer):
@@ -94,21 +143,14 @@ def _unpadded(layer):
     return isinstance(layer, L.Dense) or (isinstance(layer, L.Conv2D) and layer.padding == "valid" and layer.groups == 1)
 
 
-def _fold(network, norm, linear):
-    """The network with `norm` taken into `linear`, which keeps its name."""
-    a, d, layer = norm.layer.kernel, norm.layer.bias, linear.layer
+def _merged(norm, layer, *, before):
+    """The linear layer that does what `norm` and `layer` do, `norm` before it or after it."""
+    a, d = norm.kernel, norm.bias
     bias = np.zeros((), a.dtype) if layer.bias is None else layer.bias
-    if norm.inputs[0] == linear.name:
-        kernel, bias, first, last = _scale_outputs(layer, a), a * bias + d, linear, norm
-    else:
-        inputs = tuple(range(layer.kernel.ndim - 1))
-        kernel, bias = layer.kernel * a[:, None], bias + np.sum(layer.kernel * d[:, None], axis=inputs)
-        first, last = norm, linear
-    merged = dataclasses.replace(linear, layer=dataclasses.replace(layer, kernel=kernel, bias=bias), inputs=first.inputs)
-    nodes = [merged if node is last else node for node in network.nodes if node is not first]
-    renamed = {last.name: linear.name}
-    return network.replace(nodes=[dataclasses.replace(node, inputs=tuple(renamed.get(name, name) for name in node.inputs))
-                                  for node in nodes])
+    if not before:
+        return dataclasses.replace(layer, kernel=_scale_outputs(layer, a), bias=a * bias + d)
+    shift = np.sum(layer.kernel * d[:, None], axis=tuple(range(layer.kernel.ndim - 1)))
+    return dataclasses.replace(layer, kernel=layer.kernel * a[:, None], bias=bias + shift)
 
 
 def _scale_outputs(layer, a):

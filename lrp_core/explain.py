@@ -6,10 +6,12 @@ import numpy as np
 from . import numpy_engine
 from .backward import ROUNDING
 from .gradients import GradientMethod
-from .network import Network
+from .memory import check_results
+from .network import INPUT, Network
 from .presets import composite
 from .request import Request
 from .target import Contrast, resolve
+from .text import listing, quote
 from .window import is_whole
 
 ENGINES = ("auto", "numba", "numpy")
@@ -38,11 +40,13 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
     dtype: what is computed in and what relevance comes back in: "float64", with ledgers that close to about 1e-15, or
         "float32", faster and to about 1e-6 of a layer's turnover.
     threads: how many threads explain; all processors by default. Results do not depend on it.
-    memory: a bound in bytes on what the samples at work take (weights, input and results come on top).
+    memory: a bound in bytes on what the samples at work take (weights, input and results come on top); by default
+        what the machine has free. Fewer samples than `threads` could take are at work at a time where that is needed.
     progress: called with the number of samples done since the last call.
 
-    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, and ConservationError where
-    the relevance does not add up to rounding, which would be an error of this program.
+    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, before the forward pass where a
+    sample would take more than the machine's free memory; and ConservationError where the relevance does not add up to
+    rounding, which would be an error of this program.
     """
     return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, engine=engine,
                         dtype=dtype, threads=threads, memory=memory, progress=progress)[0]
@@ -69,10 +73,11 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if stop is not None:
         known("stop", scored, stop)
     if stop == (output if place is None else place[0]):
-        raise ValueError(f"stop: relevance begins at node {stop!r}; name a node below it")
+        raise ValueError(f"stop: relevance begins at node {quote(stop)}; name a node below it")
     masks = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
-    request = Request(network, x, single, method, [resolve(one, len(x), network) for one in targets], place, stop, masks,
-                      layers, dtype, threads, memory, progress)
+    wanted = [resolve(one, len(x), network) for one in targets]
+    check_results(scored, len(x) * len(wanted), stop or INPUT, layers)
+    request = Request(network, x, single, method, wanted, place, stop, masks, layers, dtype, threads, memory, progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
     from .kernels import entry  # brings Numba along, half a second that the readable engine does without
@@ -97,9 +102,8 @@ def chosen_engine(engine, network, method):
 
 def known(what, network, name):
     """The output shape of a node; raises ValueError for a name that is none."""
-    names = [node.name for node in network.nodes]
-    if name not in names:
-        raise ValueError(f"{what}: no node is named {name!r}; there are {', '.join(names)}")
+    if name not in network.positions:
+        raise ValueError(f"{what}: no node is named {quote(name)}; there are {listing(network.positions)}")
     return network.shapes[name]
 
 
@@ -108,20 +112,20 @@ def channel_mask(network, name, channels):
     size = known("keep", network, name)[-1]
     channels = np.atleast_1d(channels)
     if channels.dtype.kind not in "iu" or not channels.size or channels.min() < 0 or channels.max() >= size:
-        raise ValueError(f"keep: node {name!r} has the channels 0..{size - 1}, got {channels.tolist()}")
+        raise ValueError(f"keep: node {quote(name)} has the channels 0..{size - 1}, got {quote(channels.tolist())}")
     return np.isin(np.arange(size), channels).astype(np.float64)
 
 
 def start_mask(network, start):
     """(node name, mask over its output) of a channel or a neuron of an inner node."""
     if not isinstance(start, tuple) or len(start) != 2:
-        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got {start!r}")
+        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got {quote(start)}")
     name, place = start
     shape = known("start", network, name)
     at = place if isinstance(place, tuple) else (place,)
     last = shape[len(shape) - len(at):]
     if len(at) not in (1, len(shape)) or not all(is_whole(n) and 0 <= n < size for n, size in zip(at, last)):
-        raise ValueError(f"start: node {name!r} has the shape {shape}, there is no {place!r} in it")
+        raise ValueError(f"start: node {quote(name)} has the shape {shape}, there is no {quote(place)} in it")
     mask = np.zeros(shape)
     mask[(..., *at)] = 1
     return name, mask
@@ -135,7 +139,7 @@ def rank_channels(explanation, name):
     if explanation.logits.ndim != 1:
         raise ValueError("rank_channels takes the explanation of one sample: index the batch's, as in `e[0]`")
     if explanation.layers is None or name not in explanation.layers:
-        raise ValueError(f"the explanation does not hold node {name!r}: make it with layers=True")
+        raise ValueError(f"the explanation does not hold node {quote(name)}: make it with layers=True")
     r = explanation.layers[name]
     by_channel = r.reshape(-1, r.shape[-1]).sum(axis=0, dtype=np.float64)
     order = np.argsort(-by_channel, kind="stable")

@@ -15,6 +15,7 @@ import numpy as np
 from . import layers as L
 from .backward import Booked, move_back, total
 from .network import Node
+from .text import quote
 
 
 def plain(layer, x, r):
@@ -78,5 +79,5 @@ def plan_gradient(network, method):
     """A GradientStep for every node in topological order."""
     for node in network.nodes:
         if isinstance(node.layer, L.Softmax):
-            raise ValueError(f"layer {node.name!r} (Softmax) cannot be explained inside a network, only dropped at its end")
+            raise ValueError(f"layer {quote(node.name)} (Softmax) cannot be explained inside a network, only dropped at its end")
     return tuple(GradientStep(node, method) for node in network.nodes)

@@ -16,7 +16,7 @@ import operator
 
 import numpy as np
 
-from .text import table
+from .text import listing, quote, table
 
 
 class ConservationError(ArithmeticError):
@@ -80,7 +80,7 @@ class Ledger:
         for entry in self.entries:
             if entry.name == name:
                 return entry
-        raise KeyError(f"the ledger has no layer {name!r}; it has {[entry.name for entry in self.entries]}")
+        raise KeyError(f"the ledger has no layer {quote(name)}; it has {listing(page[0] for page in self.pages)}")
 
     @property
     def total(self):
@@ -107,7 +107,7 @@ class Ledger:
         if bad.any():
             place = tuple(np.argwhere(bad)[0])
             name, sample = [*(page[0] for page in self.pages), "total"][place[0]], place[1] if len(place) > 1 else 0
-            raise ConservationError(f"layer {name!r}: {residual[place]:.3g} of the relevance is unaccounted "
+            raise ConservationError(f"layer {quote(name)}: {residual[place]:.3g} of the relevance is unaccounted "
                                     f"for (sample {sample}; rounding explains {limit[place]:.3g})")
 
     def sample(self, index):

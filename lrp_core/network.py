@@ -9,9 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from . import layers as L
+from . import memory
 from .canonize import final_activation, without_final_activation
-from .chunks import for_chunks
-from .text import table
+from .chunks import CHUNK, check_threads, for_chunks
+from .text import listing, quote, table
 
 INPUT = "input"
 
@@ -69,13 +70,13 @@ class Network:
         put("metadata", types.MappingProxyType(copy.deepcopy(dict(self.metadata or {}))))
         outputs = self.shapes[self.nodes[-1].name]
         if len(outputs) != 1:
-            raise ValueError(f"the last node {self.nodes[-1].name!r} must give one row of scores, its shape is {outputs}")
+            raise ValueError(f"the last node {quote(self.nodes[-1].name)} must give one row of scores, its shape is {outputs}")
         if isinstance(self.class_names, str):
-            raise ValueError(f"class_names must be a list of names, got the text {self.class_names!r}")
+            raise ValueError(f"class_names must be a list of names, got the text {quote(self.class_names)}")
         if self.class_names is not None:
             names = tuple(str(name) for name in self.class_names)
             if len(names) != outputs[0] or len(set(names)) != len(names):
-                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(names)}: {names}")
+                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(names)}: {listing(names)}")
             put("class_names", names)
 
     @staticmethod
@@ -92,27 +93,27 @@ class Network:
         shapes = {INPUT: self.input_shape}
         for node in self.nodes:
             if not isinstance(node.name, str) or not node.name:
-                raise ValueError(f"a node's name must be a text that is not empty, got {node.name!r}")
+                raise ValueError(f"a node's name must be a text that is not empty, got {quote(node.name)}")
             if node.name in shapes:
-                raise ValueError(f"two nodes are named {node.name!r}")
+                raise ValueError(f"two nodes are named {quote(node.name)}")
             unknown = [name for name in node.inputs if name not in shapes]
             if unknown:
-                raise ValueError(f"node {node.name!r} reads {unknown}, which does not stand before it")
+                raise ValueError(f"node {quote(node.name)} reads {listing(map(quote, unknown), 5)}, which does not stand before it")
             if len(node.inputs) != node.layer.inputs and (node.layer.inputs or len(node.inputs) < 2):
-                raise ValueError(f"node {node.name!r} ({node.layer.type}) takes {node.layer.inputs or 'two or more'} "
+                raise ValueError(f"node {quote(node.name)} ({node.layer.type}) takes {node.layer.inputs or 'two or more'} "
                                  f"input{'s' * (node.layer.inputs != 1)}, got {len(node.inputs)}")
             try:
                 shapes[node.name] = L.check_shape(node.layer.output_shape(*(shapes[name] for name in node.inputs)))
             except ValueError as error:
-                raise ValueError(f"node {node.name!r}: {error}") from None
+                raise ValueError(f"node {quote(node.name)}: {error}") from None
         return shapes
 
     def __getitem__(self, name):
         """The node of that name."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        raise KeyError(f"no node is named {name!r}; there are {[node.name for node in self.nodes]}")
+        try:
+            return self.nodes[self.positions[name]]
+        except KeyError:
+            raise KeyError(f"no node is named {quote(name)}; there are {listing(self.positions)}") from None
 
     def __reduce__(self):
         # Views of dictionaries cannot be pickled; what they were made from can, and is checked again.
@@ -128,8 +129,19 @@ class Network:
         return self.replace(nodes=[dataclasses.replace(node, layer=node.layer.astype(dtype)) for node in self.nodes])
 
     @functools.cached_property
+    def positions(self):
+        """The number of each node in topological order, by name."""
+        return {node.name: number for number, node in enumerate(self.nodes)}
+
+    @functools.cached_property
+    def need(self):
+        """How many numbers a sample takes (see `memory.Need`)."""
+        return memory.need(self)
+
+    @functools.cached_property
     def scoring(self):
         """The network up to its scores, without a softmax or sigmoid at its end, in double precision. Made once."""
+        memory.check(8 * self.parameters, "the network's weights in double precision", "use a smaller network")
         return without_final_activation(self).astype(np.float64)
 
     @functools.cached_property
@@ -145,7 +157,15 @@ class Network:
         return Programs()
 
     def forward(self, x):
-        """Run a batch x [n, *input_shape]; returns the Trace of every node's output."""
+        """Run a batch x [n, *input_shape]; returns the Trace of every node's output.
+
+        Raises ValueError where that would take more memory than the machine has free.
+        """
+        memory.check_forward(self, x)
+        return self.trace(x)
+
+    def trace(self, x):
+        """What `forward` returns; for callers that have seen to the memory."""
         outputs, winners = {INPUT: x}, {}
         for node in self.nodes:
             values = [outputs[name] for name in node.inputs]
@@ -177,10 +197,14 @@ class Network:
         """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or a batch -> [n, classes]; float32."""
         x, single = self.check_input(x)
 
-        def work(part):
-            return self.scoring.forward(x[part].astype(np.float64)).outputs[self.scoring.nodes[-1].name].astype(np.float32)
+        scoring, threads = self.scoring, check_threads(None)
 
-        logits = np.concatenate(for_chunks(work, len(x)))
+        def work(part):
+            return scoring.trace(x[part].astype(np.float64)).outputs[scoring.nodes[-1].name].astype(np.float32)
+
+        sample = 8 * scoring.need.forward
+        bound = memory.bound(scoring, sample, min(len(x), threads * CHUNK), more="")
+        logits = np.concatenate(for_chunks(work, len(x), threads=threads, memory=bound, sample_bytes=sample))
         return logits[0] if single else logits
 
     def probabilities(self, x):

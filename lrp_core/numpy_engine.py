@@ -1,14 +1,14 @@
 """The readable engine: a forward pass, then the loop of `backward.propagate`, in chunks of a batch on several threads."""
-import math
-
 import numpy as np
 
-from .backward import ROUNDING, UNDERFLOW, check_finite, plan, propagate
+from .backward import ROUNDING, UNDERFLOW, check_finite, check_relevance, is_split, plan, propagate
 from .canonize import without_final_activation
-from .chunks import for_chunks
+from .chunks import CHUNK, check_threads, for_chunks
 from .explanation import Explanation
 from .gradients import GradientMethod, plan_gradient
+from .memory import bound, sample_bytes
 from .target import WINNER, one_hot
+from .text import quote
 
 
 def explain_each(request):
@@ -19,14 +19,16 @@ def explain_each(request):
         steps = plan_gradient(scored, method)
     else:
         steps = plan(exact, method.rules_for(exact))
+    threads = check_threads(request.threads)
+    sample = sample_bytes(exact, dtype, {step.node.name for step in steps if is_split(step)}, layers=request.layers)
+    memory = bound(exact, sample, min(len(request.x), threads * CHUNK), request.memory)
 
     def work(part):
-        trace = exact.forward(request.x[part].astype(np.float64)).astype(dtype)
+        trace = exact.trace(request.x[part].astype(np.float64)).astype(dtype)
         check_finite(exact, trace)
         return [explain_chunk(request, steps, trace, favoured[part], other[part]) for favoured, other in request.targets]
 
-    by_chunk = for_chunks(work, len(request.x), threads=request.threads, progress=request.progress, memory=request.memory,
-                          sample_bytes=sample_bytes(exact, dtype))
+    by_chunk = for_chunks(work, len(request.x), threads=threads, progress=request.progress, memory=memory, sample_bytes=sample)
     return [Explanation.join(chunks, request) for chunks in zip(*by_chunk)]
 
 
@@ -40,20 +42,10 @@ def explain_chunk(request, steps, trace, favoured, other):
     name, mask = request.place or (output, one_hot(favoured, classes) - one_hot(other, classes))
     r = np.broadcast_to(mask if gradient else mask * trace.outputs[name], trace.outputs[name].shape).astype(request.dtype)
     relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop, layers=request.layers)
+    check_relevance(ledger, request.dtype)
     ledger.check(ROUNDING[request.dtype], UNDERFLOW[request.dtype])
     if request.end not in relevance:
-        raise ValueError(f"no relevance reaches node {request.end!r} from {name!r}")
+        raise ValueError(f"no relevance reaches node {quote(request.end)} from {quote(name)}")
     if gradient and request.method.times_input:
         relevance[request.end] = relevance[request.end] * trace.outputs[request.end]
     return scores, favoured, relevance, ledger
-
-
-def sample_bytes(network, dtype):
-    """How many bytes one sample takes at most while it is explained: the trace, the largest unrolled convolution, and
-    the dozen or so arrays of a layer's size that a rule with two groups of terms has in hand at once."""
-    trace = sum(math.prod(shape) for shape in network.shapes.values())
-    largest = max(math.prod(shape) for shape in network.shapes.values())
-    unrolled = max((math.prod(network.shapes[node.name][:-1]) * math.prod(node.layer.kernel.shape[:-1])
-                    for node in network.nodes if node.layer.arrays and node.layer.type.startswith("Conv")), default=0)
-    forward = 8 * (trace + unrolled + largest)
-    return forward + (0 if dtype == "float64" else 4 * trace) + np.dtype(dtype).itemsize * 16 * largest

@@ -7,13 +7,14 @@ relevance on; a max-pool gives it to the winner.
 """
 import dataclasses
 import fnmatch
+import weakref
 
 from . import layers as L
 from .canonize import without_final_activation
 from .gradients import METHODS, GradientMethod
 from .network import INPUT
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus
-from .text import table
+from .text import listing, quote, table
 
 CONVOLUTIONS = (L.Conv2D, L.Conv1D, L.DepthwiseConv2D, L.Conv2DTranspose)
 
@@ -23,39 +24,56 @@ def ruled(node):
     return isinstance(node.layer, L.Weighted) and not isinstance(node.layer, L.BatchNorm)
 
 
+class Firsts:
+    """Which nodes of a network come first and last, for conditions: found once for all layers."""
+
+    def __init__(self, network):
+        weighted = [node for node in network.nodes if ruled(node)]
+        self.weighted, self.last_weighted = weighted[0] if weighted else None, weighted[-1] if weighted else None
+        self.convolution = next((node for node in network.nodes if is_convolution(network, node)), None)
+        self.views = {INPUT}  # the network's input, and what only puts it into another shape
+        for node in network.nodes:
+            if isinstance(node.layer, (L.Flatten, L.Reshape, L.Permute)) and node.inputs[0] in self.views:
+                self.views.add(node.name)
+
+
+_FIRSTS = weakref.WeakKeyDictionary()
+
+
+def firsts(network):
+    """The Firsts of a network, from a store of those asked for before."""
+    found = _FIRSTS.get(network)
+    if found is None:
+        found = _FIRSTS[network] = Firsts(network)
+    return found
+
+
 def first_layer(network, node):
     """The layer with weights that reads the network's input, directly or through a reshape (iNNvestigate's first)."""
-    name = node.inputs[0]
-    while name != INPUT:
-        before = network[name]
-        if not isinstance(before.layer, (L.Flatten, L.Reshape, L.Permute)):
-            return False
-        name = before.inputs[0]
-    return ruled(node)
+    return ruled(node) and node.inputs[0] in firsts(network).views
 
 
 def first_with_weights(network, node):
     """The first layer with weights in topological order (zennit's first)."""
-    return node == next(filter(ruled, network.nodes))
+    return node == firsts(network).weighted
 
 
 def first_convolution(network, node):
     """The first convolution in topological order."""
-    return node == next((one for one in network.nodes if is_convolution(network, one)), None)
+    return node == firsts(network).convolution
 
 
 def last_with_weights(network, node):
     """The last layer with weights in topological order."""
-    return node == next(filter(ruled, reversed(network.nodes)))
+    return node == firsts(network).last_weighted
 
 
 def up_to(name):
     """A condition: the node `name` and all that stand before it. `[(up_to("conv2b"), Flat()), ...]` is flat until there."""
     def before(network, node):
-        names = [one.name for one in network.nodes]
-        if name not in names:
-            raise ValueError(f"up_to: no node is named {name!r}; there are {', '.join(names)}")
-        return names.index(node.name) <= names.index(name)
+        if name not in network.positions:
+            raise ValueError(f"up_to: no node is named {quote(name)}; there are {listing(network.positions)}")
+        return network.positions[node.name] <= network.positions[name]
     return before
 
 
@@ -87,21 +105,21 @@ class Composite:
         """Refuse name patterns that match no layer: they are misspelt."""
         for condition, _ in self.pairs:
             if isinstance(condition, str) and not any(fnmatch.fnmatchcase(node.name, condition) for node in network.nodes):
-                raise ValueError(f"the pattern {condition!r} matches no layer; "
-                                 f"the layers are {', '.join(node.name for node in network.nodes)}")
+                raise ValueError(f"the pattern {quote(condition)} matches no layer; "
+                                 f"the layers are {listing(network.positions)}")
 
     def rule_for(self, network, node):
         """The rule for one node; raises ValueError that names a layer no rule fits."""
         if isinstance(node.layer, (L.Activation, L.Move, L.WinnerTakesAll)):
             return Pass()
         if not isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm)):
-            raise ValueError(f"layer {node.name!r} ({node.layer.type}) cannot be explained: LRP has no rule for it")
+            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) cannot be explained: LRP has no rule for it")
         for condition, rule in self.pairs:
             if matches(condition, network, node) if ruled(node) else meant(condition, node):
                 return checked(rule, node)
         if not ruled(node):
             return Zero()
-        raise ValueError(f"no rule matches layer {node.name!r} ({node.layer.type}): "
+        raise ValueError(f"no rule matches layer {quote(node.name)} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
     def rules_for(self, network):
@@ -126,7 +144,7 @@ def checked(rule, node):
     """The rule, where the layer can take it; raises ValueError that names the layer."""
     mixes_without_weights = not isinstance(node.layer, L.Weighted)
     if isinstance(rule, Pass) or (mixes_without_weights and not isinstance(rule, (Zero, Epsilon))):
-        raise ValueError(f"layer {node.name!r} ({node.layer.type}) mixes its inputs"
+        raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) mixes its inputs"
                          f"{' without weights' * mixes_without_weights}: the rule {rule!r} cannot cross it; "
                          "Zero() and Epsilon() can")
     return rule
@@ -192,7 +210,7 @@ def composite(rules):
     if isinstance(rules, str):
         found = {**PRESETS, **METHODS}.get(ALIASES.get(rules, rules))
         if found is None:
-            raise ValueError(f"there is no preset {rules!r}; there are {', '.join([*PRESETS, *METHODS, *ALIASES])}")
+            raise ValueError(f"there is no preset {quote(rules)}; there are {', '.join([*PRESETS, *METHODS, *ALIASES])}")
         return found
     if isinstance(rules, Rule):
         return Composite(repr(rules), ((everywhere, rules),))

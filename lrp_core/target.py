@@ -3,6 +3,8 @@ import dataclasses
 
 import numpy as np
 
+from .text import listing, quote
+
 WINNER, NOBODY = -1, -2
 
 
@@ -39,10 +41,10 @@ def class_number(target, network):
             return WINNER
         if names and target in names:
             return names.index(target)
-        known = f"the classes are {', '.join(names)}" if names else f"the network names none: give an index 0..{classes - 1}"
-        raise ValueError(f"there is no class {target!r}; {known}")
+        known = f"the classes are {listing(names)}" if names else f"the network names none: give an index 0..{classes - 1}"
+        raise ValueError(f"there is no class {quote(target)}; {known}")
     if isinstance(target, (bool, np.bool_)) or not isinstance(target, (int, np.integer)):
-        raise TypeError(f"target must be 'max', a class name, an index or a Contrast, got {target!r}")
+        raise TypeError(f"target must be 'max', a class name, an index or a Contrast, got {quote(target)}")
     if not 0 <= target < classes:
         raise ValueError(f"the target index must lie in 0..{classes - 1}, got {target}")
     return int(target)

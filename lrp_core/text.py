@@ -1,7 +1,9 @@
-"""Text that is safe to print: names and messages from files may hold anything. Every table of this package is made here."""
+"""Text that is safe to print: names and messages from files may hold anything. Every table is made here."""
 
 NAME = 60  # characters of a name that a table shows
+QUOTED = 200  # characters of a name that an error quotes: enough to find it in the file
 MESSAGE = 2000  # characters of an error message
+LISTED = 20  # names that an error lists
 
 
 def clean(text, limit=NAME):
@@ -11,10 +13,25 @@ def clean(text, limit=NAME):
     writing, lone surrogates) is written as Python writes it in a string: `\\x1b`, `\\n`, `\\ud800`. The middle of a
     longer text becomes "...".
     """
-    text = str(text)
-    if len(text) > limit:
-        text = f"{text[:limit - 3 - limit // 3]}...{text[len(text) - limit // 3:]}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    shown = shortened(str(text), limit)  # at first, so that a text of any length costs nothing
+    return shortened("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown), limit)
+
+
+def shortened(text, limit):
+    """`text`, the middle of it "..." where it has more than `limit` characters."""
+    return text if len(text) <= limit else f"{text[:limit - 3 - limit // 3]}...{text[len(text) - limit // 3:]}"
+
+
+def quote(value, limit=QUOTED):
+    """A name, or whatever stands in its place, as an error quotes it: as Python writes it, shortened as in `clean`."""
+    return repr(shortened(value, limit)) if isinstance(value, str) else clean(repr(value), limit)
+
+
+def listing(names, most=LISTED):
+    """Names as an error lists them: cleaned, the first `most` of them, and how many there are."""
+    names = list(names)
+    more = f", ... ({len(names):,} in all)" if len(names) > most else ""
+    return ", ".join(map(clean, names[:most])) + more
 
 
 def clean_lines(text, limit=MESSAGE):

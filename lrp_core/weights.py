@@ -7,35 +7,32 @@
     NODE/kernel, ...     float32 arrays in the declared shapes, or float16 ones, which are read as float32
     reference/input, reference/logits    inputs and the scores the exporting framework gave them, if any
 
-Model files come from strangers. Nothing is unpickled; every entry's size is checked against its declared shape
-before memory is taken for it; unknown versions, layer types, options and entries are refused by name.
+Model files come from strangers. Nothing is unpickled; what an entry declares is checked against its place in the
+file, the network as a whole against `limits` and the machine's free memory, before memory is taken for it; unknown
+versions, layer types, options and entries are refused by name.
 """
 import json
-import lzma
 import math
 import os
-import struct
-import tokenize
 import zipfile
-import zlib
 
 import numpy as np
 
 from . import layers as L
+from . import memory
+from .archive import STORAGE, Entries
+from .files import UNREADABLE, ModelFileError, opened
+from .limits import MAX_AXES, MAX_DIGITS, MAX_ELEMENTS, MAX_NODES, MAX_PARAMETERS
 from .network import Network, Node
+from .recognise import ONNX, OURS, recognise
+from .sizes import Budget
+from .text import listing, quote
+from .window import is_whole
 
 FORMAT, VERSION = "audio-lrp-network", 1
-STORAGE = ("float32", "float16")
-MAX_DESCRIPTION = 1 << 24
-MAX_PARAMETERS = 1 << 30
 
-# What zipfile and its decompressors raise for damaged archives, and Python for descriptions of the wrong form.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, NotImplementedError, RuntimeError)
-INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, SyntaxError, tokenize.TokenError)
-
-
-class ModelFileError(ValueError):
-    """A model file that cannot be used; the message names the file, what was found and what to do."""
+# What Python raises for descriptions of the wrong form.
+INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 def save(network, path, *, storage="float32"):
@@ -45,7 +42,7 @@ def save(network, path, *, storage="float32"):
     where one is too large for that.
     """
     if storage not in STORAGE:
-        raise ValueError(f"storage must be one of {', '.join(STORAGE)}, found {storage!r}")
+        raise ValueError(f"storage must be one of {', '.join(STORAGE)}, found {quote(storage)}")
     path, arrays, nodes = os.fspath(path), {}, []
     for node in network.nodes:
         shapes = {}
@@ -76,80 +73,115 @@ def rounded(array, storage, name):
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(array, storage)
     if not np.isfinite(stored).all():
-        raise ValueError(f"the array {name!r} holds values that {storage} cannot (the largest is {np.abs(array).max():g})")
+        raise ValueError(f"the array {quote(name)} holds values that {storage} cannot (the largest is {np.abs(array).max():g})")
     return stored
 
 
 def load(path):
-    """Read a Network from a model file; raises ModelFileError (or FileNotFoundError) that says what is wrong."""
-    path = os.fspath(path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ModelFileError(f"{path}: not a file")
-    with open(path, "rb") as file:
+    """Read a Network from a model file; raises ModelFileError (or FileNotFoundError) that says what is wrong.
+
+    TypeError where `path` is no path.
+    """
+    with opened(path) as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                return _read(archive)
-        except UNREADABLE as error:
+                return _read(Entries(archive, os.fstat(file.fileno()).st_size))
+        except (*UNREADABLE, _NotOurs) as error:
+            what = recognise(file)
+            if what not in (None, OURS):
+                more = ": `lrp_core.from_onnx` reads it, and `save` makes a model file of it" * (what == ONNX)
+                raise ModelFileError(f"{path}: {what}{more}") from None
             raise ModelFileError(f"{path}: not a readable .npz model file ({error}); export it again") from None
-        except ModelFileError as error:
+        except (ModelFileError, memory.TooLarge) as error:
             raise ModelFileError(f"{path}: {error}") from None
         except INVALID as error:
-            raise ModelFileError(f"{path}: the description of the network is not valid: {error}") from None
+            what = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise ModelFileError(f"{path}: the description of the network is not valid: {what}") from None
 
 
-def _read(archive):
-    names = archive.namelist()
-    if len(set(names)) != len(names):
-        raise ModelFileError("an entry occurs twice")
-    description = _description(archive)
+class _NotOurs(ModelFileError):
+    """There is no network in the archive."""
+
+
+def _read(entries):
+    if "network" not in entries:
+        raise _NotOurs("there is no entry 'network'")
+    description = _description(entries)
     if description.get("format") != FORMAT:
-        raise ModelFileError(f"not a model file of this program: format {description.get('format')!r}, not {FORMAT!r}")
+        found = quote(description.get("format"))
+        raise ModelFileError(f"not a model file of this program: format {found}, not {FORMAT!r}")
     if description.get("version") != VERSION:
-        raise ModelFileError(f"version {description.get('version')!r} is unknown, this program reads version {VERSION}; "
-                             "update the program or export the model again")
-    input_shape = L.check_shape(_shape(description["input_shape"]))
-    declared = sum(math.prod(_shape(shape)) for entry in description["nodes"] for shape in entry["arrays"].values())
-    if declared > MAX_PARAMETERS:
-        raise ModelFileError(f"the description declares {declared:,} parameters: too large (at most {MAX_PARAMETERS:,})")
-    nodes = [_node(archive, entry) for entry in description["nodes"]]
-    expected = {"network.npy"} | {f"{entry['name']}/{name}.npy" for entry in description["nodes"] for name in entry["arrays"]}
-    reference = None
-    if description.get("reference"):
-        expected |= {"reference/input.npy", "reference/logits.npy"}
-        count = int(description["reference"])
-        classes = Network(nodes, input_shape).shapes[nodes[-1].name]
-        reference = (_array(archive, "reference/input", (count, *input_shape)),
-                     _array(archive, "reference/logits", (count, *classes)))
-    unknown = sorted(set(names) - expected)
+        raise ModelFileError(f"version {quote(description.get('version'))} is unknown, this program reads version "
+                             f"{VERSION}; update the program or export the model again")
+    if (count := len(description["nodes"])) > MAX_NODES:
+        raise ModelFileError(f"the description has {count:,} nodes: too many (at most {MAX_NODES:,})")
+    input_shape, shapes = L.check_shape(_shape(description["input_shape"])), _shapes(description)
+    count = _count(description)
+    arrays = {f"{node['name']}/{name}" for node in description["nodes"] for name in node["arrays"]}
+    unknown = entries.unknown({"network", *arrays, *(["reference/input", "reference/logits"] if count else [])})
     if unknown:
-        raise ModelFileError(f"entries that the description does not name: {', '.join(unknown[:5])}")
-    return Network(nodes, input_shape, class_names=description.get("class_names"),
-                   metadata=description.get("metadata"), reference=reference)
+        raise ModelFileError(f"entries that the description does not name: {listing(unknown, 5)}")
+    numbers = sum(map(math.prod, shapes)) + count * math.prod(input_shape)
+    if numbers > MAX_PARAMETERS:
+        raise ModelFileError(f"the description declares {numbers:,} parameters and reference numbers: too large "
+                             f"(at most {MAX_PARAMETERS:,})")
+    # An array is there twice for a moment: as it is stored and as the layer keeps it. float16 becomes float32.
+    memory.check(2 * entries.expanded, "reading its arrays", "use a smaller network, or a machine with more memory")
+    network = Network([_node(entries, entry) for entry in description["nodes"]], input_shape,
+                      class_names=description.get("class_names"), metadata=description.get("metadata"))
+    check_budget(network)
+    if not count:
+        return network
+    classes = network.shapes[network.nodes[-1].name]
+    return network.replace(reference=(entries.array("reference/input", (count, *input_shape)),
+                                      entries.array("reference/logits", (count, *classes))))
 
 
-def _description(archive):
-    """The JSON under `network`, a 0-d text array."""
-    try:
-        info = archive.getinfo("network.npy")
-    except KeyError:
-        raise ModelFileError("there is no entry 'network'; not a model file of this program") from None
-    if info.file_size > MAX_DESCRIPTION:
-        raise ModelFileError(f"the entry 'network' is {info.file_size} bytes, more than any description needs")
-    with archive.open(info) as stream:
-        shape, _, dtype = _header(stream, "network")
-        if shape != () or dtype.kind != "U" or dtype.itemsize > MAX_DESCRIPTION:
-            raise ModelFileError(f"the entry 'network' must be a text, found {dtype} of shape {shape}")
-        text = np.frombuffer(stream.read(dtype.itemsize), dtype)
-    description = json.loads(str(text[0]))
+def check_budget(network):
+    """Refuse a network from a file that is too large to be meant (see `sizes.Budget`); names the node."""
+    budget = Budget()
+    for node in network.nodes:
+        try:
+            budget.add(node.layer, [network.shapes[name] for name in node.inputs], network.shapes[node.name])
+        except ValueError as error:
+            raise ModelFileError(f"node {quote(node.name)}: {error}") from None
+
+
+def _description(entries):
+    """The JSON under `network`."""
+    description = json.loads(entries.text("network"), parse_int=_whole)
     if not isinstance(description, dict):
         raise ModelFileError("the entry 'network' must hold a JSON object")
     return description
 
 
+def _whole(digits):
+    """A whole number of the description."""
+    if len(digits) > MAX_DIGITS:
+        raise ModelFileError(f"the description holds a number of {len(digits):,} digits ({digits[:5]}...)")
+    return int(digits)
+
+
+def _shapes(description):
+    """The declared shapes of all parameters."""
+    return [_shape(shape) for node in description["nodes"] for shape in node["arrays"].values()]
+
+
 def _shape(value):
-    if not isinstance(value, list) or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in value):
-        raise ModelFileError(f"a shape must be a list of whole numbers above 0, found {value!r}")
+    if not isinstance(value, list) or not all(is_whole(n) and n > 0 for n in value):
+        raise ModelFileError(f"a shape must be a list of whole numbers above 0, found {quote(value)}")
+    if len(value) > MAX_AXES + 1 or max(value, default=1) > MAX_ELEMENTS:
+        raise ModelFileError(f"the shape {quote(value)} is too large (at most {MAX_ELEMENTS:,} on each of "
+                             f"{MAX_AXES + 1} axes)")
     return tuple(value)
+
+
+def _count(description):
+    """How many reference inputs there are."""
+    count = description.get("reference") or 0
+    if not is_whole(count) or count < 0:
+        raise ModelFileError(f"'reference' must be the number of reference inputs, found {quote(count)}")
+    return count
 
 
 def as_tuples(value):
@@ -157,52 +189,22 @@ def as_tuples(value):
     return tuple(map(as_tuples, value)) if isinstance(value, list) else value
 
 
-def _node(archive, entry):
+def _node(entries, entry):
     """One Node from its JSON object and its arrays."""
     name, kind = entry["name"], entry["type"]
     if not isinstance(name, str) or not name or not isinstance(kind, str):
-        raise ModelFileError(f"a node needs a name and a type, found {name!r} and {kind!r}")
+        raise ModelFileError(f"a node needs a name and a type, found {quote(name)} and {quote(kind)}")
     if kind not in L.LAYER_TYPES:
-        raise ModelFileError(f"node {name!r}: the layer type {kind!r} is unknown; known are {', '.join(L.LAYER_TYPES)}")
+        raise ModelFileError(f"node {quote(name)}: the layer type {quote(kind)} is unknown; known are "
+                             f"{', '.join(L.LAYER_TYPES)}")
     cls = L.LAYER_TYPES[kind]
     unknown = [key for key in entry["options"] if key not in cls.options]
     unknown += [key for key in entry["arrays"] if key not in cls.arrays]
     if unknown:
-        raise ModelFileError(f"node {name!r}: {kind} has no {unknown[0]!r}")
+        raise ModelFileError(f"node {quote(name)}: {kind} has no {quote(unknown[0])}")
     options = {key: as_tuples(value) for key, value in entry["options"].items()}
-    arrays = {key: _array(archive, f"{name}/{key}", _shape(shape)) for key, shape in entry["arrays"].items()}
+    arrays = {key: entries.array(f"{name}/{key}", _shape(shape)) for key, shape in entry["arrays"].items()}
     try:
         return Node(name, cls(**arrays, **options), tuple(entry["inputs"]))
     except (TypeError, ValueError) as error:
-        raise ModelFileError(f"node {name!r}: {error}") from None
-
-
-def _header(stream, name):
-    """(shape, is it stored by columns, dtype) from the head of a .npy entry."""
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise ModelFileError(f"the array {name!r} has the unknown .npy version {version}")
-    return (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(stream)
-
-
-def _array(archive, name, shape):
-    """The array of an entry as float32, whose header and size must agree with `shape` before anything is allocated."""
-    try:
-        info = archive.getinfo(f"{name}.npy")
-    except KeyError:
-        raise ModelFileError(f"the array {name!r} is missing") from None
-    with archive.open(info) as stream:
-        found, fortran, dtype = _header(stream, name)
-        if found != shape or dtype not in map(np.dtype, STORAGE) or fortran:
-            raise ModelFileError(f"the array {name!r} must be {' or '.join(STORAGE)} of shape {shape}, row by row; "
-                                 f"found {dtype} of {found}")
-        size = math.prod(shape) * dtype.itemsize
-        if info.file_size - stream.tell() != size:
-            raise ModelFileError(f"the array {name!r} must hold {size} bytes, found {info.file_size - stream.tell()}")
-        data = stream.read(size)
-    if len(data) != size:
-        raise ModelFileError(f"the array {name!r} ends after {len(data)} of {size} bytes")
-    array = np.frombuffer(data, dtype).astype(np.float32, copy=False).reshape(shape)
-    if not np.isfinite(array).all():
-        raise ModelFileError(f"the array {name!r} holds NaN or infinity")
-    return array
+        raise ModelFileError(f"node {quote(name)}: {error}") from None

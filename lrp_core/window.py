@@ -3,9 +3,8 @@ import dataclasses
 
 import numpy as np
 
-# Bounds for numbers that come from a file: no real network nears them, and within them nothing overflows.
-MAX_EXTENT = 1 << 16
-MAX_ELEMENTS = 1 << 31
+from .limits import MAX_EXTENT
+from .text import quote
 
 
 def is_whole(number):
@@ -17,9 +16,9 @@ def pair(value, what):
     """`value` as two positive whole numbers: an int stands for both; raises ValueError that names `what`."""
     numbers = (value, value) if is_whole(value) else tuple(value) if isinstance(value, (tuple, list)) else ()
     if len(numbers) != 2 or not all(map(is_whole, numbers)):
-        raise ValueError(f"{what} must be one or two whole numbers, got {value!r}")
+        raise ValueError(f"{what} must be one or two whole numbers, got {quote(value)}")
     if min(numbers) < 1 or max(numbers) > MAX_EXTENT:
-        raise ValueError(f"{what} must lie in 1..{MAX_EXTENT}, got {value!r}")
+        raise ValueError(f"{what} must lie in 1..{MAX_EXTENT}, got {quote(value)}")
     return int(numbers[0]), int(numbers[1])
 
 
@@ -31,7 +30,7 @@ def margins(value, what):
     except (TypeError, ValueError):
         numbers = ()
     if len(numbers) != 4 or not all(map(is_whole, numbers)) or min(numbers) < 0 or max(numbers) > MAX_EXTENT:
-        raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got {value!r}")
+        raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got {quote(value)}")
     return (int(top), int(bottom)), (int(left), int(right))
 
 

@@ -193,6 +193,19 @@ def share(rule, unit, x, r, book):
             for i, p in contributions.items():
                 shares[i] += factor * part(p, 0.0) / z * r
         return shares
+    if name == "Gamma":
+        # Andéol 2021, with p = x_i w_ij: where y_j > 0, R_i = (p + γ p⁺) / z_j R_j with z_j = Σ (p + γ p⁺) + b + γ b⁺;
+        # where y_j < 0 the same with p⁻ and b⁻; where y_j = 0 the unit speaks neither for nor against anything.
+        y = math.fsum([*contributions.values(), unit.bias])
+        if y == 0.0:
+            book.gated += r
+            return {}
+        part = max if y > 0 else min
+        favoured = {i: p + rule.gamma * part(p, 0.0) for i, p in contributions.items()}
+        bias = unit.bias + rule.gamma * part(unit.bias, 0.0)
+        z = math.fsum([*favoured.values(), bias])
+        book.bias += r * bias / z
+        return {i: r * p / z for i, p in favoured.items()}
     if name in ("WSquare", "Flat"):
         # Montavon 2017, w²: R_i = w_ij² / Σ w_i'j² R_j; Lapuschkin 2017, flat: R_i = R_j / how many inputs j sees.
         portions = {i: w * w if name == "WSquare" else 1.0 for i, w in unit.edges}
@@ -202,6 +215,26 @@ def share(rule, unit, x, r, book):
             return {}
         return {i: portion / whole * r for i, portion in portions.items()}
     raise ValueError(f"no formula for {rule!r}")
+
+
+def signs(layer, count):
+    """σ_i of each input of a sum, or None if the layer is not a sum."""
+    return {"Add": [1.0] * count, "Subtract": [1.0, -1.0]}.get(layer.type)
+
+
+def share_sum(layer, xs, r_out, book):
+    """[R_in of each input] of z = Σ_i σ_i x_i, by LRP-0 at every place: R_i = σ_i x_i / z R, and nothing where z = 0."""
+    r_in, signed = [np.zeros(x.shape) for x in xs], signs(layer, len(xs))
+    for place in flat_order(r_out.shape):
+        z, r = math.fsum(sign * float(x[place]) for sign, x in zip(signed, xs)), float(r_out[place])
+        if z == 0.0:
+            book.gated += r
+            continue
+        for number, (sign, x) in enumerate(zip(signed, xs)):
+            r_in[number][place] = sign * float(x[place]) / z * r
+    book.received = math.fsum(float(r_out[i]) for i in flat_order(r_out.shape))
+    book.passed = math.fsum(float(r[i]) for r in r_in for i in flat_order(r.shape))
+    return r_in
 
 
 def backward(layer, rule, x, r_out):
@@ -229,27 +262,34 @@ class Zero:
 
 
 def trace(network, x):
-    """{node name: output} of a sequential network for one sample; "input" is x."""
-    values, before = {"input": np.asarray(x, np.float64)}, "input"
+    """{node name: output} of a network of layers and sums for one sample; "input" is x."""
+    values = {"input": np.asarray(x, np.float64)}
     for node in network.nodes:
-        values[node.name] = forward(node.layer, values[before])
-        before = node.name
+        xs = [values[name] for name in node.inputs]
+        signed = signs(node.layer, len(xs))
+        values[node.name] = forward(node.layer, *xs) if signed is None else as_array(
+            {i: math.fsum(sign * float(x[i]) for sign, x in zip(signed, xs)) for i in flat_order(xs[0].shape)})
     return values
 
 
 def explain(network, x, rules, target):
-    """(relevance by node, Book by node, logit) of one sample of a sequential network that ends in logits.
+    """(relevance by node, Book by node, logit) of one sample of a network of layers and sums that ends in logits.
 
     rules: one rule for all layers with weights, or {node name: rule}."""
-    values, names = trace(network, x), ["input", *(node.name for node in network.nodes)]
-    logits = values[names[-1]]
-    r = np.zeros(logits.shape)
-    r[target] = logits[target]
-    relevance, books = {names[-1]: r}, {}
-    for node, before in zip(reversed(network.nodes), reversed(names[:-1])):
-        weighted = node.layer.type in ("Dense", "Conv2D")
-        rule = (rules[node.name] if isinstance(rules, dict) else rules) if weighted else Zero()
-        relevance[before], books[node.name] = backward(node.layer, rule, values[before], relevance[node.name])
+    values, end = trace(network, x), network.nodes[-1].name
+    logits, relevance, books = values[end], {name: np.zeros(value.shape) for name, value in values.items()}, {}
+    relevance[end][target] = logits[target]
+    for node in reversed(network.nodes):
+        if signs(node.layer, len(node.inputs)) is not None:
+            books[node.name] = Book()
+            moved = share_sum(node.layer, [values[name] for name in node.inputs], relevance[node.name], books[node.name])
+        else:
+            weighted = node.layer.type in ("Dense", "Conv2D")
+            rule = (rules[node.name] if isinstance(rules, dict) else rules) if weighted else Zero()
+            one, books[node.name] = backward(node.layer, rule, values[node.inputs[0]], relevance[node.name])
+            moved = [one]
+        for name, r in zip(node.inputs, moved):
+            relevance[name] = relevance[name] + r     # from all that read it, also from one that reads it twice
     return relevance, books, float(logits[target])
 
 

@@ -19,6 +19,21 @@ def test_a_shift_turns_all_rows_of_an_image_together():
     assert len(set(by)) > 55, "every shift happens"
 
 
+@pytest.mark.parametrize(("longest", "size"), [(1, 4), (3, 5), (5, 5)])
+def test_runs_begin_and_end_everywhere(longest, size):
+    """Each length is as likely as any other, and of each length each place, from the first to the last."""
+    count = 60_000
+    mask = augment.runs(longest, size, 1 / 2, count, np.random.default_rng(0))
+    lengths = mask.sum(axis=1)
+    assert (np.abs(np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)).sum(axis=1) == 2 * (lengths > 0)).all(), "one run, or none"
+    assert (lengths == 0).mean() == pytest.approx(1 / 2, abs=0.01) and set(lengths) == set(range(longest + 1))
+    for length in range(1, longest + 1):
+        begins = mask[lengths == length].argmax(axis=1)
+        assert len(begins) / count == pytest.approx(1 / 2 / longest, abs=0.01)
+        places = size - length + 1
+        np.testing.assert_allclose(np.bincount(begins, minlength=places) / len(begins), np.full(places, 1 / places), atol=0.02)
+
+
 def test_rows_and_columns_are_hidden_at_the_minimum():
     out = augment.hide(ramps(600), np.random.default_rng(0))
     dark = out == 60

@@ -1,6 +1,7 @@
 """The command line, as a person meets it."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -110,6 +111,9 @@ def test_the_ledger_table_adds_up(sounds):
     start, *rest = (float(number) for number in total[1:-1])
     assert start == pytest.approx(sum(rest), abs=3e-4)
     assert sum(row[0].startswith("conv") and "Flat()" in row for row in rows if row) == 1
+    residuals = {row[0]: abs(float(row[-1])) for row in rows if row and re.fullmatch(r"-?\d\.\de[+-]\d\d", row[-1])}
+    assert residuals.pop("as") == pytest.approx(residuals.pop("total"), abs=1e-12), "float32 is why, the table says"
+    assert len(residuals) > 20 and max(residuals.values()) < 1e-12 and "Row 'as float32'" in output
 
 
 def test_the_summary_counts_as_published():
@@ -145,10 +149,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, sounds):
 
 
 def test_equal_names_do_not_overwrite_each_other():
-    assert unique_stems(["a/x.wav", "b/x.wav", "c/x-2.wav", "x.flac"]) == ["x", "x-2", "x-2-2", "x-3"]
-    assert unique_stems(["a/Dog.wav", "b/dog.wav"]) == ["Dog", "dog-2"], "some systems ignore case"
-    assert unique_stems(["a.wav", "a-profiles.wav"]) == ["a", "a-profiles-2"], "a's own profiles have that name"
-    assert unique_stems(["a-profiles.wav", "a.wav"]) == ["a-profiles", "a-2"]
+    assert unique_stems(["a/x.wav", "b/x.wav", "c/x-2.wav", "x.flac"], ".png") == ["x", "x-2", "x-2-2", "x-3"]
+    assert unique_stems(["a/Dog.wav", "b/dog.wav"], ".png") == ["Dog", "dog-2"], "some systems ignore case"
+    assert unique_stems(["a.wav", "a-profiles.wav"], ".png") == ["a", "a-profiles-2"], "a's own profiles have that name"
+    assert unique_stems(["a-profiles.wav", "a.wav"], ".png") == ["a-profiles", "a-2"]
 
 
 def test_help_teaches():

@@ -338,3 +338,19 @@ def test_relevance_that_underflows_is_no_error(engine, dtype, layers, share):
                          engine=engine, dtype=dtype)
     passed = [float(entry.passed[0]) for entry in e.ledger]
     assert 0 < min(filter(None, passed)) < (1e-35 if dtype == "float32" else 1e-305) and not e.relevance.any()
+
+
+def test_relevance_beyond_single_precision_names_the_layer_and_the_way_out():
+    """s = R / w² = 1e48: the books cannot close on infinity, and the program has made no error."""
+    network = Network([("tiny", L.Dense(np.array([[1e-14]]), np.array([1e20])))], (1,))
+    with pytest.raises(ValueError, match="the relevance at layer 'tiny' overflows float32.*use dtype='float64'"):
+        lrp_core.explain(network, np.ones(1), WSquare(), dtype="float32")
+    assert lrp_core.explain(network, np.ones(1), WSquare()).relevance[0] == pytest.approx(1e20)
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered")
+def test_relevance_beyond_double_precision_names_the_layer():
+    """An output that is infinite inside, where the scores are not."""
+    nodes = [("huge", L.Dense(np.array([[1e200]]))), ("beyond", L.Dense(np.array([[1e200]]))), ("six", L.ReLU6()), ("end", L.Dense(np.ones((1, 1))))]
+    with pytest.raises(ValueError, match="the relevance at layer 'beyond' overflows float64"):
+        lrp_core.explain(Network(nodes, (1,)), np.ones(1))

@@ -8,7 +8,7 @@ from toy_levels import toy_levels
 
 from features.mel import hz_to_mel, mel_to_hz
 
-pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install 'audio-lrp[train]'")
+pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install tensorflow joblib")
 
 from train_tf import augment, calibrate, crossvalidate, export
 from train_tf.__main__ import main, parse_folds
@@ -55,6 +55,19 @@ def test_the_calibration_error_by_hand():
     # Five bins: 0.9 and 0.8 in the last (one of two right), 0.55 in the third (right), 0.7 in the fourth (wrong).
     expected = (2 * abs(0.5 - 0.85) + abs(1 - 0.55) + abs(0 - 0.7)) / 4
     assert calibrate.calibration_error(probabilities, np.array([0, 1, 0, 0]), bins=5) == pytest.approx(expected)
+
+
+def test_decisions_that_are_certain_belong_to_the_last_bin():
+    """A confidence of exactly 1 lies in the bin that ends there, as one of 0.95 does; one at a border in the bin above it."""
+    probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.95, 0.05], [0.5, 0.5], [0.75, 0.25]])
+    count, confidence, accuracy = calibrate.reliability(probabilities, np.array([0, 0, 0, 0, 1]), bins=4)
+    assert count.tolist() == [0, 0, 1, 4] and len(confidence) == len(accuracy) == 4
+    np.testing.assert_allclose(confidence, [0, 0, 0.5, 3.7 / 4])
+    np.testing.assert_allclose(accuracy, [0, 0, 1, 2 / 4])
+    # One bin for all: the gap between the mean confidence of 1, 1, 1/2 and being right twice in three times.
+    certain = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    assert calibrate.calibration_error(certain, np.array([0, 1, 1]), bins=1) == pytest.approx(5 / 6 - 2 / 3)
+    assert calibrate.calibration_error(np.eye(3), np.array([0, 1, 1])) == pytest.approx(1 / 3)
 
 
 def test_bands_are_cut_where_a_lower_rate_ends():

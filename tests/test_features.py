@@ -158,6 +158,35 @@ def test_samples_of_any_type_mean_the_same():
         np.testing.assert_array_equal(features.open_clip(same, 44_100).level, expected)
 
 
+@pytest.mark.parametrize(("whole", "scale"), [(np.int8, 2**7), (np.int16, 2**15), (np.int32, 2**31), (np.uint8, 2**7), (np.uint16, 2**15)])
+def test_whole_numbers_are_parts_of_full_scale(whole, scale, tmp_path):
+    """-2^(bits - 1) is -1, 2^(bits - 2) is one half, and the largest number is a step below 1; so are a file's samples."""
+    limits = np.iinfo(whole)
+    middle = 0 if limits.min < 0 else scale
+    numbers = np.array([limits.min, middle, middle + scale // 2, middle + 1, limits.max], whole)
+    expected = [-1, 0, 0.5, 1 / scale, 1 - 1 / scale]
+    np.testing.assert_array_equal(audio.to_mono(numbers), expected)
+    np.testing.assert_array_equal(features.open_clip(numbers, 44_100).sound[:5], expected)
+    if whole in (np.int16, np.int32):
+        soundfile.write(tmp_path / "a.wav", numbers, 44_100, subtype=f"PCM_{limits.bits}")
+        np.testing.assert_array_equal(features.open_clip(tmp_path / "a.wav").sound[:5], expected)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000, 176_400, 192_000,
+                                  352_800, 384_000, 705_600])
+def test_the_ratio_of_every_common_rate_is_exact(rate):
+    up, down = audio.rate_ratio(rate)
+    assert up * rate == down * 44_100
+    assert len(audio.resample(np.ones(rate), rate)) == 44_100 and len(audio.resample(np.ones(rate + 1), rate)) >= 44_100
+
+
+@pytest.mark.parametrize("rate", [1_000, 9_999, 44_099, 44_101, 191_999, 768_000, 44_100.5])
+def test_the_ratio_of_an_odd_rate_is_near(rate):
+    """Off by less than one part in ten thousand, with a filter of bearable length."""
+    up, down = audio.rate_ratio(rate)
+    assert abs(up * rate / (down * 44_100) - 1) < 1e-4 and down <= 2_000
+
+
 def test_channels_are_averaged(tmp_path):
     left, right = chirp(), chirp()[::-1]
     clip = features.open_clip(write(tmp_path / "s.wav", np.stack([left, right], axis=1), 44_100, subtype="DOUBLE"))

@@ -7,7 +7,7 @@ import pytest
 
 import features
 import lrp_core
-from audio_lrp.journey import down_to_sound
+from audio_lrp.journey import ROUNDED, down_to_sound
 
 RATE = 44_100
 
@@ -47,10 +47,15 @@ def test_the_logit_is_at_the_waveform_or_in_the_books(urban_sounds, real_sounds,
         missing = logit - math.fsum(sound.original) - booked - dropped
         assert abs(missing) <= 1e-5 * max(abs(logit), 1), (clip.name, missing)
         for step in sound.steps:
-            assert abs(step.received - step.passed - step.dropped) <= 1e-5 * step.turnover, (clip.name, step)
+            assert abs(step.received - step.passed - step.dropped) <= 1e-14 * step.turnover, (clip.name, step)
         assert ledger.total.received == e.ledger.start
         assert ledger.total.passed == pytest.approx(math.fsum(sound.original), abs=1e-9)
         assert abs(ledger.total.residual - missing) <= 1e-6 * max(abs(logit), 1)
+        rounded = ledger[ROUNDED]
+        assert abs(rounded.residual) <= 2.0**-24 * np.abs(e.relevance).sum(dtype=float), "float32 has 24 bits"
+        for entry in ledger:
+            assert entry is rounded or abs(entry.residual) <= 1e-13 * entry.turnover, (clip.name, entry)
+        assert abs(ledger.total.residual - rounded.residual) <= 1e-13 * ledger.total.turnover
         assert [entry.gated for entry in ledger.entries[-5:]] == [step.dropped for step in sound.steps]
 
 
@@ -59,6 +64,16 @@ def test_a_front_end_that_loses_relevance_is_not_believed(urban_sounds, monkeypa
     e = lrp_core.explain(urban_sounds, clip.image)
     honest = features.relevance_to_sound(clip, e.relevance)
     lossy = [dataclasses.replace(step, passed=step.passed + 0.01 * step.turnover) for step in honest.steps]
+    monkeypatch.setattr("audio_lrp.journey.relevance_to_sound", lambda *_: dataclasses.replace(honest, steps=tuple(lossy)))
+    with pytest.raises(lrp_core.ConservationError, match=lossy[0].name):
+        down_to_sound(clip, e)
+
+
+def test_a_front_end_step_must_close_to_double_precision(urban_sounds, monkeypatch):
+    clip = features.open_clip(np.random.default_rng(0).standard_normal(RATE), RATE)
+    e = lrp_core.explain(urban_sounds, clip.image)
+    honest = features.relevance_to_sound(clip, e.relevance)
+    lossy = [dataclasses.replace(step, passed=step.passed + 1e-8 * step.turnover) for step in honest.steps]
     monkeypatch.setattr("audio_lrp.journey.relevance_to_sound", lambda *_: dataclasses.replace(honest, steps=tuple(lossy)))
     with pytest.raises(lrp_core.ConservationError, match=lossy[0].name):
         down_to_sound(clip, e)

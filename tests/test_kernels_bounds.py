@@ -7,12 +7,15 @@ from kernel_runner import DTYPE, GUARD, MARGIN, Alone, Form, carry_back, form_of
 
 from lrp_core.kernels import program as P
 from lrp_core.kernels.arena import aligned
-from lrp_core.kernels.assembler import Assembler, extent, geometry
+from lrp_core.kernels.assembler import CAPACITY, Assembler, extent, geometry
 from lrp_core.kernels.bounds import ProgramError
 from lrp_core.kernels.engine import Workspace
 from lrp_core.kernels.passes import ABOVE_ZERO
 from lrp_core.kernels.planner import Kernels
+from lrp_core.kernels.sparse import BAND, TOGETHER
+from lrp_core.kernels.ties import RUN
 from lrp_core.kernels.vector import LANES
+from lrp_core.kernels.winograd import TILES
 
 C, F = LANES, 2 * LANES
 ANY = form_of(Form, (2, 3), (7, 6, 3), 5, (2, 1), "same")
@@ -74,9 +77,9 @@ WALKS |= {P.SHARPEN: (*MAP, *OUT), P.FLAG: OUT, P.SCATTER: (*MAP, *OUT, "size_do
           P.DOTS: (*MAP, *OUT, "size_down", "size_right")}
 
 
-def program_of(kind):
+def program_of(kind, writers=WRITERS):
     """(a Program with a row of this kind, the row's number)."""
-    x_shape, y_shape, write = WRITERS[kind]
+    x_shape, y_shape, write = writers[kind]
     asm = Assembler(DTYPE)
     asm.buffers.take(16)                # so that no position is the first
     write(asm, room(asm, x_shape), room(asm, y_shape))
@@ -90,6 +93,20 @@ def tampered(program, number, **fields):
     for name, value in fields.items():
         rows[number][name] = value
     return rows
+
+
+def least_accepted(program, row, name):
+    """The least size of an array that the check accepts for a row."""
+    low, high = 0, program.sizes[name]
+    program.check(row)
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            program.check(row, **{name: middle})
+            high = middle
+        except ProgramError:
+            low = middle + 1
+    return high
 
 
 def test_every_kind_is_tried():
@@ -132,20 +149,7 @@ def test_arrays_one_word_short_are_refused(kind):
     program, number = program_of(kind)
     row = program.rows[number:number + 1]
 
-    def needed(least, **sizes):
-        """The least size of an array that is accepted."""
-        program.check(row, **sizes)
-        low, high, name = 0, least, next(iter(sizes))
-        while low < high:
-            middle = (low + high) // 2
-            try:
-                program.check(row, **{name: middle})
-                high = middle
-            except ProgramError:
-                low = middle + 1
-        return high
-
-    least = needed(program.data, data=program.data)
+    least = least_accepted(program, row, "data")
     last = max(int(row[0][name]) for name in P.POSITIONS)
     assert last < least <= program.data, "the end of the last buffer, to the word"
     if kind in (P.RATIO, P.MEASURE):
@@ -164,6 +168,23 @@ def test_an_offset_out_of_range_is_refused(kind, value):
         offsets[place] = value
         with pytest.raises(ProgramError):
             program.check(offsets=offsets)
+
+
+@pytest.mark.parametrize("kind", [P.DIRECT, P.WINOGRAD, P.RESTORE, P.DENSE, P.SCATTER], ids=lambda kind: P.NAMES[kind])
+def test_an_offset_one_beyond_the_last_is_refused(kind):
+    """The last place of a product's rows ends with its array, so that any row may lie there, and none one further."""
+    program, number = program_of(kind)
+    row = program.rows[number]
+    places = {P.DIRECT: int(row["rows"] * row["columns"]), P.WINOGRAD: TILES, P.RESTORE: RUN, P.DENSE: CAPACITY, P.SCATTER: 1}[kind]
+    at = int(row["offsets"])
+    last = int(program.offsets[at:at + places].max())
+    for place in {at, at + places // 2, at + places - 1}:
+        offsets = program.offsets.copy()
+        offsets[place] = last
+        program.check(program.rows[number:number + 1], offsets=offsets)
+        offsets[place] = last + 1
+        with pytest.raises(ProgramError, match=P.NAMES[kind].split()[0]):
+            program.check(program.rows[number:number + 1], offsets=offsets)
 
 
 # --- what is accepted stays inside -----------------------------------------------------------------------------------
@@ -201,6 +222,42 @@ def run_between_guards(program, rows):
         outside = np.r_[whole[:MARGIN].view(np.uint32), whole[-MARGIN:].view(np.uint32)]
         assert (outside == GUARD["float32"]).all(), "wrote outside the arrays"
         assert not np.isnan(middle).any(), "read outside the arrays"
+
+
+# Rows that use all of their scratch or places: bands that are full, and as many equal windows in a row as are computed at a time.
+TALL = form_of(Form, (2, 3), (BAND + 3, 6, 3), 5, (1, 1), "same")
+ALIKE = form_of(Form, (3, 3), (5, RUN + 6, C), F)
+GREEDY = {
+    P.WINOGRAD: WRITERS[P.WINOGRAD], P.DENSE: WRITERS[P.DENSE], P.DOTS: WRITERS[P.DOTS], P.FOLD: WRITERS[P.FOLD], P.SPREAD: WRITERS[P.SPREAD],
+    P.RESTORE: (ALIKE.source, ALIKE.made, lambda asm, x, y: asm.convolve(ALIKE, WEIGHTS["square"], None, x, y, ties=True)),
+    P.SCATTER: (TALL.made, TALL.source, lambda asm, x, y: carry_back(
+        asm, TALL, WEIGHTS["any"], x, y, times=room(asm, TALL.source), accumulate=True, flag=asm.flag(x, TALL.made, 10 ** 6)))}
+
+
+@pytest.mark.parametrize("kind", GREEDY, ids=lambda kind: P.NAMES[kind])
+def test_the_least_scratch_and_places_that_are_accepted_are_enough(kind):
+    """A row between guards, with no word more than the check asks for, over a map of nonzeros whose rows are alike."""
+    program, number = program_of(kind, GREEDY)
+    row, fan = program.rows[number:number + 1], TOGETHER
+    whole = Workspace(program, fan, 1)
+    x_shape = (*[1] * (3 - len(GREEDY[kind][0])), *GREEDY[kind][0])
+    whole.data[:] = 1
+    for sample in range(fan):
+        begin = 16 * fan + sample * int(np.prod(x_shape))
+        whole.data[begin:begin + int(np.prod(x_shape))] = np.broadcast_to(1 + np.abs(normal(5, *x_shape[1:])), x_shape).ravel()
+    program.run(whole, [Kernels(0, number)], 1, fan)
+
+    program.scratch, program.places = (least_accepted(program, row, name) for name in ("scratch", "places"))
+    tight, size = Workspace(program, fan, 1), program.data * fan
+    data, tight.data = guarded(size + program.scratch, np.float32)
+    places, tight.places = guarded(program.places, np.int64)
+    tight.data[:size] = whole.data[:size]
+    program.run(tight, [Kernels(number, number + 1)], 1, fan)
+    for whole in (data, places):
+        outside = np.r_[whole[:MARGIN].view(np.uint32), whole[-MARGIN:].view(np.uint32)]
+        assert (outside == GUARD).all(), "wrote beyond its scratch or its places"
+    assert not np.isnan(tight.data).any(), "read beyond its scratch"
+    assert program.scratch or program.places
 
 
 @pytest.mark.parametrize("kind, fields", [

@@ -50,21 +50,22 @@ def assert_forward(form, samples, seed, *, bias, rectify, accumulate, ties=False
     return rig
 
 
-def assert_back(form, samples, fan, seed, *, times, accumulate, density=None):
+def assert_back(form, samples, fan, seed, *, times, accumulate, densities=None):
     """r = [r +] [times ·] convᵀ(s); `times` belongs to the sample, r and s to each of its relevances.
 
-    density: of what is not zero in s, of the last sample; rows that leave out samples with sparse relevance are used then.
+    densities: how much of s is not zero, for each sample; rows that leave out samples with sparse relevance are used then.
     """
     s, kernel = normal(seed, samples * fan, *form.made), normal(seed + 1, *form.window.size, form.source[2], form.made[2])
     factor, before = normal(seed + 2, samples, *form.source), normal(seed + 3, samples * fan, *form.source)
     rig, flag = Rig(samples, fan), {}
     rig.asm.backward = True
     r = rig.put(before, changes=True) if accumulate else rig.room(*form.source)
-    if density is not None:
-        s[-fan:] *= np.random.default_rng(seed).random(s[-fan:].shape) < density
+    if densities is not None:
+        s *= np.random.default_rng(seed).random(s.shape) < np.repeat(densities, fan)[:, None, None, None]
     place = rig.put(s)
-    if density is not None:
-        flag = {"flag": rig.asm.flag(place, form.made, int(np.prod(form.made)))}
+    if densities is not None:
+        alive = s.reshape(samples, fan, *form.made).any(axis=1)
+        flag = {"flag": rig.asm.flag(rig.put(alive), form.made, int(np.prod(form.made)))}
     carry_back(rig.asm, form, kernel, place, r, times=rig.put(factor) if times else P.NONE, accumulate=accumulate, **flag)
     found = rig.run().get(r)
     expected, scale = convolve_back(form, s, kernel)
@@ -90,10 +91,11 @@ def test_convolution_back(form, samples, fan, seed, times, accumulate):
 
 
 @seeded
-@given(convolutions(largest=9), st.integers(1, 3), fans, seeds, st.booleans(), st.booleans(), st.sampled_from([0, 0.01, 0.05, 0.3]))
-def test_sparse_relevance_back(form, samples, fan, seed, times, accumulate, density):
+@given(convolutions(largest=9), fans, seeds, st.booleans(), st.booleans(),
+       st.lists(st.sampled_from([0, 0.01, 0.05, 0.3, 1]), min_size=1, max_size=3))
+def test_sparse_relevance_back(form, fan, seed, times, accumulate, densities):
     """Samples with few numbers that are not zero go by these, others by a dense kernel, side by side in a batch."""
-    assert_back(form, samples, fan, seed, times=times, accumulate=accumulate, density=density)
+    assert_back(form, len(densities), fan, seed, times=times, accumulate=accumulate, densities=densities)
 
 
 def test_the_oracle_agrees_with_the_one_for_single_numbers():

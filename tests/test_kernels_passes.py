@@ -80,6 +80,24 @@ def test_max_pool_and_unpool(form, samples, fan, seed):
     np.testing.assert_array_equal(rig.get(back), expected)
 
 
+@seeded
+@given(pools(), st.integers(1, 2), seeds)
+def test_max_pool_of_what_overflowed(form, samples, seed):
+    """A NaN or an infinity of either sign leaves a NaN in each window that meets it, and in no other: it must not get lost."""
+    rng = np.random.default_rng(seed)
+    x = whole_numbers(seed, samples, *form.source) - 5
+    x[rng.random(x.shape) < 0.05] = rng.choice(np.array([np.nan, np.inf, -np.inf], np.float32))
+    rig = Rig(samples)
+    y = rig.room(*form.made)
+    rig.asm.emit(P.MAX_POOL, x=rig.put(x), y=y, winner=rig.room(*form.made), **geometry(form))
+    found, broken = rig.run().get(y), np.zeros((samples, *form.made), bool)
+    for (i, j), (row, column), _ in meetings(form):
+        broken[:, i, j] |= ~np.isfinite(x[:, row, column])
+    np.testing.assert_array_equal(np.isnan(found), broken)
+    for (n, i, j, c), at in naive_winners(form, x).items():
+        assert broken[n, i, j, c] or found[n, i, j, c] == x[n, *at, c]
+
+
 # --- the ratio and its five books ------------------------------------------------------------------------------------
 
 @seeded

@@ -226,6 +226,14 @@ def test_a_gain_reaches_its_aim_though_quiet_moments_begin_to_count():
     assert loudness_of(gain * y) == pytest.approx(-40, abs=0.5)
 
 
+@pytest.mark.parametrize(("step", "target"), [(3, -64), (4, -64), (5, -66), (6, -66), (6, -64)])
+def test_a_gain_reaches_its_aim_though_it_moves_the_gate_again_and_again(step, target):
+    """Eight stretches, each softer than the one before: every gain changes which ones are counted, and so the loudness itself."""
+    y = np.random.default_rng(0).standard_normal(SAMPLES) * np.repeat(10 ** (-step * np.arange(8) / 20), SAMPLES // 8)
+    y *= 0.01 / np.abs(y).max()
+    assert loudness_of(listen.gain_to(target, y) * y) == pytest.approx(target, abs=0.1)
+
+
 def test_a_gain_stops_at_the_peak_and_at_forty_decibels():
     y = np.zeros(SAMPLES)
     y[1000::4000] = 0.5  # clicks: high peaks, little loudness

@@ -304,6 +304,15 @@ def test_shapes_that_the_file_computes(batch, tmp_path):
     assert kinds(network) == ["Conv2D", "Permute", "Flatten"]
 
 
+@pytest.mark.parametrize("bias, joined", [((5,), True), ((1, 5), True), ((5, 1), False), ((4, 1, 1), False), ((1,), True)], ids=str)
+@pytest.mark.parametrize("factors", ["a b", "b a"])
+def test_what_is_added_to_a_product(bias, joined, factors, tmp_path):
+    """Along the product's 5 columns, [5] or [1, 5], it is the bias; along its 5 rows, [5, 1], or its channels, it is not."""
+    nodes = [node("MatMul", "x w", "a"), node("Add", factors, "s"), node("Flatten", "s")]
+    network = parity(tmp_path, make(nodes, {"w": draw(7, 5), "b": draw(*bias)}, (4, 5, 7)), (4, 5, 7), stays=True)
+    assert (network["matmul1"].layer.bias is not None) == joined
+
+
 def test_weights_that_the_file_computes(tmp_path):
     nodes = [node("Transpose", "w", "v", perm=[1, 0]), node("Mul", "v two", "u"), node("MatMul", "x u", "a"), node("Add", "a b")]
     network = parity(tmp_path, make(nodes, {"w": draw(5, 6), "two": np.float32(2), "b": draw(5)}, ROW), ROW, stays=True)

@@ -15,8 +15,8 @@ import audio_lrp
 import features
 import lrp_core
 from audio_lrp import plots, report, report_data
-from audio_lrp.common import shortest_names
 from audio_lrp.journey import down_to_sound
+from audio_lrp.names import shortest_names
 from audio_lrp.profiles import profiles_of
 from features.listen import parts
 
@@ -161,7 +161,7 @@ def test_two_runs_give_the_same_bytes(tmp_path, small):
         pages.append((tmp_path / "deep" / f"{number}.html").read_bytes())
     assert pages[0] == pages[1]
     common, (data,) = Page(pages[0].decode()).json()
-    assert data["name"] == "{{ 1 }}\n.wav" and common["share"] == 0.3
+    assert data["name"] == "{{ 1 }}\\n.wav" and common["share"] == 0.3
     assert "hears it twice" in data["facts"]
     assert [path.name for path in sorted((tmp_path / "deep").iterdir())] == ["0.html", "1.html"]
 
@@ -196,7 +196,7 @@ def test_an_unsure_network_is_said_to_be_unsure(small, embedded_clip):
     data, pages = report_data.clip_data(network, embedded_clip, name, ["epsilon"], 0.5, lambda: None)
     assert not data["sure"] and max(data["probabilities"]) < 0.5 and "unsure" in data["warnings"][0]
     page = report.render(report_data.common_data(network, pages, 0.5), [data])
-    assert "<strong>Unsure</strong>" in page and "?.wav" in page and page.encode()
+    assert "<strong>Unsure</strong>" in page and "\\udcff.wav" in page and page.encode()
 
 
 def test_without_a_clip_it_shows_the_embedded_one_and_leaves_matplotlib_alone(tmp_path, small):

@@ -6,13 +6,14 @@ import pytest
 import test_zennit
 
 import lrp_core
-from lrp_core import AlphaBeta, Epsilon, Flat, Network, Pass, WSquare, Zero, ZPlus
+from lrp_core import AlphaBeta, Epsilon, Flat, Gamma, Network, Pass, WSquare, Zero, ZPlus
 from lrp_core import layers as L
+from lrp_core.rules import Group, Rule, Term, whole
 
 RULES = [Zero(), Epsilon(1e-7), Epsilon(0.1), Epsilon(5.0),
          *(AlphaBeta(alpha, beta, bias) for alpha, beta in ((1, 0), (2, 1), (1.5, 0.5))
            for bias in ("whole", "split", "ignore")),
-         *(ZPlus(bias) for bias in ("whole", "split", "ignore")), WSquare(), Flat()]
+         *(ZPlus(bias) for bias in ("whole", "split", "ignore")), WSquare(), Flat(), Gamma(0.25), Gamma(3.0)]
 
 each_rule = pytest.mark.parametrize("rule", RULES, ids=repr)
 
@@ -130,20 +131,67 @@ BY_HAND = [
     # y: 4 to 1, R(h) = 7·(4/5, 1/5);  h1: 1 to 1, h2: 9 to 1:  R1 = 2.8 + 1.4·0.9, R2 = 2.8 + 1.4·0.1.
     (WSquare(), (4.06, 2.94), {"out": 0, "hidden": 0}),
     (Flat(), (3.5, 3.5), {"out": 0, "hidden": 0}),
+    # All outputs are above zero, so what is positive counts twice.  y: 16 - 2 + 2, R(h) = 7·(16, -2)/16 = (7, -7/8);
+    # h1: 2 + 4 + 2, h2: 6 - 2 + 2:  R1 = 7·2/8 - 7/8·6/6, R2 = 7·4/8 + 7/8·2/6.
+    (Gamma(1.0), (7 / 8, 7 / 2 + 7 / 24), {"out": 7 / 8, "hidden": 7 / 4 - 7 / 24}),
 ]
+
+
+def by_hand():
+    """The network of the comment above."""
+    return Network([("hidden", L.Dense(np.array([[1.0, 3.0], [1.0, -1.0]]), np.array([1.0, 1.0]))), ("relu", L.ReLU()),
+                    ("out", L.Dense(np.array([[2.0], [-1.0]]), np.array([1.0])))], (2,))
 
 
 @pytest.mark.parametrize("rule, relevance, bias", BY_HAND, ids=[repr(case[0]) for case in BY_HAND])
 def test_by_hand(rule, relevance, bias):
-    network = Network([
-        ("hidden", L.Dense(np.array([[1.0, 3.0], [1.0, -1.0]]), np.array([1.0, 1.0]))), ("relu", L.ReLU()),
-        ("out", L.Dense(np.array([[2.0], [-1.0]]), np.array([1.0])))], (2,))
-    found = lrp_core.explain(network, np.array([1, 2]), rule)
+    found = lrp_core.explain(by_hand(), np.array([1, 2]), rule)
     assert found.logits[0] == 7 and found.ledger.start == 7
     np.testing.assert_allclose(found.relevance, relevance, rtol=2e-7)
     for name, booked in bias.items():
         assert found.ledger[name].bias == pytest.approx(booked, rel=1e-13, abs=1e-13)
     assert found.ledger.total.residual == pytest.approx(0, abs=1e-12)
+
+
+both_engines = pytest.mark.parametrize("dtype", ["float64", "float32"])
+
+
+@both_engines
+def test_gamma_above_below_and_at_zero(dtype):
+    """x = (1, 1), y = (2, -1, 0), each with R = 1: contributions (1, 1), (1, -2) and (1, -1), no biases."""
+    network = Network([("first", L.Dense(np.float32([[1, 1, 1], [1, -2, -1]]))),
+                       ("out", L.Dense(np.ones((3, 1), np.float32), np.float32([2])))], (2,))
+    found = lrp_core.explain(network, np.ones(2), [("first", Gamma(1.0)), ("out", WSquare())], 0, dtype=dtype, layers=True)
+    np.testing.assert_array_equal(found.layers["first"], [1, 1, 1])
+    # Above zero (2, 2)/4, below zero (1, -4)/-3; what is zero has nothing to favour, and its R is gated.
+    np.testing.assert_allclose(found.relevance, [1 / 2 - 1 / 3, 1 / 2 + 4 / 3], rtol=2e-7)
+    assert found.ledger["first"].gated == pytest.approx(1, abs=1e-6)
+
+
+class Unbiased(Rule):
+    """LRP-0 that leaves the bias out of the denominator."""
+    def groups(self, layer):
+        return (Group((Term(whole, layer.kernel),)),)
+
+
+class Doubled(Rule):
+    """LRP-0 of the layer with a kernel twice as large, and the bias as it is."""
+    def groups(self, layer):
+        return (Group((Term(whole, 2 * layer.kernel, layer.bias),)),)
+
+
+@both_engines
+@pytest.mark.parametrize("rule, relevance, bias", [
+    # y: 8 - 2, R(h) = 7·(8, -2)/6 = (28/3, -7/3);  h1: 1 + 2, h2: 3 - 2:  R1 = 28/9 - 7, R2 = 56/9 + 14/3.
+    (Unbiased(), (28 / 9 - 7, 56 / 9 + 14 / 3), {"out": 0, "hidden": 0}),
+    # y: 16 - 4 + 1, R(h) = 7·(16, -4)/13;  h1: 2 + 4 + 1, h2: 6 - 4 + 1:  R1 = 112/13·2/7 - 28/13·6/3, ...
+    (Doubled(), (32 / 13 - 56 / 13, 64 / 13 + 112 / 39), {"out": 7 / 13, "hidden": 16 / 13 - 28 / 39})], ids=["unbiased", "doubled"])
+def test_by_hand_with_rules_of_the_callers_own(dtype, rule, relevance, bias):
+    """Whole inputs, but not the layer's own sum: what the forward pass computed is not what these divide by."""
+    found = lrp_core.explain(by_hand(), np.array([1, 2]), rule, dtype=dtype)
+    np.testing.assert_allclose(found.relevance, relevance, rtol=2e-6)
+    for name, booked in bias.items():
+        assert found.ledger[name].bias == pytest.approx(booked, rel=2e-6, abs=1e-13)
 
 
 def test_flat_at_the_border():

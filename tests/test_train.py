@@ -10,7 +10,7 @@ from toy_levels import toy_levels
 import features
 import lrp_core
 
-pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install 'audio-lrp[train]'")
+pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install tensorflow joblib")
 
 import keras
 

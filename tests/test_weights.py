@@ -1,27 +1,16 @@
 """The model file: what is written is read, and files from strangers end in a clear error."""
-import io
 import json
 import pickle
 import zipfile
 
 import numpy as np
 import pytest
+from forge import Forge, header_of, small_network
 
 import lrp_core
 from lrp_core import layers as L
 
 RNG = np.random.default_rng(0)
-
-
-def small_network(**facts):
-    """One layer of every type."""
-    def draw(*shape):
-        return RNG.standard_normal(shape).astype(np.float32)
-    nodes = [("conv", L.Conv2D(draw(3, 2, 3, 4), draw(4), strides=(1, 2), padding="same")), ("relu", L.ReLU()),
-             ("max", L.MaxPool2D((3, 2), (2, 1), "same")), ("average", L.AveragePool2D(2, 1)), ("drop", L.Dropout(0.25)),
-             ("conv2", L.Conv2D(draw(1, 1, 4, 5))), ("global", L.GlobalAveragePool2D()), ("flat", L.Flatten()),
-             ("dense", L.Dense(draw(5, 3), draw(3))), ("softmax", L.Softmax())]
-    return lrp_core.Network(nodes, (8, 9, 3), **facts)
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -84,45 +73,9 @@ def test_a_failed_save_leaves_the_old_file(tmp_path):
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["net.npz"]
 
 
-class Forge:
-    """A model file taken apart, to be put together with something wrong."""
-
-    def __init__(self, path):
-        small_network().save(path)
-        self.path = path
-        with zipfile.ZipFile(path) as archive:
-            self.entries = {name: archive.read(name) for name in archive.namelist()}
-        with np.load(path) as arrays:
-            self.description = json.loads(str(arrays["network"]))
-
-    @staticmethod
-    def npy(array):
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        return buffer.getvalue()
-
-    def load(self):
-        self.entries.setdefault("network.npy", self.npy(np.array(json.dumps(self.description))))
-        with zipfile.ZipFile(self.path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in self.entries.items():
-                archive.writestr(name, data)
-        return lrp_core.load(self.path)
-
-    def node(self, name):
-        del self.entries["network.npy"]
-        return next(node for node in self.description["nodes"] if node["name"] == name)
-
-
 @pytest.fixture
 def forge(tmp_path):
     return Forge(tmp_path / "net.npz")
-
-
-def header_of(shape, dtype="<f4", fortran=False):
-    """A .npy header that promises an array, and no data behind it."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": fortran, "shape": shape})
-    return buffer.getvalue()
 
 
 def change(entry, **values):

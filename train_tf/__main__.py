@@ -21,7 +21,7 @@ def need_tensorflow():
         import keras
         import tensorflow  # noqa: F401  (Keras finds its backend only with TensorFlow installed)
     except ImportError as error:
-        raise click.ClickException(f"training and export need TensorFlow ({error}): pip install 'audio-lrp[train]'") from None
+        raise click.ClickException(f"training and export need TensorFlow ({error}): pip install tensorflow joblib") from None
     return keras
 
 

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from ..chunks import check_threads, single_threaded_blas, within
+from ..memory import bound
 from .engine import CHUNK
 from .sparse import TOGETHER
 
@@ -37,9 +38,11 @@ def explain_batch(program, request, chosen, logits, found):
     logits: [n, classes]. found: a Found for each target.
     """
     threads = check_threads(request.threads)
-    workers, capacity = within(request.memory, program.sample_bytes, threads, CHUNK[program.dtype])
+    chunk = CHUNK[program.dtype]
+    memory = bound(program.network, program.sample_bytes, min(threads, len(chosen)) * max(chunk, TOGETHER), request.memory)
+    workers, capacity = within(memory, program.sample_bytes, threads, chunk)
     together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
-    if (together or len(chosen) == 1) and request.memory is None:
+    if (together or len(chosen) == 1) and memory is None:
         capacity = max(capacity, TOGETHER)
     team, share = (workers, len(chosen)) if together else (1, -(-len(chosen) // workers))
     chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity

@@ -10,7 +10,7 @@ class Books:
     """Which sums make up which page of the ledger; found once for a plan.
 
     All sums of a chunk lie in one array [sources, BOOKS, samples]: first what kernels booked, then what NumPy measured, and
-    a row of zeros at the end for pages that have fewer sources than others.
+    a row of zeros at the end for pages that have no source.
     """
 
     def __init__(self, plan):
@@ -20,10 +20,15 @@ class Books:
         self._measured = {wire.number: len(rows) + n for n, wire in enumerate(w for w in plan.wires if w.book == P.NONE and w.same is None)}
         self._size = len(rows) + len(self._measured) + 1
 
+        found = {}  # by number; a wire is made after those that hold the same numbers
+        for wire in reversed(plan.wires):
+            if wire.book != P.NONE:
+                found[wire.number] = rows[wire.book, rows_of(wire.shape)]
+            else:
+                found[wire.number] = self._measured[wire.number] if wire.same is None else found[wire.same.number]
+
         def row(wire):
-            while wire.book == P.NONE and wire.same is not None:
-                wire = wire.same
-            return self._measured[wire.number] if wire.book == P.NONE else rows[wire.book, rows_of(wire.shape)]
+            return found[wire.number]
 
         self._ends = [row(wire) for wire in plan.ends.values()]
         self._received = [row(page.received) for page in plan.pages]
@@ -33,9 +38,9 @@ class Books:
         self._shares = np.array([[bool(page.groups)] for page in plan.pages])
 
     def _table(self, lists):
-        """Lists of sources as one array; the shorter ones end in zeros."""
-        longest = max(map(len, lists))
-        return np.array([[*one, *[self._size - 1] * (longest - len(one))] for one in lists], int).reshape(len(lists), longest)
+        """Lists of sources as (all of them in one array, where each list begins); each ends in the row of zeros."""
+        lists = [[*one, self._size - 1] for one in lists]
+        return np.array([row for one in lists for row in one], int), np.cumsum([0, *map(len, lists)])[:-1]
 
     def numbers(self, workspace, count):
         """received, passed, bias, stabilizer, gated, turnover of every page: [pages + 1, 6, count] float64.
@@ -49,7 +54,8 @@ class Books:
         for wire, (total, absolute) in workspace.measured.items():
             if wire in self._measured:
                 sums[self._measured[wire], RECEIVED], sums[self._measured[wire], ABSOLUTE] = total, absolute
-        received, passed, groups = sums[self._received], sums[self._passed].sum(axis=1), sums[self._groups].sum(axis=1)
+        received = sums[self._received]
+        passed, groups = (np.add.reduceat(sums[sources], begin) for sources, begin in (self._passed, self._groups))
         lost = received[:, RECEIVED] - np.where(self._kept, passed[:, RECEIVED], groups[:, GIVEN])
         numbers = np.stack([received[:, RECEIVED], passed[:, RECEIVED], groups[:, BIAS], groups[:, STABILIZER],
                             np.where(self._kept | self._shares, lost, 0), received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)

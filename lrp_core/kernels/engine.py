@@ -7,7 +7,8 @@ import threading
 import numba
 import numpy as np
 
-from ..backward import total
+from ..backward import is_split, total
+from ..memory import crossing_back, crossing_forward
 from ..network import INPUT, Trace
 from . import program as P
 from .arena import ALIGNMENT, aligned, return_freed_memory, rounded
@@ -60,15 +61,17 @@ class Program:
         self.pages = tuple((page.name, page.type, page.rule) for page in self.plan.pages)
         self.books, self.output = Books(self.plan), network.nodes[-1].name
         self.joined = joined([*self.plan.forward_stages, *self.plan.stages])
-        self.by_numpy = any(not isinstance(stage, Kernels) for stage in (*self.plan.forward_stages, *self.plan.stages))
+        stages = [stage for stage in (*self.plan.forward_stages, *self.plan.stages) if not isinstance(stage, Kernels)]
+        self.by_numpy = bool(stages)
+        self._beside = max((beside(network, stage) for stage in stages), default=0)
         self._idle, self._crew = [], None
         self._rare, self._prepared = True if np.isin(self.rows["kind"], P.RARE).any() else None, False
         self._lock = threading.Lock()
 
     @property
     def sample_bytes(self):
-        """What one more sample in a workspace takes."""
-        return np.dtype(self.dtype).itemsize * self.data + 8 * self.sums
+        """What one more sample in a workspace takes, and what NumPy takes for it beside the workspace."""
+        return np.dtype(self.dtype).itemsize * self.data + 8 * self.sums + self._beside
 
     # ---- workers
 
@@ -178,6 +181,18 @@ class Program:
         wires = self.plan.relevance if self.plan.layers else self.plan.ends
         relevance = {name: workspace.at(wire.position, wire.shape, count).copy() for name, wire in wires.items()}
         return self._output(workspace, self.output, samples), relevance, self.books.numbers(workspace, count)
+
+
+def beside(network, stage):
+    """Bytes that NumPy takes for one sample at a stage of its own, in double precision."""
+    if isinstance(stage, Keep):
+        return 8 * math.prod(stage.page.received.shape)
+    node = stage.node if isinstance(stage, Forward) else stage.step.node
+    shapes, made = [network.shapes[name] for name in node.inputs], network.shapes[node.name]
+    numbers = sum(map(math.prod, shapes)) + math.prod(made)
+    if isinstance(stage, Forward):
+        return int(8 * (numbers + crossing_forward(node.layer, shapes, made)))
+    return int(8 * (2 * numbers + crossing_back(node.layer, shapes, made, is_split(stage.step))))
 
 
 def joined(stages):

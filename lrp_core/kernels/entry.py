@@ -1,11 +1,13 @@
 """The compiled engine as `explain` and `profile` call it: a program for a request, from a cache, and a batch through it."""
 import numpy as np
 
-from ..backward import ROUNDING, UNDERFLOW, check_finite, plan
+from ..backward import ROUNDING, UNDERFLOW, check_finite, check_relevance, plan
 from ..explanation import Explanation
 from ..ledger import Ledger
+from ..memory import bound
 from ..rules import is_declared
 from ..target import WINNER
+from ..text import quote
 from .batch import Found, explain_batch
 from .engine import Program
 
@@ -13,7 +15,10 @@ from .engine import Program
 def explain_each(request):
     """An Explanation for each target of a Request."""
     network, x, dtype = request.network, request.x, request.dtype
-    classes = network.scoring.shapes[network.scoring.nodes[-1].name]
+    scoring = network.scoring
+    classes = scoring.shapes[scoring.nodes[-1].name]
+    if request.memory is None:  # planning computes with whole layers; what it cannot know yet, `explain_batch` checks
+        bound(scoring, 2 * scoring.need.outputs + 8 * scoring.need.crossing, 1)
     logits, found = np.empty((len(x), *classes), dtype), [Found(len(x)) for _ in request.targets]
     # Each sample by the program for its own sign, so that it does not depend on the others.
     signless = x.reshape(len(x), -1).min(axis=1) >= 0
@@ -21,13 +26,16 @@ def explain_each(request):
         program = planned(network, request.method, dtype=dtype, nonnegative=bool(nonnegative), start=request.start,
                           stop=request.stop, keep=request.keep, layers=request.layers)
         if request.end not in program.plan.ends:
-            raise ValueError(f"no relevance reaches node {request.end!r} from {program.plan.start or program.output!r}")
+            raise ValueError(f"no relevance reaches node {quote(request.end)} from "
+                             f"{quote(program.plan.start or program.output)}")
         explain_batch(program, request, np.flatnonzero(signless == nonnegative), logits, found)
     if not np.abs(logits).max() < np.finfo(np.float32).max:
-        check_finite(network.scoring, network.scoring.forward(x.astype(np.float64)))
+        bad = int(np.abs(logits).max(axis=1).argmax())
+        check_finite(scoring, scoring.forward(x[bad:bad + 1].astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
     book = np.concatenate([one.book for one in found], axis=-1)
     ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
+    check_relevance(ledger, dtype)
     ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
     winners = logits.argmax(axis=1)
     return [Explanation.answer(request, logits, np.where(favoured == WINNER, winners, favoured), one.relevance,

@@ -1,4 +1,5 @@
 """From a network and the rules chosen for its layers to a program of kernels; what no kernel fits is left to NumPy."""
+import collections
 import dataclasses
 
 import numpy as np
@@ -82,8 +83,11 @@ class Planner:
         self.network, self.steps = network, {step.node.name: step for step in steps}
         self.dtype, self.start, self.stop, self.keep, self.layers = dtype, start, stop, keep, layers
         self.asm, self.stages, self.pages, self.wires = Assembler(dtype), [], [], []
-        self.readers = {name: [node for node in network.nodes if name in node.inputs] for name in network.shapes}
+        self.readers = readers_of(network)
+        # How often a node's output is read: a sum may take it twice.
+        self.reads = collections.Counter(name for node in network.nodes for name in node.inputs)
         self.signless = nonnegative_nodes(network, nonnegative)
+        self.vanishing = self.nodes_that_vanish()
         self.outputs, self.winners, self.relevance, self.written = {}, {}, {}, 0
 
     def plan(self):
@@ -165,20 +169,24 @@ class Planner:
             return None
         behind = self.readers[node.name]
         alone = len(behind) == 1 and isinstance(behind[0].layer, L.ReLU)
-        return behind[0] if alone and self.vanishes_with(behind[0].name) else None
+        return behind[0] if alone and behind[0].name in self.vanishing else None
 
     def carried(self, node):
         """Do kernels carry relevance back through this node?"""
         return isinstance(node.layer, L.Linear) and forms.carries(self.steps[node.name], self.shape(node.inputs[0]))
 
-    def vanishes_with(self, name):
-        """Is the relevance that arrives at a node's output zero wherever the output is?"""
-        return all(self.proportional(reader) for reader in self.readers[name])
+    def nodes_that_vanish(self):
+        """Names of the nodes at whose output the relevance that arrives is zero wherever the output is."""
+        found = set()
+        for name in reversed(self.network.shapes):
+            if all(self.proportional(reader, found) for reader in self.readers[name]):
+                found.add(name)
+        return found
 
-    def proportional(self, node):
-        """Does a node give its input no relevance where the input is zero?"""
+    def proportional(self, node, vanishing):
+        """Does a node give its input no relevance where the input is zero? `vanishing`: which of those after it vanish."""
         if isinstance(node.layer, (L.Move, L.WinnerTakesAll, L.ReLU)):
-            return self.vanishes_with(node.name)
+            return node.name in vanishing
         if isinstance(node.layer, L.Linear):
             return all(term.part in (whole, positive, negative) for group in self.steps[node.name].groups for term in group.terms)
         return isinstance(node.layer, (L.Merge, L.LayerNorm))
@@ -235,7 +243,7 @@ class Planner:
 
     def hand_on(self, source, wire, *, shared):
         """Make a wire the relevance of a node, or add it to what other readers of the node gave."""
-        if sum(reader.inputs.count(source) for reader in self.readers[source]) == 1:
+        if self.reads[source] == 1:
             self.relevance[source] = wire
             return
         self.measure(wire)
@@ -369,6 +377,15 @@ class Planner:
             self.asm.convolve_back(self.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate, flag=flag)
         else:
             self.asm.dense_back(kernel, s, r, times=part, accumulate=accumulate)
+
+
+def readers_of(network):
+    """The nodes that read each node's output, by name."""
+    readers = {name: [] for name in network.shapes}
+    for node in network.nodes:
+        for name in dict.fromkeys(node.inputs):
+            readers[name].append(node)
+    return readers
 
 
 def total_bias(group):

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import scipy.special
 
+from ..text import quote
 from .base import Activation, Layer
 
 
@@ -70,7 +71,7 @@ class GELU(Activation):
 
     def __post_init__(self):
         if not isinstance(self.approximate, bool):
-            raise ValueError(f"GELU: approximate must be true or false, got {self.approximate!r}")
+            raise ValueError(f"GELU: approximate must be true or false, got {quote(self.approximate)}")
 
     def _inner(self, x):
         return math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)
@@ -150,4 +151,4 @@ class Softmax(Layer):
 def check_number(layer, name, value):
     """Refuse an option that is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"{layer.type}: {name} must be a number, got {value!r}")
+        raise ValueError(f"{layer.type}: {name} must be a number, got {quote(value)}")

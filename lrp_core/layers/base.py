@@ -14,7 +14,8 @@ import math
 
 import numpy as np
 
-from ..window import MAX_ELEMENTS, MAX_EXTENT
+from ..limits import MAX_AXES, MAX_ELEMENTS, MAX_EXTENT
+from ..text import listing
 
 
 class Layer:
@@ -93,7 +94,7 @@ class Merge(Layer):
 
     def output_shape(self, *shapes):
         if len(set(shapes)) != 1:
-            raise ValueError(f"{self.type} takes inputs of one shape, found {', '.join(map(str, shapes))}")
+            raise ValueError(f"{self.type} takes inputs of one shape, found {listing(shapes)}")
         return shapes[0]
 
     def forward(self, *xs):
@@ -142,7 +143,9 @@ def row_shape(layer, shape):
 
 
 def check_shape(shape):
-    """Refuse a shape that no real network has, before anything of that size is allocated."""
+    """Refuse a shape that no real network has, before anything of that size is allocated, or even multiplied out."""
+    if len(shape) > MAX_AXES:
+        raise ValueError(f"a shape of {len(shape):,} axes: too many (at most {MAX_AXES})")
     if any(n < 1 or n > MAX_EXTENT * 1024 for n in shape) or math.prod(shape) > MAX_ELEMENTS:
         raise ValueError(f"the shape {shape} is empty or too large (at most {MAX_ELEMENTS} numbers a sample)")
     return shape

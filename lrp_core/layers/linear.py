@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 
 from ..kernels import twin
+from ..text import quote
 from ..window import Window, is_whole, one_row
 from .base import Weighted, map_shape, row_shape
 
@@ -49,7 +50,7 @@ class Conv2D(Weighted):
         for name in ("strides", "padding", "dilation"):
             object.__setattr__(self, name, getattr(self.window, name))
         if not is_whole(self.groups) or self.groups < 1 or self.kernel.shape[3] % self.groups:
-            raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got {self.groups!r}")
+            raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got {quote(self.groups)}")
         object.__setattr__(self, "groups", int(self.groups))
 
     @property
@@ -170,7 +171,7 @@ class Conv2DTranspose(Weighted):
         self._check_parameters(4, outputs=lambda shape: shape[2])
         object.__setattr__(self, "strides", self.window.strides)
         if self.padding not in ("valid", "same"):
-            raise ValueError(f"Conv2DTranspose: padding must be 'valid' or 'same', got {self.padding!r}")
+            raise ValueError(f"Conv2DTranspose: padding must be 'valid' or 'same', got {quote(self.padding)}")
 
     @property
     def window(self):

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from ..text import listing, quote
 from ..window import is_whole, margins, pair
-from .base import Merge, Move, map_shape
+from .base import Merge, Move, check_shape, map_shape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Dropout(Move):
 
     def __post_init__(self):
         if isinstance(self.rate, bool) or not isinstance(self.rate, (int, float)) or not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout's rate must be a number in [0, 1), got {self.rate!r}")
+            raise ValueError(f"Dropout's rate must be a number in [0, 1), got {quote(self.rate)}")
 
     def forward(self, x):
         return x
@@ -42,8 +43,8 @@ class Reshape(Move):
     def __post_init__(self):
         shape = () if isinstance(self.shape, str) else tuple(self.shape)
         if not shape or not all(is_whole(n) and n > 0 for n in shape):
-            raise ValueError(f"Reshape's shape must be whole numbers above 0, got {self.shape!r}")
-        object.__setattr__(self, "shape", tuple(map(int, shape)))
+            raise ValueError(f"Reshape's shape must be whole numbers above 0, got {quote(self.shape)}")
+        object.__setattr__(self, "shape", check_shape(tuple(map(int, shape))))
 
     def output_shape(self, shape):
         if math.prod(shape) != math.prod(self.shape):
@@ -63,12 +64,12 @@ class Permute(Move):
     def __post_init__(self):
         axes = tuple(self.axes)
         if not all(map(is_whole, axes)) or sorted(axes) != list(range(1, len(axes) + 1)):
-            raise ValueError(f"Permute's axes must be 1..{len(axes)} in some order, got {self.axes!r}")
+            raise ValueError(f"Permute's axes must be 1..{len(axes)} in some order, got {quote(self.axes)}")
         object.__setattr__(self, "axes", tuple(map(int, axes)))
 
     def output_shape(self, shape):
         if len(shape) != len(self.axes):
-            raise ValueError(f"Permute{self.axes} does not fit its input {shape}")
+            raise ValueError(f"Permute{quote(self.axes)} does not fit its input {shape}")
         return tuple(shape[a - 1] for a in self.axes)
 
     def forward(self, x):
@@ -155,7 +156,7 @@ class Concatenate(Move):
 
     def __post_init__(self):
         if not is_whole(self.axis) or self.axis == 0:
-            raise ValueError(f"Concatenate's axis must be a whole number other than 0, the batch's, got {self.axis!r}")
+            raise ValueError(f"Concatenate's axis must be a whole number other than 0, the batch's, got {quote(self.axis)}")
 
     def _axis(self, shape):
         axis = self.axis if self.axis > 0 else len(shape) + 1 + self.axis
@@ -166,7 +167,7 @@ class Concatenate(Move):
     def output_shape(self, *shapes):
         at = self._axis(shapes[0]) - 1
         if len({shape[:at] + shape[at + 1:] for shape in shapes}) != 1:
-            raise ValueError(f"Concatenate takes inputs alike but for axis {self.axis}, found {', '.join(map(str, shapes))}")
+            raise ValueError(f"Concatenate takes inputs alike but for axis {self.axis}, found {listing(shapes)}")
         return (*shapes[0][:at], sum(shape[at] for shape in shapes), *shapes[0][at + 1:])
 
     def forward(self, *xs):

@@ -3,6 +3,7 @@ import dataclasses
 
 import numpy as np
 
+from ..text import quote
 from .base import Layer, frozen
 
 
@@ -24,7 +25,7 @@ class LayerNorm(Layer):
         if kernel.ndim != 1 or kernel.shape != bias.shape:
             raise ValueError(f"LayerNorm: kernel and bias must be of one shape [c], found {kernel.shape} and {bias.shape}")
         if isinstance(self.epsilon, bool) or not isinstance(self.epsilon, (int, float)) or not 0 < self.epsilon < np.inf:
-            raise ValueError(f"LayerNorm: epsilon must be a number above 0, got {self.epsilon!r}")
+            raise ValueError(f"LayerNorm: epsilon must be a number above 0, got {quote(self.epsilon)}")
         object.__setattr__(self, "kernel", frozen(kernel, "LayerNorm: the kernel"))
         object.__setattr__(self, "bias", frozen(bias, "LayerNorm: the bias"))
 

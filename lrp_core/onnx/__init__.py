@@ -13,12 +13,11 @@ whole factors; Identity, Dropout, Cast; Softmax or LogSoftmax at the end; Consta
 Gather, Slice and arithmetic. Products of two tensors (gates, attention), recurrent layers and layer normalisation are
 refused by name, as is whatever else a file holds.
 """
-import os
-
 from ..canonize import fold_batch_norm
-from ..weights import INVALID, ModelFileError
+from ..files import ModelFileError, opened
+from ..weights import INVALID
 from .convert import network_of
-from .reading import read
+from .reading import package, read
 
 __all__ = ["from_onnx"]
 
@@ -36,13 +35,14 @@ def from_onnx(path, *, class_names=None, fold=True):
     LogSoftmax at the end becomes Softmax: what is explained are the logits below either.
 
     Raises ModelFileError (a ValueError) that names the file, the node, its operator and what to do; FileNotFoundError;
-    ImportError where the package onnx is missing.
+    TypeError where `path` is no path; ImportError where the package onnx is missing.
     """
-    path = os.fspath(path)
-    try:
-        network = network_of(read(path), class_names)
-        return fold_batch_norm(network) if fold else network
-    except ValueError as error:  # names the node already
-        raise ModelFileError(f"{path}: {error}") from None
-    except INVALID as error:
-        raise ModelFileError(f"{path}: the model is not valid: {error}") from None
+    onnx, damaged = package()
+    with opened(path) as file:
+        try:
+            network = network_of(read(file, onnx, damaged), class_names)
+            return fold_batch_norm(network) if fold else network
+        except ValueError as error:  # names the node already
+            raise ModelFileError(f"{path}: {error}") from None
+        except INVALID as error:
+            raise ModelFileError(f"{path}: the model is not valid: {error}") from None

@@ -7,19 +7,11 @@ another order than the one at hand: before a Flatten, most of all, whose order O
 import dataclasses
 import math
 
-import numpy as np
-
 from .. import layers as L
+from ..files import ModelFileError
 from ..network import INPUT, Node
-from ..weights import ModelFileError
-from .reading import unique
-
-# No network worth explaining here needs more for a sample (VGG-16 at 224x224: 2^22, 2^25, 2^25 and 2^34); a file that
-# declares more would only fill the memory, or never end.
-MAX_SAMPLE = 1 << 26    # numbers in the output of a layer
-MAX_NUMBERS = 1 << 29   # numbers in the outputs of all layers
-MAX_UNROLLED = 1 << 30  # numbers in all windows that a layer looks at
-MAX_PRODUCTS = 1 << 40  # multiplications in all layers
+from ..sizes import Budget
+from .reading import Names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,9 +45,8 @@ class Builder:
 
     def __init__(self, taken, batch):
         """taken: the ONNX nodes' names, each kept for the first layer made under it. batch: the declared batch size."""
-        self.nodes, self.batch = [], batch
-        self._taken, self._reserved = {INPUT, *taken}, set(taken)
-        self._numbers, self._products = 0, 0
+        self.nodes, self.batch, self._budget = [], batch, Budget()
+        self._names, self._reserved = Names({INPUT, *taken}), set(taken)
 
     def add(self, name, layer, *tensors, axes=None, rank=None):
         """A node of `layer` that reads `tensors`; returns its output as a Tensor.
@@ -64,7 +55,7 @@ class Builder:
         """
         axes = tensors[0].axes if axes is None else axes
         made = layer.output_shape(*(tensor.ours for tensor in tensors))
-        self._weigh(layer, made)
+        self._budget.add(layer, [tensor.ours for tensor in tensors], made)
         shape = [1] * (len(tensors[0].shape) if rank is None else rank)
         for axis, extent in zip(axes, made, strict=True):
             if axis is not None:
@@ -72,24 +63,9 @@ class Builder:
         if name in self._reserved:
             self._reserved.remove(name)
         else:
-            name = unique(name, self._taken)
+            name = self._names.unique(name)
         self.nodes.append(Node(name, layer, tuple(tensor.node for tensor in tensors)))
         return Tensor(name, tuple(shape), tuple(axes))
-
-    def _weigh(self, layer, made):
-        """Refuse layers, and networks, that are empty or too large."""
-        if any(n < 1 for n in made) or math.prod(made) > MAX_SAMPLE:
-            raise ModelFileError(f"its output has the shape {made}: empty or too large (at most {MAX_SAMPLE} numbers a sample)")
-        pool = np.atleast_1d(getattr(layer, "pool_size", 1)).tolist()
-        kernel = layer.kernel.shape if isinstance(layer, L.Weighted) else (*pool, made[-1])
-        unrolled = math.prod(made[:-1]) * math.prod(kernel[:-1])
-        self._numbers += math.prod(made)
-        self._products += unrolled * kernel[-1]
-        for found, most, what in ((unrolled, MAX_UNROLLED, "numbers in its windows"),
-                                  (self._numbers, MAX_NUMBERS, "numbers in the layers up to here"),
-                                  (self._products, MAX_PRODUCTS, "multiplications up to here")):
-            if found > most:
-                raise ModelFileError(f"too large: {found} {what} for a sample (at most {most})")
 
     def arrange(self, name, tensor, axes):
         """`tensor` with its axes in the order `axes`, through a Permute, a Reshape or a Flatten where needed."""
@@ -123,6 +99,7 @@ class Builder:
 
     def reshaped(self, name, tensor, shape):
         """`tensor` under another ONNX shape of as many numbers, in ONNX's order."""
+        L.check_shape(shape)
         if math.prod(shape) != math.prod(tensor.shape):
             raise ModelFileError(f"{tensor.shape} cannot be reshaped to {tuple(shape)}")
         before, behind = (tuple(axis for axis, n in enumerate(s) if n > 1) for s in (tensor.shape, shape))

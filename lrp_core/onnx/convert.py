@@ -5,10 +5,12 @@ import math
 import numpy as np
 
 from .. import layers as L
+from ..files import ModelFileError
+from ..limits import MAX_SAMPLE
 from ..network import INPUT, Network
-from ..weights import ModelFileError
+from ..text import clean, listing, quote
 from . import moves, pointwise, pools, weighted
-from .builder import MAX_SAMPLE, Builder, Tensor
+from .builder import Builder, Tensor
 from .constants import Folder
 from .rewrites import rewrite
 
@@ -49,7 +51,7 @@ def _input(graph, operations):
     """The network's input: channels last, unless the file has them so already or does not read it by channels."""
     shape = graph.input_shape
     if math.prod(shape) > MAX_SAMPLE:
-        raise ModelFileError(f"the input {graph.input!r} is declared as {shape}: too large (at most {MAX_SAMPLE} numbers)")
+        raise ModelFileError(f"the input {quote(graph.input)} is declared as {shape}: too large (at most {MAX_SAMPLE} numbers)")
     plain = tuple(range(len(shape)))
     first = _first_reader(graph.input, operations)
     if len(shape) == 1 or first is None:
@@ -79,9 +81,9 @@ def _value(operation, values, name, operations):
         return values[name]
     for other in operations:
         if name in other.outputs[1:]:
-            raise operation.refused(f"reads {name!r}, which node {other.name!r} ({other.kind}) gives besides its result; "
+            raise operation.refused(f"reads {quote(name)}, which node {quote(other.name)} ({clean(other.kind)}) gives besides its result; "
                                     "only first outputs are supported")
-    raise operation.refused(f"reads {name!r}, which nothing before it makes")
+    raise operation.refused(f"reads {quote(name)}, which nothing before it makes")
 
 
 def _apply(operation, given, build, folder):
@@ -128,23 +130,23 @@ def _check_attributes(operation, parameters):
     """Refuse attributes that are unknown, missing or of another kind."""
     for name, value in operation.attributes.items():
         if name not in parameters:
-            raise operation.refused(f"the attribute {name!r} is not supported; known are {', '.join(parameters) or 'none'}")
+            raise operation.refused(f"the attribute {quote(name)} is not supported; known are {listing(parameters) or 'none'}")
         parameter = parameters[name]
         kind = parameter.annotation if parameter.default is parameter.empty else type(parameter.default)
         if not isinstance(value, kind) or (kind is tuple and not all(isinstance(n, int) for n in value)):
-            raise operation.refused(f"the attribute {name!r} must be {kind.__name__}, found {value!r}")
+            raise operation.refused(f"the attribute {quote(name)} must be {kind.__name__}, found {quote(value)}")
     missing = [name for name, p in parameters.items() if p.default is p.empty and name not in operation.attributes]
     if missing:
-        raise operation.refused(f"the attribute {missing[0]!r} is missing")
+        raise operation.refused(f"the attribute {quote(missing[0])} is missing")
 
 
 def _finish(graph, output, build):
     """Refuse a network whose output is no row of scores, or that has a softmax in its middle."""
     if not isinstance(output, Tensor) or not build.nodes:
-        raise ModelFileError(f"the output {graph.output!r} does not depend on the input {graph.input!r} through any layer")
+        raise ModelFileError(f"the output {quote(graph.output)} does not depend on the input {quote(graph.input)} through any layer")
     if build.row(output.node, output) is None:
-        raise ModelFileError(f"the output {graph.output!r} has the shape {output.shape} behind the batch axis; it must be one row "
+        raise ModelFileError(f"the output {quote(graph.output)} has the shape {output.shape} behind the batch axis; it must be one row "
                              "of scores: export it up to where it has one, or with a pool and a flatten at its end")
     for node in build.nodes[:-1]:
         if isinstance(node.layer, L.Softmax):
-            raise ModelFileError(f"node {node.name!r} (Softmax): in the middle of a network, as in attention, it has no rule")
+            raise ModelFileError(f"node {quote(node.name)} (Softmax): in the middle of a network, as in attention, it has no rule")

@@ -1,6 +1,7 @@
 """ONNX's description of a sliding window, in one or two dimensions, as ours in two."""
 import dataclasses
 
+from ..text import quote
 from ..window import Window
 from .builder import Tensor
 
@@ -69,7 +70,7 @@ def frame(x: Tensor, size, strides, pads, dilations, auto_pad):
     if min(pads) < 0:
         raise ValueError(f"negative padding {pads} is not supported; slice before the export")
     if auto_pad not in ("NOTSET", "VALID", "SAME_UPPER"):
-        raise ValueError(f"auto_pad={auto_pad!r} is not supported; export with explicit pads")
+        raise ValueError(f"auto_pad={quote(auto_pad)} is not supported; export with explicit pads")
     padding = {"VALID": "valid", "SAME_UPPER": "same"}.get(auto_pad)
     one = (1,) * (2 - rank)
     if padding is None:

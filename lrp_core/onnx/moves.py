@@ -4,6 +4,8 @@ import math
 import numpy as np
 
 from .. import layers as L
+from ..limits import MAX_AXES
+from ..text import quote
 from .builder import Tensor
 
 Constant = np.ndarray
@@ -33,6 +35,8 @@ def flatten(build, name, x: Tensor, *, axis=1):
 
 
 def reshape(build, name, x: Tensor, shape: Constant, *, allowzero=0):
+    if shape.size > MAX_AXES + 1:
+        raise ValueError(f"a shape of {shape.size:,} axes: too many (at most {MAX_AXES + 1})")
     batch, target = build.batch, [int(n) for n in shape.reshape(-1)]
     if allowzero and 0 in target:
         raise ValueError("allowzero=1 with a size of 0 is not supported")
@@ -102,7 +106,7 @@ def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Co
     if not sides:
         return x
     if mode != "constant" or (value is not None and value.any()):
-        raise ValueError(f"only padding with zeros is supported, found mode={mode!r} and the value {value}")
+        raise ValueError(f"only padding with zeros is supported, found mode={quote(mode)} and the value {value}")
     if min(map(min, sides.values())) < 0 or not 2 <= len(x.shape) <= 3 or not {*sides} <= {*range(len(x.shape))}:
         raise ValueError(f"pads {pads} must add to the positions of a map or sequence, {x.shape} behind the batch axis")
     if None in x.axes or len(x.axes) != 3 or x.axes[2] in sides:
@@ -121,8 +125,8 @@ def resize(build, name, x: Tensor, region: Constant = None, scales: Constant = N
            antialias=0, axes=(), coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.75, exclude_outside=0,
            extrapolation_value=0.0, keep_aspect_ratio_policy="stretch", mode="nearest", nearest_mode="round_prefer_floor"):
     if mode != "nearest" or (coordinate_transformation_mode, nearest_mode) not in REPEATING:
-        raise ValueError(f"only nearest neighbours by whole factors are supported, found mode={mode!r}, "
-                         f"{coordinate_transformation_mode!r}, {nearest_mode!r}")
+        raise ValueError(f"only nearest neighbours by whole factors are supported, found mode={quote(mode)}, "
+                         f"{quote(coordinate_transformation_mode)}, {quote(nearest_mode)}")
     before = (build.batch, *x.shape)
     axes = [axis % len(before) for axis in axes] or list(range(len(before)))
     if scales is None or not scales.size:

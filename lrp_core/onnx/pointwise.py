@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from .. import layers as L
+from ..text import quote
 from .builder import Tensor
 
 Constant = np.ndarray
@@ -31,7 +32,7 @@ def elu(build, name, x: Tensor, *, alpha=1.0):
 
 def gelu(build, name, x: Tensor, *, approximate="none"):
     if approximate not in ("none", "tanh"):
-        raise ValueError(f"approximate={approximate!r} is not supported")
+        raise ValueError(f"approximate={quote(approximate)} is not supported")
     return build.add(name, L.GELU(approximate == "tanh"), x)
 
 

@@ -1,0 +1,46 @@
+"""Model files are opened here: by path, regular files only. And the error for those that cannot be used."""
+import lzma
+import os
+import stat
+import struct
+import zipfile
+import zlib
+
+from .text import MESSAGE, clean, quote
+
+LONGEST_PATH = 1 << 15
+
+# What zipfile and its decompressors raise for damaged archives.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, NotImplementedError,
+              RuntimeError)
+
+
+class ModelFileError(ValueError):
+    """A model file that cannot be used; the message names the file, what was found and what to do.
+
+    Messages quote files, and are printed: they are cleaned here, whatever they quote.
+    """
+
+    def __init__(self, message):
+        super().__init__(clean(message, MESSAGE))
+
+
+def opened(path):
+    """The regular file at `path`, open for reading bytes.
+
+    Pipes and devices are refused: one may never answer, another never end. Raises TypeError for what is no path,
+    ModelFileError, FileNotFoundError and the system's other errors.
+    """
+    if isinstance(path, (bytes, bytearray, memoryview)):
+        raise TypeError(f"the path of a file is wanted, got {len(path):,} bytes ({bytes(path[:8])!r}...): "
+                        "write them to a file first")
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"the path of a file is wanted, got {type(path).__name__}")
+    path = os.fspath(path)
+    if len(path) > LONGEST_PATH or "\0" in path:
+        raise ModelFileError(f"{quote(path)} is not the path of a file")
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode):
+        kind = "folder" if stat.S_ISDIR(mode) else "pipe, socket or device"
+        raise ModelFileError(f"{path}: not a file but a {kind}")
+    return open(path, "rb")
