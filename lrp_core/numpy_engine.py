@@ -14,11 +14,8 @@ from .text import quote
 def explain_each(request):
     """An Explanation for each target of a Request. The forward pass is in double precision, relevance in its dtype."""
     exact, method, dtype = request.network.scoring, request.method, request.dtype
-    if isinstance(method, GradientMethod):
-        scored = exact if dtype == "float64" else without_final_activation(request.network).astype(dtype)
-        steps = plan_gradient(scored, method)
-    else:
-        steps = plan(exact, method.rules_for(exact))
+    scored = exact if dtype == "float64" else without_final_activation(request.network).astype(dtype)
+    steps = plan_gradient(scored, method) if isinstance(method, GradientMethod) else plan(scored, method.rules_for(scored))
     threads = check_threads(request.threads)
     sample = sample_bytes(exact, dtype, {step.node.name for step in steps if is_split(step)}, layers=request.layers)
     memory = bound(exact, sample, min(len(request.x), threads * CHUNK), request.memory)

@@ -1,6 +1,7 @@
 """Networks of very many layers: planned and explained in time that grows with their number, not with its square."""
 import time
 
+import nets
 import numpy as np
 import pytest
 
@@ -36,14 +37,14 @@ SHAPES = {"20,000 activations": (chain, 20_000, 10), "2,000 layers and activatio
           "wide": (wide, 15_000, 12)}
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@nets.every_engine
 @pytest.mark.parametrize("case", SHAPES)
-def test_many_layers_take_seconds(case, dtype):
+def test_many_layers_take_seconds(case, how):
     make, count, seconds = SHAPES[case]
-    lrp_core.explain(lrp_core.Network(make(2), (4,)), X, "preset_a_flat", dtype=dtype)  # kernels are compiled, or loaded
+    lrp_core.explain(lrp_core.Network(make(2), (4,)), X, "preset_a_flat", **how)  # kernels are compiled, or loaded
     start = time.process_time()
     network = lrp_core.Network(make(count), (4,))
-    e = lrp_core.explain(network, X, "preset_a_flat", dtype=dtype)
+    e = lrp_core.explain(network, X, "preset_a_flat", **how)
     str(e.ledger), network.summary(), network[network.nodes[-1].name]
     assert time.process_time() - start < seconds
     assert np.isfinite(e.relevance).all()

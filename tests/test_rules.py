@@ -153,15 +153,12 @@ def test_by_hand(rule, relevance, bias):
     assert found.ledger.total.residual == pytest.approx(0, abs=1e-12)
 
 
-both_engines = pytest.mark.parametrize("dtype", ["float64", "float32"])
-
-
-@both_engines
-def test_gamma_above_below_and_at_zero(dtype):
+@nets.every_engine
+def test_gamma_above_below_and_at_zero(how):
     """x = (1, 1), y = (2, -1, 0), each with R = 1: contributions (1, 1), (1, -2) and (1, -1), no biases."""
     network = Network([("first", L.Dense(np.float32([[1, 1, 1], [1, -2, -1]]))),
                        ("out", L.Dense(np.ones((3, 1), np.float32), np.float32([2])))], (2,))
-    found = lrp_core.explain(network, np.ones(2), [("first", Gamma(1.0)), ("out", WSquare())], 0, dtype=dtype, layers=True)
+    found = lrp_core.explain(network, np.ones(2), [("first", Gamma(1.0)), ("out", WSquare())], 0, **how, layers=True)
     np.testing.assert_array_equal(found.layers["first"], [1, 1, 1])
     # Above zero (2, 2)/4, below zero (1, -4)/-3; what is zero has nothing to favour, and its R is gated.
     np.testing.assert_allclose(found.relevance, [1 / 2 - 1 / 3, 1 / 2 + 4 / 3], rtol=2e-7)
@@ -180,15 +177,15 @@ class Doubled(Rule):
         return (Group((Term(whole, 2 * layer.kernel, layer.bias),)),)
 
 
-@both_engines
+@nets.every_engine
 @pytest.mark.parametrize("rule, relevance, bias", [
     # y: 8 - 2, R(h) = 7·(8, -2)/6 = (28/3, -7/3);  h1: 1 + 2, h2: 3 - 2:  R1 = 28/9 - 7, R2 = 56/9 + 14/3.
     (Unbiased(), (28 / 9 - 7, 56 / 9 + 14 / 3), {"out": 0, "hidden": 0}),
     # y: 16 - 4 + 1, R(h) = 7·(16, -4)/13;  h1: 2 + 4 + 1, h2: 6 - 4 + 1:  R1 = 112/13·2/7 - 28/13·6/3, ...
     (Doubled(), (32 / 13 - 56 / 13, 64 / 13 + 112 / 39), {"out": 7 / 13, "hidden": 16 / 13 - 28 / 39})], ids=["unbiased", "doubled"])
-def test_by_hand_with_rules_of_the_callers_own(dtype, rule, relevance, bias):
+def test_by_hand_with_rules_of_the_callers_own(how, rule, relevance, bias):
     """Whole inputs, but not the layer's own sum: what the forward pass computed is not what these divide by."""
-    found = lrp_core.explain(by_hand(), np.array([1, 2]), rule, dtype=dtype)
+    found = lrp_core.explain(by_hand(), np.array([1, 2]), rule, **how)
     np.testing.assert_allclose(found.relevance, relevance, rtol=2e-6)
     for name, booked in bias.items():
         assert found.ledger[name].bias == pytest.approx(booked, rel=2e-6, abs=1e-13)

@@ -1,4 +1,5 @@
 """Digital silence makes windows that are equal to the last bit; so must be what is computed from them."""
+import nets
 import numpy as np
 import pytest
 

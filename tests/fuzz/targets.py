@@ -36,11 +36,13 @@ def explained(network, number):
     count = sum(products(node.layer, [network.shapes[name] for name in node.inputs], network.shapes[node.name]) for node in network.nodes)
     if network.need.backward > SMALL[0] or count > SMALL[1] or math.prod(network.input_shape) > SMALL[0]:
         return "loaded"
+    way = number // len(PRESETS)
     x = np.random.default_rng(number).standard_normal((1, *network.input_shape)).astype(np.float32)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            lrp_core.explain(network, x, PRESETS[number % len(PRESETS)], threads=1, dtype=("float64", "float32")[number // len(PRESETS) % 2])
+            lrp_core.explain(network, x, PRESETS[number % len(PRESETS)], threads=1, engine=("numpy", "numba")[way % 2],
+                             dtype=("float64", "float32")[way // 2 % 2])
         except ValueError as error:  # documented: scores that overflow, layers without a rule
             return f"loaded, not explained ({type(error).__name__})"
     return "explained"
