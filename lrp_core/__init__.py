@@ -12,7 +12,7 @@ from .explain import explain, explain_each, rank_channels
 from .explanation import Explanation
 from .ledger import ConservationError, Entry, Ledger
 from .network import Network, Node, Trace
-from .presets import (
+from .composites import (
     ALIASES,
     PRESETS,
     Composite,
@@ -25,7 +25,7 @@ from .presets import (
 )
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 from .target import Contrast
-from .weights import ModelFileError, load
+from .model_file import ModelFileError, load
 
 __all__ = ["ALIASES", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",

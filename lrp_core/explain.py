@@ -8,7 +8,7 @@ from .backward import ROUNDING
 from .gradients import GradientMethod
 from .memory import check_results
 from .network import INPUT, Network
-from .presets import composite
+from .composites import composite
 from .request import Request
 from .target import Contrast, resolve
 from .text import listing, quote
@@ -25,7 +25,7 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
 
     network: a Network. What is explained are its scores before a final softmax or sigmoid (the logits).
     x: one sample [*input_shape] or a batch [n, *input_shape].
-    rules: a preset's name (see `presets`), a rule for every layer with weights, or an ordered list of
+    rules: a preset's name (see `composites`), a rule for every layer with weights, or an ordered list of
         (condition, rule).
     target: "max" for the winning class, a class's name or index, a Contrast of two, or one of these for each sample.
     start: instead of a class, an inner node: (name, channel) or (name, (position ..., channel)); its output there is
@@ -80,7 +80,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     request = Request(network, x, single, method, wanted, place, stop, masks, layers, dtype, threads, memory, progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
-    from .kernels import entry  # brings Numba along, half a second that the readable engine does without
+    from .numba_engine import entry  # brings Numba along, half a second that the readable engine does without
     return entry.explain_each(request)
 
 

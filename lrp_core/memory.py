@@ -15,7 +15,7 @@ from .sizes import extents, padded
 from .text import quote
 
 SMALL = 1 << 26  # bytes that every machine has: what takes no more is not worth asking the system
-ROWS = 8         # the unrolled windows of a convolution are rounded up to so many rows (`kernels.twin.conv2d`)
+ROWS = 8         # the unrolled windows of a convolution are rounded up to so many rows (`layers.maps.conv2d`)
 
 VIEWS = (L.Dropout, L.Flatten, L.Reshape, L.Cropping2D)  # their outputs are views of their inputs
 

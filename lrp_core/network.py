@@ -153,7 +153,7 @@ class Network:
     @functools.cached_property
     def programs(self):
         """The last programs of kernels that were planned for this network (see `fast`)."""
-        from .kernels.batch import Programs
+        from .numba_engine.batch import Programs
         return Programs()
 
     def forward(self, x):
@@ -231,6 +231,6 @@ class Network:
         return table(rows, "<<<>", footer=True)
 
     def save(self, path, *, storage="float32"):
-        """Write the network to `path` as one .npz file; see `lrp_core.weights.save`."""
-        from .weights import save
+        """Write the network to `path` as one .npz file; see `lrp_core.model_file.save`."""
+        from .model_file import save
         save(self, path, storage=storage)

@@ -8,7 +8,7 @@ import numpy as np
 from .backward import plan
 from .explain import chosen_engine
 from .gradients import GradientMethod
-from .presets import composite
+from .composites import composite
 from .text import table
 
 
@@ -49,7 +49,7 @@ def profile(network, x, rules="epsilon", *, engine="auto", dtype="float64", repe
     if isinstance(method, GradientMethod):
         raise ValueError(f"profile: {method.name!r} is a gradient; only explanations by rules are profiled")
     if chosen_engine(engine, network, method) == "numba":
-        from .kernels.profile import profile_kernels  # brings Numba along
+        from .numba_engine.profile import profile_kernels  # brings Numba along
         return profile_kernels(network, x, method, dtype, repeats)
     return profile_numpy(network.scoring, x.astype(np.float64), method, dtype, repeats)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from .gradients import GradientMethod
 from .network import INPUT, Network
-from .presets import Composite
+from .composites import Composite
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ A rule turns a layer's kernel W and bias b into groups of terms. One loop propag
         R_in += c · Σ_terms σ·x'·(W'ᵀ s)                   what each input put in
 
 Layers without parameters have no choice of rule: activations, dropout and reshapes pass relevance on, a max-pool
-gives it to the winner. Average pools are linear and take LRP-0 (see `presets`).
+gives it to the winner. Average pools are linear and take LRP-0 (see `composites`).
 
 Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 2017 (10.1016/j.patcog.2016.11.008),
 2019 (10.1007/978-3-030-28954-6_10); Lapuschkin et al. 2017 (ICCV workshops).

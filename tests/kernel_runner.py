@@ -14,15 +14,15 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from lrp_core.kernels import engine
-from lrp_core.kernels import program as P
-from lrp_core.kernels.arena import Buffers, Constants, aligned
-from lrp_core.kernels.assembler import Assembler
-from lrp_core.kernels.bounds import check
-from lrp_core.kernels.engine import Program, Workspace
-from lrp_core.kernels.forms import Form
-from lrp_core.kernels.passes import BOOKS
-from lrp_core.kernels.planner import Kernels
+from lrp_core.numba_engine import runtime as engine
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.memory import Buffers, Constants, aligned
+from lrp_core.numba_engine.ops import Assembler
+from lrp_core.numba_engine.check import check
+from lrp_core.numba_engine.runtime import Program, Workspace
+from lrp_core.numba_engine.support import Form
+from lrp_core.numba_engine.kernels.elementwise import BOOKS
+from lrp_core.numba_engine.lower import Kernels
 from lrp_core.window import Window
 
 MARGIN, GAP = 4096, 16  # guard words around arrays, and between them

@@ -7,10 +7,10 @@ import nets
 import numpy as np
 
 import lrp_core
-from lrp_core.kernels.entry import planned
-from lrp_core.kernels import program as P
-from lrp_core.kernels import vector
-from lrp_core.presets import composite
+from lrp_core.numba_engine.entry import planned
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.kernels import simd_llvm
+from lrp_core.composites import composite
 
 
 def main(*rules):
@@ -25,7 +25,7 @@ def main(*rules):
         apart = max(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(a) for a, b in zip(exact.relevance, fast.relevance))
         worst[name] = [float(apart), bool((alone.relevance == fast.relevance[0]).all())]
         kinds |= {P.NAMES[row["kind"]] for row in planned(network, composite(method), dtype="float32", nonnegative=False).rows}
-    print(json.dumps({"lanes": vector.LANES, "fused": vector.FUSED, "worst": worst, "kinds": sorted(kinds), "from": lrp_core.__file__,
+    print(json.dumps({"lanes": simd_llvm.LANES, "fused": simd_llvm.FUSED, "worst": worst, "kinds": sorted(kinds), "from": lrp_core.__file__,
                       "compiled": hasattr(P.run, "signatures"), "loaded": sum(P.run.stats.cache_hits.values()) if hasattr(P.run, "stats") else None}))
 
 

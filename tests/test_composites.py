@@ -5,7 +5,7 @@ import pytest
 import lrp_core
 from lrp_core import Network, first_layer
 from lrp_core import layers as L
-from lrp_core.presets import composite
+from lrp_core.composites import composite
 
 
 

@@ -99,13 +99,13 @@ def value(x):
 """, "outer": """
 from .jit import entry
 from .inner import value
-from .vector import LANES
+from .simd_llvm import LANES
 @entry
 def probe(x):
     return 100 * value(x) + LANES
 """}
 ASK = """
-from lrp_core.kernels.outer import probe
+from lrp_core.numba_engine.kernels.outer import probe
 print(int(probe(1)), sum(probe.stats.cache_hits.values()))
 """
 
@@ -115,14 +115,14 @@ def test_the_cache_expires_with_any_source_and_with_the_lanes(tmp_path):
     root, cache = copy(tmp_path), tmp_path / "cache"
     cache.mkdir()
     for name, text in PROBE.items():
-        (root / "lrp_core" / "kernels" / f"{name}.py").write_text(text)
+        (root / "lrp_core" / "numba_engine" / "kernels" / f"{name}.py").write_text(text)
 
     def ask(lanes="8"):
         return tuple(map(int, python(["-c", ASK], root, NUMBA_CACHE_DIR=str(cache), AUDIO_LRP_LANES=lanes).split()))
 
     assert ask() == (208, 0)
     assert ask() == (208, 1), "nothing changed: it should have been loaded"
-    (root / "lrp_core" / "kernels" / "inner.py").write_text(PROBE["inner"].replace("x + 1", "x + 2"))
+    (root / "lrp_core" / "numba_engine" / "kernels" / "inner.py").write_text(PROBE["inner"].replace("x + 1", "x + 2"))
     assert ask() == (308, 0)
     assert ask("4")[0] == 304, "code for 8 lanes was loaded where vectors have 4"
 
@@ -138,7 +138,7 @@ def test_a_cache_folder_that_cannot_be_written(place):
 def test_no_place_to_keep_anything(tmp_path):
     """An installation and a home that nobody can write to: compiled each time (here without optimising, to be quick), and right."""
     root = copy(tmp_path)
-    for folder in (root / "lrp_core", root / "lrp_core" / "kernels"):
+    for folder in (root / "lrp_core", root / "lrp_core" / "numba_engine" / "kernels"):
         (folder / "__pycache__").write_text("a file where the folder would be")
     found = report("preset_b_flat", root=root, HOME=NOWHERE, XDG_CACHE_HOME=NOWHERE, NUMBA_CACHE_DIR=NOWHERE,
                    PYTHONDONTWRITEBYTECODE="1", NUMBA_OPT="0")

@@ -11,8 +11,8 @@ import pytest
 import lrp_core
 from lrp_core import AlphaBeta, Contrast, Epsilon, Flat, Gamma, Network, WSquare, ZBox, Zero, ZPlus, first_layer
 from lrp_core import layers as L
-from lrp_core.kernels import program as P
-from lrp_core.kernels.jit import prepare
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.kernels.jit import prepare
 
 NETS = {"deep": lambda: nets.deep(70), "wide": nets.wide, "vgg": fast_nets.vgg, "branching": fast_nets.branching}
 # Rules that do not follow the input bring relevance to sums that are nearly zero: LRP-0 would divide by these.
@@ -86,8 +86,8 @@ def test_turnover(network):
 
 def test_these_networks_use_every_kernel():
     """What is agreed upon above was computed by them: none is left to NumPy by mistake."""
-    from lrp_core.kernels.entry import planned
-    from lrp_core.presets import composite
+    from lrp_core.numba_engine.entry import planned
+    from lrp_core.composites import composite
     used = set()
     for name, make in NETS.items():
         network = make()
@@ -274,7 +274,7 @@ def test_rare_kernels_are_compiled_only_where_a_program_has_them():
     def count(compiled, arguments, really=prepare):
         prepared.append(arguments[-1])
         really(compiled, arguments)
-    with mock.patch("lrp_core.kernels.engine.prepare", count):
+    with mock.patch("lrp_core.numba_engine.runtime.prepare", count):
         for rules in ("epsilon", "preset_b", "epsilon"):
             lrp_core.explain(network, x, rules, engine="numba", dtype="float32", threads=1)
             lrp_core.explain(network, x, rules, engine="numba", dtype="float32", threads=1)

@@ -294,7 +294,7 @@ def test_a_composite_shows_which_rule_each_layer_gets():
 
 def test_conditions_know_the_first_the_last_and_the_way_up():
     network = residual()
-    names = {condition: [node.name for node in network.nodes if lrp_core.presets.ruled(node) and condition(network, node)]
+    names = {condition: [node.name for node in network.nodes if lrp_core.composites.ruled(node) and condition(network, node)]
              for condition in (lrp_core.first_layer, lrp_core.first_with_weights, lrp_core.last_with_weights, lrp_core.up_to("conv2"))}
     with pytest.raises(ValueError, match="nowhere"):
         explain(network, draw(6, 5, 2), lrp_core.preset_b_flat_until("nowhere"))

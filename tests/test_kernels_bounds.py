@@ -5,17 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runner import DTYPE, GUARD, MARGIN, Alone, Form, carry_back, form_of, normal, seeded
 
-from lrp_core.kernels import program as P
-from lrp_core.kernels.arena import aligned
-from lrp_core.kernels.assembler import CAPACITY, Assembler, extent, geometry
-from lrp_core.kernels.bounds import ProgramError
-from lrp_core.kernels.engine import Workspace
-from lrp_core.kernels.passes import ABOVE_ZERO
-from lrp_core.kernels.planner import Kernels
-from lrp_core.kernels.sparse import BAND, TOGETHER
-from lrp_core.kernels.ties import RUN
-from lrp_core.kernels.vector import LANES
-from lrp_core.kernels.winograd import TILES
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.memory import aligned
+from lrp_core.numba_engine.ops import CAPACITY, Assembler, extent, geometry
+from lrp_core.numba_engine.check import ProgramError
+from lrp_core.numba_engine.runtime import Workspace
+from lrp_core.numba_engine.kernels.elementwise import ABOVE_ZERO
+from lrp_core.numba_engine.lower import Kernels
+from lrp_core.numba_engine.kernels.sparse import BAND, TOGETHER
+from lrp_core.numba_engine.kernels.repair import RUN
+from lrp_core.numba_engine.kernels.simd_llvm import LANES
+from lrp_core.numba_engine.kernels.winograd import TILES
 
 C, F = LANES, 2 * LANES
 ANY = form_of(Form, (2, 3), (7, 6, 3), 5, (2, 1), "same")

@@ -25,8 +25,8 @@ from kernel_runner import (  # noqa: F401
 )
 
 from lrp_core import layers as L
-from lrp_core.kernels import program as P
-from lrp_core.kernels.vector import LANES
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
 few = settings(seeded, max_examples=25)
 

@@ -23,9 +23,9 @@ from kernel_runner import (  # noqa: F401
     tolerance,
 )
 
-from lrp_core.kernels import program as P
-from lrp_core.kernels.assembler import extent, geometry
-from lrp_core.kernels.passes import ABOVE_ZERO, ABSOLUTE, BELOW_ZERO, BIAS, GIVEN, NO_GATE, NOBODY, RECEIVED, STABILIZER, WINNER
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.ops import extent, geometry
+from lrp_core.numba_engine.kernels.elementwise import ABOVE_ZERO, ABSOLUTE, BELOW_ZERO, BIAS, GIVEN, NO_GATE, NOBODY, RECEIVED, STABILIZER, WINNER
 
 map_shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), channel_counts)
 

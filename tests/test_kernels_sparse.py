@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from kernel_runner import Form, Rig, close, convolutions, convolve, fans, form_of, normal, seeded, seeds, tolerance
 from test_kernels_linear import assert_back, kinds
 
-from lrp_core.kernels import program as P
-from lrp_core.kernels.vector import LANES
+from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
 ORDERS = [(0.05, 1), (1, 0.05), (0.05, 1, 0.05), (1, 0.05, 1), (0.05, 0.05, 1), (1, 1, 0.05), (0, 0.05, 0), (1, 1, 1)]
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runner import Direct, Form, Rig, form_of, normal, precision, seeded, seeds  # noqa: F401
 
-from lrp_core.kernels.vector import LANES
+from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
 PALETTE = (0.0, 1.0, 0.3)
 

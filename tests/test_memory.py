@@ -133,7 +133,7 @@ def test_an_explanation_takes_what_was_worked_out(make, rules, how, layers, monk
     def one_at_a_time(network, sample, at_once, wanted=None):
         asked.append(sample)
         return sample
-    for module in ("lrp_core.numpy_engine", "lrp_core.kernels.batch"):
+    for module in ("lrp_core.numpy_engine", "lrp_core.numba_engine.batch"):
         monkeypatch.setattr(importlib.import_module(module), "bound", one_at_a_time)
     taken, e = peak(lambda: lrp_core.explain(network, x, **options))
     slack = 700_000 + sum(r.nbytes for r in (e.layers or {}).values())  # the input, the results, the kernel's parts

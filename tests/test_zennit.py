@@ -18,7 +18,7 @@ import pytest
 
 import lrp_core
 from lrp_core import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
-from lrp_core.presets import ZENNIT_NORMS, Composite, composite
+from lrp_core.composites import ZENNIT_NORMS, Composite, composite
 
 DATA = pathlib.Path(__file__).parent / "data"
 

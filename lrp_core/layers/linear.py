@@ -3,7 +3,7 @@ import dataclasses
 
 import numpy as np
 
-from ..kernels import twin
+from . import maps
 from ..text import quote
 from ..window import Window, is_whole, one_row
 from .base import Weighted, map_shape, row_shape
@@ -24,10 +24,10 @@ class Dense(Weighted):
         return (*shape[:-1], self.kernel.shape[1])
 
     def linear(self, x, kernel, bias):
-        return twin.dense(x, kernel, bias)
+        return maps.dense(x, kernel, bias)
 
     def adjoint(self, s, kernel, shape):
-        return twin.dense_adjoint(s, kernel)
+        return maps.dense_adjoint(s, kernel)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,15 +73,15 @@ class Conv2D(Weighted):
 
     def linear(self, x, kernel, bias):
         if self.groups == 1:
-            return twin.conv2d(x, kernel, bias, self.window)
-        z = np.concatenate([twin.conv2d(x[..., seen], part, None, self.window)
+            return maps.conv2d(x, kernel, bias, self.window)
+        z = np.concatenate([maps.conv2d(x[..., seen], part, None, self.window)
                             for seen, _, part in self._shares(kernel)], axis=-1)
         return z if bias is None else z + bias
 
     def adjoint(self, s, kernel, shape):
         if self.groups == 1:
-            return twin.conv2d_adjoint(s, kernel, self.window, *shape[:2])
-        return np.concatenate([twin.conv2d_adjoint(s[..., made], part, self.window, *shape[:2])
+            return maps.conv2d_adjoint(s, kernel, self.window, *shape[:2])
+        return np.concatenate([maps.conv2d_adjoint(s[..., made], part, self.window, *shape[:2])
                                for _, made, part in self._shares(kernel)], axis=-1)
 
 
@@ -113,10 +113,10 @@ class Conv1D(Weighted):
         return (self.window.output(1, length)[1], self.kernel.shape[2])
 
     def linear(self, x, kernel, bias):
-        return twin.conv2d(x[:, None], kernel[None], bias, self.window)[:, 0]
+        return maps.conv2d(x[:, None], kernel[None], bias, self.window)[:, 0]
 
     def adjoint(self, s, kernel, shape):
-        return twin.conv2d_adjoint(s[:, None], kernel[None], self.window, 1, shape[0])[:, 0]
+        return maps.conv2d_adjoint(s[:, None], kernel[None], self.window, 1, shape[0])[:, 0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -149,10 +149,10 @@ class DepthwiseConv2D(Weighted):
         return (*self.window.output(height, width), self.kernel.shape[2] * self.kernel.shape[3])
 
     def linear(self, x, kernel, bias):
-        return twin.depthwise(x, kernel, bias, self.window)
+        return maps.depthwise(x, kernel, bias, self.window)
 
     def adjoint(self, s, kernel, shape):
-        return twin.depthwise_adjoint(s, kernel, self.window, *shape[:2])
+        return maps.depthwise_adjoint(s, kernel, self.window, *shape[:2])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -186,11 +186,11 @@ class Conv2DTranspose(Weighted):
         return (*(n * s + m for n, s, m in zip(size, self.strides, more)), self.kernel.shape[2])
 
     def linear(self, x, kernel, bias):
-        z = twin.conv2d_adjoint(x, kernel, self.window, *self.output_shape(x.shape[1:])[:2])
+        z = maps.conv2d_adjoint(x, kernel, self.window, *self.output_shape(x.shape[1:])[:2])
         return z if bias is None else z + bias
 
     def adjoint(self, s, kernel, shape):
-        return twin.conv2d(s, kernel, None, self.window)
+        return maps.conv2d(s, kernel, None, self.window)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

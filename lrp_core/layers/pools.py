@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..kernels import twin
+from . import maps
 from ..window import Window, one_row
 from .base import Layer, Linear, map_shape, row_shape
 
@@ -52,10 +52,10 @@ class MaxPool2D(Pool2D, WinnerTakesAll):
     """The maximum of each window; padding never wins, ties go to the first in scan order."""
 
     def forward_with_winners(self, x):
-        return twin.max_pool(x, self.window)
+        return maps.max_pool(x, self.window)
 
     def to_winners(self, r, winners, shape):
-        return twin.max_unpool(r, winners, self.window, *shape[:2])
+        return maps.max_unpool(r, winners, self.window, *shape[:2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +63,10 @@ class AveragePool2D(Pool2D, Linear):
     """The mean of each window over the positions inside the map: a linear map without parameters."""
 
     def linear(self, x, kernel, bias):
-        return twin.average_pool(x, self.window)
+        return maps.average_pool(x, self.window)
 
     def adjoint(self, s, kernel, shape):
-        return twin.average_pool_adjoint(s, self.window, *shape[:2])
+        return maps.average_pool_adjoint(s, self.window, *shape[:2])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,11 +97,11 @@ class MaxPool1D(Pool1D, WinnerTakesAll):
     """The maximum of each window of a sequence."""
 
     def forward_with_winners(self, x):
-        y, winners = twin.max_pool(x[:, None], self.window)
+        y, winners = maps.max_pool(x[:, None], self.window)
         return y[:, 0], winners
 
     def to_winners(self, r, winners, shape):
-        return twin.max_unpool(r[:, None], winners, self.window, 1, shape[0])[:, 0]
+        return maps.max_unpool(r[:, None], winners, self.window, 1, shape[0])[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,10 +109,10 @@ class AveragePool1D(Pool1D, Linear):
     """The mean of each window of a sequence over the positions inside it."""
 
     def linear(self, x, kernel, bias):
-        return twin.average_pool(x[:, None], self.window)[:, 0]
+        return maps.average_pool(x[:, None], self.window)[:, 0]
 
     def adjoint(self, s, kernel, shape):
-        return twin.average_pool_adjoint(s[:, None], self.window, 1, shape[0])[:, 0]
+        return maps.average_pool_adjoint(s[:, None], self.window, 1, shape[0])[:, 0]
 
 
 class GlobalPool(Layer):

@@ -15,7 +15,7 @@ refused by name, as is whatever else a file holds.
 """
 from ..canonize import fold_batch_norm
 from ..files import ModelFileError, opened
-from ..weights import INVALID
+from ..model_file import INVALID
 from .convert import network_of
 from .reading import package, read
 

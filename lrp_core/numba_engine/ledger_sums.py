@@ -1,9 +1,9 @@
 """From what kernels and NumPy booked of a chunk to the numbers of the ledger."""
 import numpy as np
 
-from . import program as P
-from .passes import ABSOLUTE, BIAS, BOOKS, GIVEN, RECEIVED, STABILIZER
-from .planner import KEPT
+from . import interpreter as P
+from .kernels.elementwise import ABSOLUTE, BIAS, BOOKS, GIVEN, RECEIVED, STABILIZER
+from .lower import KEPT
 
 
 class Books:

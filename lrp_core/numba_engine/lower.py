@@ -8,9 +8,10 @@ from .. import layers as L
 from ..backward import is_forward, refuse_unmet
 from ..network import INPUT
 from ..rules import negative, ones, positive, whole
-from . import forms, program as P
-from .assembler import Assembler, extent, geometry, map_shape
-from .forms import Form, kernel4
+from . import interpreter as P
+from . import support
+from .ops import Assembler, extent, geometry, map_shape
+from .support import Form, kernel4
 
 
 # Maxima that differ by less, as a part of themselves, are equal but for rounding: in double precision no two numbers of
@@ -133,7 +134,7 @@ class Planner:
     def forward(self, node):
         """The rows, or the stage, that compute a node's output."""
         layer, source = node.layer, self.outputs[node.inputs[0]]
-        if isinstance(layer, forms.ALIASES):
+        if isinstance(layer, support.ALIASES):
             self.outputs[node.name] = source
             return
         if isinstance(layer, L.ReLU) and self.rectifier(self.maker(node)) is node:
@@ -141,12 +142,12 @@ class Planner:
             return
         out = self.outputs[node.name] = self.room(self.shape(node.name))
         rectify = self.rectifier(node) is not None
-        if forms.is_convolution(layer):
+        if support.is_convolution(layer):
             self.asm.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out, rectify=rectify,
                               ties=self.dtype == "float32")
-        elif forms.is_dense(layer, self.shape(node.inputs[0])):
+        elif support.is_dense(layer, self.shape(node.inputs[0])):
             self.asm.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
-        elif forms.is_max_pool(layer):
+        elif support.is_max_pool(layer):
             self.winners[node.name] = self.room(self.shape(node.name))
             self.asm.emit(P.MAX_POOL, x=source, y=out, winner=self.winners[node.name], epsilon=TIE[self.dtype],
                           **geometry(self.form(node)))
@@ -173,7 +174,7 @@ class Planner:
 
     def carried(self, node):
         """Do kernels carry relevance back through this node?"""
-        return isinstance(node.layer, L.Linear) and forms.carries(self.steps[node.name], self.shape(node.inputs[0]))
+        return isinstance(node.layer, L.Linear) and support.carries(self.steps[node.name], self.shape(node.inputs[0]))
 
     def nodes_that_vanish(self):
         """Names of the nodes at whose output the relevance that arrives is zero wherever the output is."""
@@ -218,11 +219,11 @@ class Planner:
         if self.carried(node):
             given, groups = self.through_linear(node, received)
             self.finish(node, received, [given], groups)
-        elif isinstance(node.layer, (*forms.ALIASES, L.Activation)):
+        elif isinstance(node.layer, (*support.ALIASES, L.Activation)):
             given = self.wire(self.shape(node.inputs[0]), received.position)
             received.same = given
             self.finish(node, received, [given], keep=True)
-        elif forms.is_max_pool(node.layer):
+        elif support.is_max_pool(node.layer):
             given = self.wire(self.shape(node.inputs[0]))
             self.measure(received)
             self.asm.emit(P.MAX_UNPOOL, x=received.position, y=given.position, winner=self.winners[node.name], **geometry(self.form(node)))
@@ -291,8 +292,8 @@ class Planner:
                 received.book = book
             groups.append((book, rows))
             bias = total_bias(group)
-            self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=forms.constant_stabilizer(step.rule),
-                          coefficient=float(group.coefficient), gate=forms.GATES[group.gate], gate_y=self.outputs[node.name],
+            self.asm.emit(P.RATIO, x=received.position, z=z, y=s, shared=int(shared), epsilon=support.constant_stabilizer(step.rule),
+                          coefficient=float(group.coefficient), gate=support.GATES[group.gate], gate_y=self.outputs[node.name],
                           bias=P.NONE if bias is None else self.asm.bias(bias, shape[-1]), book=book, **extent(shape))
             if before:
                 self.asm.buffers.free(before[1])
@@ -318,11 +319,11 @@ class Planner:
         than the pool's outputs that are not zero. Seen from the forward pass, it is the same for all targets.
         """
         rectifier = self.rectifier(node)
-        if rectifier is None or not forms.is_convolution(node.layer) or not self.form(node).suits_sparse \
+        if rectifier is None or not support.is_convolution(node.layer) or not self.form(node).suits_sparse \
                 or all(term.part is ones for group in self.steps[node.name].groups for term in group.terms):
             return P.NONE
         behind = self.readers[rectifier.name]
-        name = behind[0].name if len(behind) == 1 and forms.is_max_pool(behind[0].layer) else rectifier.name
+        name = behind[0].name if len(behind) == 1 and support.is_max_pool(behind[0].layer) else rectifier.name
         return self.asm.flag(self.outputs[name], self.shape(name), self.form(node).sparse_limit)
 
     def parts(self, node, group, x):
@@ -349,10 +350,10 @@ class Planner:
             return self.asm.weights.add(z[0]), True, False
         z = self.room(self.shape(node.name))
         # What is computed for nonzeros only is one sum; a second term, of negative inputs, needs the whole map.
-        flag = flag if len(terms) == 1 and forms.is_convolution(node.layer) else P.NONE
+        flag = flag if len(terms) == 1 and support.is_convolution(node.layer) else P.NONE
         for number, (term, part) in enumerate(terms):
             kernel, bias = (array if array is None or term.sign > 0 else -array for array in (term.kernel, term.bias))
-            if not forms.is_convolution(node.layer):
+            if not support.is_convolution(node.layer):
                 self.asm.dense(kernel, bias, part, z, accumulate=number > 0)
                 continue
             form, kernel = self.form(node), kernel4(kernel)
@@ -371,9 +372,9 @@ class Planner:
     def give(self, node, term, part, s, r, accumulate, flag):
         """r = [r +] σ · part · W'ᵀ s."""
         kernel = term.kernel * term.sign
-        if part == P.NONE and forms.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
+        if part == P.NONE and support.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
             self.asm.spread(self.form(node), s, r, kernel.flat[0], accumulate=accumulate)
-        elif forms.is_convolution(node.layer):
+        elif support.is_convolution(node.layer):
             self.asm.convolve_back(self.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate, flag=flag)
         else:
             self.asm.dense_back(kernel, s, r, times=part, accumulate=accumulate)

@@ -11,8 +11,8 @@ Rounding is about 2e-6 of the output, against 3e-7 for a direct convolution, and
 import numpy as np
 
 from .jit import inlined, kernel
-from .product import pack, product
-from .vector import broadcast, lanes, lanes_of, load, never_inline, store, where_greater
+from .matmul import pack, product
+from .simd_llvm import broadcast, lanes, lanes_of, load, never_inline, store, where_greater
 
 TILES = 24  # tiles at work: their transforms stay in the second-level cache
 G = np.array([[1/4, 0, 0], [-1/6, -1/6, -1/6], [-1/6, 1/6, -1/6], [1/24, 1/12, 1/6], [1/24, -1/12, 1/6], [0, 0, 1]])

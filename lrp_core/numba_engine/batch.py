@@ -8,8 +8,8 @@ import numpy as np
 
 from ..chunks import check_threads, single_threaded_blas, within
 from ..memory import bound
-from .engine import CHUNK
-from .sparse import TOGETHER
+from .runtime import CHUNK
+from .kernels.sparse import TOGETHER
 
 
 class Programs:

@@ -1,7 +1,7 @@
 """Passes over whole arrays: where relevance starts, what a unit of z is worth, and products of parts."""
-from ..stabilize import SMALLEST
+from ...stabilize import SMALLEST
 from .jit import kernel, loop_kernel
-from .vector import broadcast, lane_sum, lanes, load_part, scalar, store_part, where_at_least, where_greater
+from .simd_llvm import broadcast, lane_sum, lanes, load_part, scalar, store_part, where_at_least, where_greater
 
 # What `ratio` books for each row of each sample.
 RECEIVED, ABSOLUTE, GIVEN, BIAS, STABILIZER = range(5)

@@ -2,7 +2,7 @@
 import numpy as np
 
 from .jit import inlined, kernel
-from .vector import broadcast, lanes, load_part, scalar, store_part, where_equal, where_greater
+from .simd_llvm import broadcast, lanes, load_part, scalar, store_part, where_equal, where_greater
 
 LOWEST = float(np.finfo(np.float32).min)
 

@@ -6,7 +6,7 @@ b is packed into panels of `width` columns, [panels, taps·depth, width], so tha
 import numpy as np
 
 from .jit import kernel
-from .vector import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline, register_tile
+from .simd_llvm import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline, register_tile
 
 WIDE_ROWS, NARROW_ROWS = WIDE_TILE[0], NARROW_TILE[0]
 wide_tile, narrow_tile = register_tile(*WIDE_TILE), register_tile(*NARROW_TILE)

@@ -1,4 +1,4 @@
-"""What each name of `vector` does, in NumPy: used in its place where Numba's compiler is switched off, as by a debugger."""
+"""What each name of `simd_llvm` does, in NumPy: used in its place where Numba's compiler is switched off, as by a debugger."""
 import numpy as np
 
 __all__ = ["lanes", "scalar", "load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
@@ -8,7 +8,7 @@ __all__ = ["lanes", "scalar", "load", "load_part", "store", "store_part", "broad
 
 def lanes(array):
     """How many values of the array's type a Vector holds."""
-    from .vector import lanes_of
+    from .simd_llvm import lanes_of
     return lanes_of(array.dtype)
 
 
@@ -101,7 +101,7 @@ def never_inline():
 
 
 def register_tile(rows, vectors):
-    """The block of a matrix product that `vector.register_tile` describes."""
+    """The block of a matrix product that `simd_llvm.register_tile` describes."""
     def tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
         width = vectors * lanes(c)
         columns = min(columns, width)
@@ -116,7 +116,7 @@ def register_tile(rows, vectors):
 
 
 def gather_tile(rows, vectors):
-    """The block of a matrix product that `vector.gather_tile` describes."""
+    """The block of a matrix product that `simd_llvm.gather_tile` describes."""
     def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
              c, c_at, c_row, columns):
         width, chosen = vectors * lanes(c), places[places_at:places_at + count]

@@ -62,8 +62,8 @@ def _expire_with_any_source(compiled):
 
 def _digest():
     digest = hashlib.sha256()
-    here = pathlib.Path(__file__).parent
-    for path in (*sorted(here.glob("*.py")), here.parent / "stabilize.py"):  # kernels compile its constant in
+    engine = pathlib.Path(__file__).parents[1]
+    for path in (*sorted(engine.rglob("*.py")), engine.parent / "stabilize.py"):  # kernels compile its constant in
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

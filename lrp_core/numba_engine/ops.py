@@ -3,14 +3,14 @@ import dataclasses
 
 import numpy as np
 
-from . import program as P
-from .arena import Buffers, Constants
-from .convolve import positions
-from .passes import BOOKS
-from .product import pack, pack_bias
-from .sparse import BAND, TOGETHER, band_width
-from .ties import RUN, runs_size
-from .winograd import TILES, scratch_size, transform_kernel
+from . import interpreter as P
+from .memory import Buffers, Constants
+from .kernels.convolve import positions
+from .kernels.elementwise import BOOKS
+from .kernels.matmul import pack, pack_bias
+from .kernels.sparse import BAND, TOGETHER, band_width
+from .kernels.repair import RUN, runs_size
+from .kernels.winograd import TILES, scratch_size, transform_kernel
 
 CAPACITY = 16  # samples that a workspace may hold: rows of a dense product need their places
 SMALL = 2e-3  # below this part of the largest in its row, rounding is too large a part of a denominator

@@ -9,7 +9,7 @@ from ..rules import is_declared
 from ..target import WINNER
 from ..text import quote
 from .batch import Found, explain_batch
-from .engine import Program
+from .runtime import Program
 
 
 def explain_each(request):

@@ -5,12 +5,12 @@ import time
 import numpy as np
 
 from ..profiles import Profile, Row
-from . import program as P
+from . import interpreter as P
 from .entry import planned
-from .engine import CHUNK
-from .forms import refusal
-from .passes import NOBODY, WINNER
-from .planner import Forward, Keep, Kernels
+from .runtime import CHUNK
+from .support import refusal
+from .kernels.elementwise import NOBODY, WINNER
+from .lower import Forward, Keep, Kernels
 
 
 def profile_kernels(network, x, method, dtype, repeats):

@@ -6,9 +6,9 @@ carries some, its row of weights to the map below; and the denominators of rules
 computed for these units only, as short direct sums.
 """
 from .jit import inlined, kernel
-from .passes import put_row
-from .product import product
-from .vector import (
+from .elementwise import put_row
+from .matmul import product
+from .simd_llvm import (
     NARROW_TILE,
     WIDE_TILE,
     broadcast,

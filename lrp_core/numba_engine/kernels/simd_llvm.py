@@ -416,4 +416,4 @@ class Block:
 
 
 if numba.config.DISABLE_JIT:
-    from .plain import *  # noqa: F403
+    from .simd_numpy import *  # noqa: F403

@@ -10,14 +10,14 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from .convolve import BLOCK, direct, fold, pad, relu
-from .jit import entry, inlined, kernel
-from .passes import channel_sum, combine, measure, part, ratio, spread, start
-from .pools import max_pool, max_unpool
-from .sparse import BAND, dots, flag_sparse, product_of_nonzeros, scatter
-from .ties import SIZE, find_runs, restore, sharpen
-from .vector import address, scalar
-from .winograd import TILES, winograd
+from .kernels.convolve import BLOCK, direct, fold, pad, relu
+from .kernels.jit import entry, inlined, kernel
+from .kernels.elementwise import channel_sum, combine, measure, part, ratio, spread, start
+from .kernels.pools import max_pool, max_unpool
+from .kernels.sparse import BAND, dots, flag_sparse, product_of_nonzeros, scatter
+from .kernels.repair import SIZE, find_runs, restore, sharpen
+from .kernels.simd_llvm import address, scalar
+from .kernels.winograd import TILES, winograd
 
 (PAD, DIRECT, WINOGRAD, FIND_RUNS, RESTORE, RELU, MAX_POOL, DENSE, START, RATIO, MEASURE, MAX_UNPOOL, FOLD, COMBINE, PART,
  CHANNEL_SUM, SPREAD, SHARPEN, FLAG, SCATTER, DOTS) = range(21)

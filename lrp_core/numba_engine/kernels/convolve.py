@@ -9,9 +9,9 @@ The transpose is the product c[i, j, (u, v, c)] = Σ_m s[i, j, m] W[u, v, c, m],
 import numpy as np
 
 from .jit import inlined, kernel, loop_kernel
-from .passes import put_row
-from .product import product
-from .vector import broadcast, lanes, load_part, never_inline, store_part, where_greater
+from .elementwise import put_row
+from .matmul import product
+from .simd_llvm import broadcast, lanes, load_part, never_inline, store_part, where_greater
 from .winograd import left_out
 
 BLOCK = 48  # output positions a unit of work

@@ -1,12 +1,12 @@
 """Proof before the first run that no row of a program reads or writes outside its arrays: kernels check nothing."""
 
-from . import program as P
-from .passes import BOOKS
-from .product import panel_widths
-from .sparse import BAND, TOGETHER, band_width
-from .ties import RUN, runs_size
-from .vector import lanes_of
-from .winograd import TILES, scratch_size
+from . import interpreter as P
+from .kernels.elementwise import BOOKS
+from .kernels.matmul import panel_widths
+from .kernels.sparse import BAND, TOGETHER, band_width
+from .kernels.repair import RUN, runs_size
+from .kernels.simd_llvm import lanes_of
+from .kernels.winograd import TILES, scratch_size
 
 
 class ProgramError(AssertionError):

@@ -21,8 +21,8 @@ import numpy as np
 from .. import layers as L
 from ..rules import above_zero, below_zero, is_number, negative, ones, positive, whole
 from ..window import Window
-from .passes import ABOVE_ZERO, BELOW_ZERO, NO_GATE
-from .vector import lanes_of
+from .kernels.elementwise import ABOVE_ZERO, BELOW_ZERO, NO_GATE
+from .kernels.simd_llvm import lanes_of
 
 ALIASES = (L.Dropout, L.Flatten, L.Reshape)
 GATES = {None: NO_GATE, above_zero: ABOVE_ZERO, below_zero: BELOW_ZERO}

@@ -10,8 +10,8 @@ large part of it, is computed again, as a few short sums.
 """
 from .convolve import relu
 from .jit import kernel
-from .product import product
-from .vector import any_below, broadcast, differ, lane_max, lane_sum, lanes, load, load_part, scalar, where_greater
+from .matmul import product
+from .simd_llvm import any_below, broadcast, differ, lane_max, lane_sum, lanes, load, load_part, scalar, where_greater
 from .winograd import left_out
 
 SIZE = 3  # of the window

@@ -10,14 +10,14 @@ import numpy as np
 from ..backward import is_split, total
 from ..memory import crossing_back, crossing_forward
 from ..network import INPUT, Trace
-from . import program as P
-from .arena import ALIGNMENT, aligned, return_freed_memory, rounded
-from .assembler import CAPACITY
-from .books import Books
-from .bounds import check
-from .jit import prepare
-from .planner import Forward, Keep, Kernels, Planner
-from .vector import lanes_of
+from . import interpreter as P
+from .memory import ALIGNMENT, aligned, return_freed_memory, rounded
+from .ops import CAPACITY
+from .ledger_sums import Books
+from .check import check
+from .kernels.jit import prepare
+from .lower import Forward, Keep, Kernels, Planner
+from .kernels.simd_llvm import lanes_of
 
 # Samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor. Where vectors
 # are wide, arithmetic waits for memory, and one at a time is faster.
