@@ -8,7 +8,7 @@ from test_dataset_run import model, rows, run, sounds, undisturbed  # noqa: F401
 from audio_lrp import dataset_tables as tables
 from features.synth import CLASSES
 
-pytest.importorskip("zarr", reason="audio-lrp dataset needs audio-lrp[dataset]")
+pytest.importorskip("zarr", reason="a data-set run needs zarr")
 
 
 def markdown_rows(path, names):
@@ -58,18 +58,19 @@ COUNTS = np.array([[0, 1, 1], [0, 0, 1], [0, 0, 0]])     # rows: the label
 def row(number, label, predicted, **others):
     """What a run's record says of a clip."""
     return {"number": number, "path": f"{number}.wav", "label": label, "predicted": predicted, "probability": 0.75, "target": predicted,
-            "logit": -1.5, "relevance_epsilon": 0.25, "relevance_flat": -2.0, "duration_s": 3.5, "sample_rate": 8000.0, "warnings": [],
+            "logit": -1.5, "relevance_epsilon": 0.25, "relevance_flat": -2.0, "duration_s": 9.5, "heard_s": 4.0, "sample_rate": 8000.0, "warnings": [],
             **others}
 
 
 def test_the_figures_by_hand():
-    summary = tables.summary_of(SETTINGS, COUNTS, np.array([0, 2, 0]), 1)
-    assert (summary["clips"], summary["explained"], summary["errors"], summary["labelled"], summary["right"]) == (6, 5, 1, 3, 0)
+    summary = tables.summary_of(SETTINGS, COUNTS, np.array([0, 2, 0]), 1, 2)
+    assert (summary["clips"], summary["explained"], summary["errors"], summary["cut"], summary["labelled"],
+            summary["right"]) == (6, 5, 1, 2, 3, 0)
     assert summary["accuracy"] == 0 and summary["confusion"] == {"rows": "label", "columns": "predicted", "counts": COUNTS.tolist()}
     assert summary["classes"] == {"cat": {"labelled": 2, "right": 0, "heard_without_label": 0},
                                   "dog": {"labelled": 1, "right": 0, "heard_without_label": 2},
                                   "owl": {"labelled": 0, "right": 0, "heard_without_label": 0}}
-    right = tables.summary_of(SETTINGS, np.diag([3, 0, 1]) + COUNTS, np.zeros(3, int), 0)
+    right = tables.summary_of(SETTINGS, np.diag([3, 0, 1]) + COUNTS, np.zeros(3, int), 0, 0)
     assert right["accuracy"] == 4 / 7 and right["classes"]["cat"] == {"labelled": 5, "right": 3, "heard_without_label": 0}
 
 
@@ -82,7 +83,7 @@ def test_lines_by_hand(tmp_path):
     assert (right["label"], right["predicted"], right["correct"], right["warnings"]) == ("dog", "dog", 1, "silent; short")
     assert (unknown["label"], unknown["predicted"], unknown["correct"]) == ("", "owl", "")
     assert (wrong["probability"], wrong["logit"], wrong["relevance_epsilon"], wrong["relevance_flat"], wrong["duration_s"],
-            wrong["sample_rate"]) == ("0.75", "-1.5", "0.25", "-2", "3.5", "8000")
+            wrong["heard_s"], wrong["sample_rate"]) == ("0.75", "-1.5", "0.25", "-2", "9.5", "4", "8000")
     tables.write_confused(tmp_path / "confused.csv", SETTINGS, [(0.9, row(4, 0, 2)), (0.8, row(2, 1, 0))])
     assert [tuple(line.values()) for line in rows(tmp_path / "confused.csv")] == [
         ("1", "cat", "owl", "0.9", "4", "4.wav"), ("2", "dog", "cat", "0.8", "2", "2.wav")]
