@@ -255,7 +255,7 @@ def test_the_least_scratch_and_places_that_are_accepted_are_enough(kind):
     program.run(tight, [Kernels(number, number + 1)], 1, fan)
     for whole in (data, places):
         outside = np.r_[whole[:MARGIN].view(np.uint32), whole[-MARGIN:].view(np.uint32)]
-        assert (outside == GUARD).all(), "wrote beyond its scratch or its places"
+        assert (outside == GUARD["float32"]).all(), "wrote beyond its scratch or its places"
     assert not np.isnan(tight.data).any(), "read beyond its scratch"
     assert program.scratch or program.places
 
