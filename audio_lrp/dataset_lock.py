@@ -7,7 +7,7 @@ import platform
 
 import filelock
 
-from features.files import replacing
+from lrp_core.files import replacing
 
 LOCK, OWNER = "run.lock", "run.owner.json"
 

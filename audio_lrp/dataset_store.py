@@ -17,7 +17,7 @@ import shutil
 
 import numpy as np
 
-from features.files import replacing
+from lrp_core.files import replacing
 
 from .dataset_lock import LOCK, OWNER
 

@@ -2,7 +2,7 @@
 import json
 
 from features import SECONDS
-from features.files import replacing
+from lrp_core.files import replacing
 
 from .tables import csv_table, markdown_text
 

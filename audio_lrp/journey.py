@@ -3,7 +3,7 @@ import numpy as np
 
 from features import relevance_to_sound
 from lrp_core import Entry, Ledger
-from lrp_core.backward import ROUNDING
+from lrp_core.ledger import ROUNDING
 
 ROUNDED = "as float32"  # the entry between the network's and the front end's
 
@@ -18,10 +18,10 @@ def whole_ledger(explanation, sound):
     precision, or that entry to the rounding of single precision.
     """
     steps = [Entry(step.name, "front end", "LRP-0", step.received, step.passed, 0.0, 0.0, step.dropped,
-                   step.turnover) for step in sound.steps]
+                   0.0, step.turnover) for step in sound.steps]
     Ledger.of(steps, steps[0].received, steps[-1].passed).check(ROUNDING["float64"])
     handed, kept = explanation.ledger.arrived, steps[0].received
-    rounded = Entry(ROUNDED, "front end", "rounding", handed, kept, 0.0, 0.0, 0.0,
+    rounded = Entry(ROUNDED, "front end", "rounding", handed, kept, 0.0, 0.0, 0.0, 0.0,
                     2 * float(np.abs(explanation.relevance).sum(dtype=np.float64)))
     ledger = Ledger.of([*explanation.ledger.entries, rounded, *steps], explanation.ledger.start, steps[-1].passed)
     ledger.check(ROUNDING["float32"])

@@ -10,7 +10,7 @@ import soundfile
 
 import features
 import lrp_core
-from features.files import replacing
+from lrp_core.files import replacing
 from features.listen import audible, masked, parts
 
 from . import EMBEDDED_CLIP

@@ -4,7 +4,7 @@ import matplotlib.figure
 import numpy as np
 
 import features
-from features.files import replacing
+from lrp_core.files import replacing
 from lrp_core.text import clean_lines
 
 HERTZ = (250, 500, 1000, 2000, 4000, 8000, 16000)

@@ -12,7 +12,7 @@ import markupsafe
 import soundfile
 
 import lrp_core
-from features.files import replacing
+from lrp_core.files import replacing
 
 from . import EMBEDDED_CLIP
 from .common import (

@@ -6,7 +6,7 @@ import numpy as np
 
 import features
 import lrp_core
-from features.files import replacing
+from lrp_core.files import replacing
 from lrp_core.text import clean
 
 from . import profiles

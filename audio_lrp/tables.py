@@ -4,7 +4,7 @@ import csv
 import html
 import re
 
-from features.files import replacing
+from lrp_core.files import replacing
 from lrp_core.text import MESSAGE, clean
 
 # What spreadsheets take for the beginning of a formula; some take the wide forms of East Asian writing too.

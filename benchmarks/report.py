@@ -4,7 +4,7 @@ import pathlib
 
 import click
 
-from features.files import replacing
+from lrp_core.files import replacing
 
 from . import arrival, layers, looks, memory, scaling, sound, startup, throughput
 from .machine import described

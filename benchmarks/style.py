@@ -1,5 +1,5 @@
 """How all plots look: colours that differ for every eye (Okabe and Ito 2008), text that stays text."""
-from features.files import replacing
+from lrp_core.files import replacing
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .audio import AudioError
 from .clip import open_clip
-from .files import replacing
+from lrp_core.files import replacing
 
 PART = 256
 

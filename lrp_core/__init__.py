@@ -10,6 +10,8 @@ from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_final_activation
 from .explain import explain, explain_each, rank_channels
 from .explanation import Explanation
+from .flow import Book, flow
+from .gradients import gradient_flow
 from .ledger import ConservationError, Entry, Ledger
 from .network import Network, Node, Trace
 from .composites import (
@@ -25,13 +27,15 @@ from .composites import (
 )
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 from .target import Contrast
-from .model_file import ModelFileError, load
+from .model_file import ModelFileError, load, save
 
-__all__ = ["ALIASES", "AlphaBeta", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
+__all__ = ["ALIASES", "AlphaBeta", "Book", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",
            "WSquare", "ZBox", "Zero", "ZPlus", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
-           "first_with_weights", "fold_batch_norm", "from_onnx", "integrated_gradients", "last_with_weights", "load",
-           "preset_b_flat_until", "profile", "rank_channels", "smooth_grad", "up_to", "without_final_activation"]
+           "first_with_weights", "flow", "fold_batch_norm", "from_onnx", "gradient_flow", "integrated_gradients", "last_with_weights", "load",
+           "preset_b_flat_until", "profile", "rank_channels", "save", "smooth_grad", "up_to", "without_final_activation"]
+
+Network.save = save  # for callers; `network` itself knows nothing of files
 
 
 def from_onnx(path, *, class_names=None, fold=True):

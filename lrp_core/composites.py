@@ -1,9 +1,10 @@
 """Which layer gets which rule: ordered (condition, rule) lists, the first match wins.
 
-A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Conditions are
-asked about layers with weights. Average pools, sums of inputs, batch and layer normalisation take LRP-0 of the linear
-map they are, unless a condition names just that layer, or its class. Activations, dropout, reshapes and padding pass
-relevance on; a max-pool gives it to the winner.
+A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Layers with
+weights take the rule of the first condition that holds. Other layers have a default: average pools, sums of inputs,
+batch and layer normalisation, and layers of one's own take LRP-0; activations, dropout, reshapes and padding pass
+relevance on; a max-pool gives it to the winner. Where a condition names just that layer, or a class of layers without
+weights, they take its rule instead.
 """
 import dataclasses
 import fnmatch
@@ -11,9 +12,10 @@ import weakref
 
 from . import layers as L
 from .canonize import without_final_activation
+from .flow import MIXES, PASSES, can_cross, flow
 from .gradients import METHODS, GradientMethod
 from .network import INPUT
-from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus
+from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself
 from .text import listing, quote, table
 
 CONVOLUTIONS = (L.Conv2D, L.Conv1D, L.DepthwiseConv2D, L.Conv2DTranspose)
@@ -110,15 +112,11 @@ class Composite:
 
     def rule_for(self, network, node):
         """The rule for one node; raises ValueError that names a layer no rule fits."""
-        if isinstance(node.layer, (L.Activation, L.Move, L.WinnerTakesAll)):
-            return Pass()
-        if not isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm)):
-            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) cannot be explained: LRP has no rule for it")
         for condition, rule in self.pairs:
             if matches(condition, network, node) if ruled(node) else meant(condition, node):
                 return checked(rule, node)
         if not ruled(node):
-            return Zero()
+            return checked(Pass() if flow.dispatch(type(node.layer)) in PASSES else Zero(), node)
         raise ValueError(f"no rule matches layer {quote(node.name)} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
@@ -136,18 +134,37 @@ class Composite:
 
 
 def meant(condition, node):
-    """Does a condition name just this layer, or its class? What is wider speaks of layers with weights only."""
-    return condition == node.name or condition is type(node.layer)
+    """Does a condition name just this layer, or a class of it? What holds for layers with weights too speaks of these only."""
+    if isinstance(condition, type):
+        return isinstance(node.layer, condition) and (condition is type(node.layer) or not issubclass(L.Weighted, condition))
+    return condition == node.name
 
 
 def checked(rule, node):
     """The rule, where the layer can take it; raises ValueError that names the layer."""
-    mixes_without_weights = not isinstance(node.layer, L.Weighted)
-    if isinstance(rule, Pass) or (mixes_without_weights and not isinstance(rule, (Zero, Epsilon))):
-        raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) mixes its inputs"
-                         f"{' without weights' * mixes_without_weights}: the rule {rule!r} cannot cross it; "
-                         "Zero() and Epsilon() can")
+    layer, crossing = node.layer, flow.dispatch(type(node.layer))
+    if crosses_by_itself(rule):
+        return rule
+    if not can_cross(layer):
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}) cannot be explained: LRP has no rule for it; "
+                         f"register a function with @lrp_core.flow.register({layer.type})")
+    if crossing in PASSES and not isinstance(rule, Pass):
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}) passes relevance on: the rule {rule!r} does nothing there; "
+                         "give it a rule that defines through(layer, x, y, r)")
+    if crossing in MIXES and (isinstance(rule, Pass) or not (isinstance(layer, L.Weighted) or can_share(rule, layer))):
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}) mixes its inputs"
+                         f"{' without weights' * (not isinstance(layer, L.Weighted))}: the rule {rule!r} cannot cross it; "
+                         "Zero() and Epsilon() can, and rules that define through(layer, x, y, r)")
     return rule
+
+
+def can_share(rule, layer):
+    """Can a rule share relevance out in a layer that mixes its inputs without weights?"""
+    if isinstance(rule, (Zero, Epsilon)):
+        return True
+    if type(rule).__module__ == Rule.__module__ or not isinstance(layer, L.Linear):
+        return False  # rules of this package's own need a kernel, and sums have no other terms than LRP-0's
+    return True
 
 
 def matches(condition, network, node):

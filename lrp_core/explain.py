@@ -4,15 +4,15 @@ import importlib.util
 import numpy as np
 
 from . import numpy_engine
-from .backward import ROUNDING
 from .gradients import GradientMethod
+from .ledger import ROUNDING
 from .memory import check_results
 from .network import INPUT, Network
 from .composites import composite
 from .request import Request
 from .target import Contrast, resolve
 from .text import listing, quote
-from .window import is_whole
+from .checks import is_whole
 
 ENGINES = ("auto", "numba", "numpy")
 # Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by compiling.

@@ -1,9 +1,11 @@
 """What `explain` returns."""
 import dataclasses
+import json
 import operator
 
 import numpy as np
 
+from .files import replacing
 from .layers import Layer, Sigmoid
 from .ledger import Ledger
 
@@ -47,6 +49,18 @@ class Explanation:
         whole = cls(relevance[request.end], logits.astype(np.float32), targets, network.class_names,
                     relevance if request.layers else None, ledger, network.activation)
         return whole[0] if request.single else whole
+
+    def save(self, path):
+        """Write everything to `path` (.npz), whole or not at all; `np.load(path)` reads it.
+
+        Entries: relevance, logits, probabilities, target, class_names (empty for none), ledger (JSON, as
+        `Ledger.to_dict` has it), and layers/NAME for the relevance at each node where it was kept.
+        """
+        layers = {f"layers/{name}": r for name, r in (self.layers or {}).items()}
+        with replacing(path) as partial, open(partial, "wb") as file:
+            np.savez_compressed(file, relevance=self.relevance, logits=self.logits, probabilities=self.probabilities,
+                                target=self.target, class_names=np.array(self.class_names or (), str),
+                                ledger=np.array(json.dumps(self.ledger.to_dict())), **layers)
 
     @property
     def probabilities(self):

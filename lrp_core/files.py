@@ -1,6 +1,8 @@
-"""Model files are opened here: by path, regular files only. And the error for those that cannot be used."""
+"""Files are opened here, by path and regular files only, and written whole or not at all; the error for unusable ones."""
+import contextlib
 import lzma
 import os
+import pathlib
 import stat
 import struct
 import zipfile
@@ -44,3 +46,15 @@ def opened(path):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe, socket or device"
         raise ModelFileError(f"{path}: not a file but a {kind}")
     return open(path, "rb")
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Give a temporary path beside `path` (same ending) to write to; rename it to `path` when the block succeeds."""
+    path = pathlib.Path(path)
+    partial = path.with_name(f"part-{os.getpid()}-{path.name[-60:]}")  # at most 255 bytes, the longest that a name may have
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,20 +1,24 @@
-"""Gradients as baselines, through the same networks and the same bookkeeping: no second tool for a comparison.
+"""Gradients as baselines, through the same networks and into the same ledger: no second tool for a comparison.
 
 Four presets: "gradient", "input_x_gradient", "guided_backprop" and "deconvnet". They start from 1 at the explained
 score, not from the score, and conserve nothing: their ledger books the difference of every layer as gated.
 Integrated gradients and SmoothGrad average gradients over inputs.
 
+`gradient_flow` is the twin of `flow.flow`, and as open to layers from outside.
+
 Sources: Zeiler and Fergus 2014 (deconvnet); Springenberg et al. 2015 (guided backprop); Sundararajan et al. 2017
 (integrated gradients); Smilkov et al. 2017 (SmoothGrad).
 """
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from . import layers as L
-from .backward import Booked, move_back, total
+from .flow import through_max_pool, through_move, total
 from .network import Node
+from .steps import cross
 from .text import quote
 
 
@@ -46,9 +50,48 @@ METHODS = {method.name: method for method in (
     GradientMethod("guided_backprop", guided), GradientMethod("deconvnet", deconvolved))}
 
 
+@functools.singledispatch
+def gradient_flow(layer, method, xs, y, r, book):
+    """Carry a gradient from a layer's output to its inputs: [dscore/dx for each of xs].
+
+    method: the GradientMethod asked for. The other arguments are those of `flow.flow`, with r the gradient at y. For a
+    layer of one's own: @lrp_core.gradient_flow.register(MyLayer). Raises ValueError where nothing is registered.
+    """
+    raise ValueError(f"{layer.type} has no gradient here; register a function with "
+                     f"@lrp_core.gradient_flow.register({layer.type})")
+
+
+@gradient_flow.register(L.Linear)
+def through_linear(layer, method, xs, y, r, book):
+    """Wᵀ r."""
+    return [layer.adjoint(r, layer.kernel, xs[0].shape[1:])]
+
+
+@gradient_flow.register(L.Merge)
+def through_merge(layer, method, xs, y, r, book):
+    """σ_i r for each input."""
+    return [sign * r for sign in layer.signs(len(xs))]
+
+
+@gradient_flow.register(L.LayerNorm)
+def through_layer_norm(layer, method, xs, y, r, book):
+    """The transpose of the true derivative: the deviation depends on x."""
+    return [layer.gradient_at(xs[0], r)]
+
+
+@gradient_flow.register(L.Activation)
+def through_activation(layer, method, xs, y, r, book):
+    """What the method does at activations."""
+    return [method.through_activation(layer, xs[0], r)]
+
+
+gradient_flow.register(L.Move)(through_move)
+gradient_flow.register(L.WinnerTakesAll)(through_max_pool)
+
+
 @dataclasses.dataclass(frozen=True)
 class GradientStep:
-    """One node of a gradient's way back; the counterpart of `backward.Step`."""
+    """One node of a gradient's way back; the counterpart of `steps.Step`."""
     node: Node
     method: GradientMethod
 
@@ -58,26 +101,20 @@ class GradientStep:
         return self.method.name
 
     def back(self, trace, r):
-        """([gradient at each input], Booked) from the gradient r at the node's output."""
-        layer, booked = self.node.layer, Booked.nothing(len(r))
-        xs = [trace.outputs[name] for name in self.node.inputs]
-        if isinstance(layer, L.Linear):
-            moved = [layer.adjoint(r, layer.kernel, xs[0].shape[1:])]
-        elif isinstance(layer, L.Merge):
-            moved = [sign * r for sign in layer.signs(len(xs))]
-        elif isinstance(layer, L.LayerNorm):
-            moved = [layer.gradient_at(xs[0], r)]
-        elif isinstance(layer, L.Activation):
-            moved = [self.method.through_activation(layer, xs[0], r)]
-        else:
-            moved = move_back(layer, xs, trace.winners.get(self.node.name), r)
-        booked.gated += total(r) - sum(map(total, moved))
-        return moved, booked
+        """([gradient at each input], Book) from the gradient r at the node's output."""
+        moved, book = cross(self.node, trace, r, self._cross)
+        book.gated += total(r) - sum(map(total, moved))
+        return moved, book
+
+    def _cross(self, layer, xs, y, r, book):
+        return gradient_flow(layer, self.method, xs, y, r, book)
 
 
 def plan_gradient(network, method):
-    """A GradientStep for every node in topological order."""
+    """A GradientStep for every node in topological order; raises ValueError that names a node without a gradient."""
     for node in network.nodes:
-        if isinstance(node.layer, L.Softmax):
-            raise ValueError(f"layer {quote(node.name)} (Softmax) cannot be explained inside a network, only dropped at its end")
+        if gradient_flow.dispatch(type(node.layer)) is gradient_flow.dispatch(object):
+            inside = " inside a network, only dropped at its end" if isinstance(node.layer, L.Softmax) else \
+                f": register a function with @lrp_core.gradient_flow.register({node.layer.type})"
+            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) cannot be explained{inside}")
     return tuple(GradientStep(node, method) for node in network.nodes)

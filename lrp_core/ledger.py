@@ -1,13 +1,14 @@
-"""The book of an explanation: for every layer, where every part of the relevance went.
+"""The ledger of an explanation: for every layer, where every part of the relevance went.
 
 With the terms and groups of `rules`, for each layer
 
     Σ R_out - Σ R_in  =  Σ c·s·σb'                        absorbed by the bias
                        + Σ c·s·(stabilize(z) - z)          absorbed by the stabilizer
-                       + Σ R_out - Σ c·m·R_out             gated: nobody to give to, or coefficients that do not
-                                                           sum to 1 (m is 1 where z is not zero)
+                       + Σ R_out - Σ c·m·R_out             gated: no input to give it to, or coefficients that do
+                                                           not sum to 1 (m is 1 where z is not zero)
 
-is an identity; the residual is what rounding leaves of it. R_out arrives at the layer's output from above, R_in is
+is an identity; the residual is what rounding leaves of it. A rule that carries relevance across a layer by itself
+(`Rule.through`) may keep some, or add some: that is booked as `by_rule`. R_out arrives at the layer's output from above, R_in is
 handed on to its input. All sums are kept in float64, one for each sample.
 """
 import dataclasses
@@ -18,17 +19,25 @@ import numpy as np
 
 from .text import listing, quote, table
 
+# A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
+ROUNDING = {"float64": 1e-9, "float32": 1e-3}
+# Nor is one below this, however small the turnover: the numbers of a million units underflow there, or lose their digits.
+UNDERFLOW = {"float64": 1e-300, "float32": 1e-30}
+
+# What a layer may absorb, each a column of the ledger; one more needs no more than its name here.
+ABSORBED = ("bias", "stabilizer", "gated", "by_rule")
+
 
 class ConservationError(ArithmeticError):
-    """A layer's book does not close to rounding: the explanation must not be trusted."""
+    """A layer's line does not add up to rounding: the explanation must not be trusted."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One layer's book; every field behind `rule` is a float64 array [n], or a number for a single sample.
+    """One layer's line of the ledger; every field after `rule` is a float64 array [n], or a number for a single sample.
 
     received: Σ R_out, relevance that arrived at the layer's output. passed: Σ R_in, relevance handed to its input.
-    bias, stabilizer, gated: what was absorbed on the way. turnover: Σ|R_out| + Σ|R_in|, the scale of rounding.
+    bias, stabilizer, gated, by_rule: what was absorbed on the way. turnover: Σ|R_out| + Σ|R_in|, the scale of rounding.
     """
     name: str
     type: str
@@ -38,21 +47,22 @@ class Entry:
     bias: np.ndarray
     stabilizer: np.ndarray
     gated: np.ndarray
+    by_rule: np.ndarray
     turnover: np.ndarray
 
-    NUMBERS = ("received", "passed", "bias", "stabilizer", "gated", "turnover")
+    NUMBERS = ("received", "passed", *ABSORBED, "turnover")
 
     @property
     def residual(self):
         """What is left when everything booked is taken off: rounding."""
-        return self.received - self.passed - self.bias - self.stabilizer - self.gated
+        return functools.reduce(operator.sub, (getattr(self, name) for name in ABSORBED), self.received - self.passed)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ledger:
     """The entries of all layers in the order relevance meets them: output first.
 
-    pages: (name, type, rule) of each entry. numbers: [entries, 6, n] float64, or [entries, 6] for a single sample, in the
+    pages: (name, type, rule) of each entry. numbers: [entries, 7, n] float64, or [entries, 7] for a single sample, in the
     order of Entry.NUMBERS. start: the relevance the explanation began with (the explained logit), [n] or a number.
     arrived: Σ of the relevance at the network's input.
     """
@@ -84,10 +94,9 @@ class Ledger:
 
     @property
     def total(self):
-        """The book of the whole network: start - arrived = bias + stabilizer + gated + residual, summed over layers."""
+        """The whole network: start - arrived = bias + stabilizer + gated + by_rule + residual, summed over layers."""
         # Layer by layer, not `sum`: its order, and so the last bit, would depend on the number of samples.
-        bias, stabilizer, gated, turnover = functools.reduce(operator.add, self.numbers[:, 2:])
-        return Entry("total", "", "", self.start, self.arrived, bias, stabilizer, gated, turnover)
+        return Entry("total", "", "", self.start, self.arrived, *functools.reduce(operator.add, self.numbers[:, 2:]))
 
     @property
     def residual(self):
@@ -100,15 +109,22 @@ class Ledger:
         floor: the residual that is no error however small the turnover: what underflow leaves.
         """
         total = self.total
-        rows = [*self.numbers, [total.received, total.passed, total.bias, total.stabilizer, total.gated, total.turnover]]
-        received, passed, bias, stabilizer, gated, turnover = np.array(rows).swapaxes(0, 1)
-        residual, limit = np.abs(received - passed - bias - stabilizer - gated), tolerance * turnover + floor
+        numbers = np.array([*self.numbers, [getattr(total, name) for name in Entry.NUMBERS]]).swapaxes(0, 1)
+        residual, limit = np.abs(functools.reduce(operator.sub, numbers[:-1])), tolerance * numbers[-1] + floor
         bad = ~(residual <= limit)
         if bad.any():
             place = tuple(np.argwhere(bad)[0])
             name, sample = [*(page[0] for page in self.pages), "total"][place[0]], place[1] if len(place) > 1 else 0
             raise ConservationError(f"layer {quote(name)}: {residual[place]:.3g} of the relevance is unaccounted "
                                     f"for (sample {sample}; rounding explains {limit[place]:.3g})")
+
+    def check_finite(self, dtype):
+        """Raise ValueError, naming the first layer, where relevance overflows the numbers it is computed in."""
+        finite = np.isfinite(self.numbers).reshape(len(self.pages), -1).all(axis=1)
+        if not finite.all():
+            more = "; use dtype='float64'" if dtype == "float32" else ""
+            raise ValueError(f"the relevance at layer {quote(self.pages[int(finite.argmin())][0])} overflows {dtype}: its "
+                             f"weights or the input are too large{more}")
 
     def sample(self, index):
         """The ledger of one sample of a batch; of several, for a slice."""
@@ -123,9 +139,10 @@ class Ledger:
 
     def __str__(self):
         """The table; for a batch, of each number's mean over the samples."""
-        columns = ("received", "passed", "bias", "stabilizer", "gated", "residual")
-        rows = [("layer", "rule", "R out", "R in", "bias", "stabilizer", "gated", "residual")]
+        absorbed = ABSORBED if np.any([entry.by_rule for entry in self.entries]) else ABSORBED[:-1]
+        rows = [("layer", "rule", "R out", "R in", *(name.replace("_", " ") for name in absorbed), "residual")]
         for entry in (*self.entries, self.total):
-            numbers = [float(np.mean(getattr(entry, name))) for name in columns]
-            rows.append((entry.name, entry.rule, *(f"{round(n, 4) + 0.0:.4f}" for n in numbers[:-1]), f"{numbers[-1]:.1e}"))
-        return table(rows, "<<>>>>>>", footer=True)
+            numbers = [float(np.mean(getattr(entry, name))) for name in ("received", "passed", *absorbed)]
+            rows.append((entry.name, entry.rule, *(f"{round(n, 4) + 0.0:.4f}" for n in numbers),
+                         f"{float(np.mean(entry.residual)):.1e}"))
+        return table(rows, "<<" + ">" * (len(rows[0]) - 2), footer=True)

@@ -21,13 +21,13 @@ import numpy as np
 from . import layers as L
 from . import memory
 from .archive import STORAGE, Entries
-from .files import UNREADABLE, ModelFileError, opened
+from .files import UNREADABLE, ModelFileError, opened, replacing
 from .limits import MAX_AXES, MAX_DIGITS, MAX_ELEMENTS, MAX_NODES, MAX_PARAMETERS
 from .network import Network, Node
 from .recognise import ONNX, OURS, recognise
 from .sizes import Budget
 from .text import listing, quote
-from .window import is_whole
+from .checks import is_whole
 
 FORMAT, VERSION = "audio-lrp-network", 1
 
@@ -39,12 +39,15 @@ def save(network, path, *, storage="float32"):
     """Write `network` to `path` (.npz), whole or not at all: to a temporary file first, which is then renamed.
 
     storage: "float32", or "float16" for half the size: each parameter is then rounded to 11 bits. Raises ValueError
-    where one is too large for that.
+    where one is too large for that, and for layers that are not this package's own.
     """
     if storage not in STORAGE:
         raise ValueError(f"storage must be one of {', '.join(STORAGE)}, found {quote(storage)}")
-    path, arrays, nodes = os.fspath(path), {}, []
+    arrays, nodes = {}, []
     for node in network.nodes:
+        if type(node.layer) is not L.LAYER_TYPES.get(node.layer.type):
+            raise ValueError(f"node {quote(node.name)}: a model file cannot hold the layer {type(node.layer).__qualname__}, "
+                             f"which is none of {', '.join(L.LAYER_TYPES)}")
         shapes = {}
         for name in node.layer.arrays:
             array = getattr(node.layer, name)
@@ -58,14 +61,8 @@ def save(network, path, *, storage="float32"):
     description = {"format": FORMAT, "version": VERSION, "input_shape": network.input_shape, "nodes": nodes,
                    "class_names": network.class_names, "metadata": dict(network.metadata),
                    "reference": 0 if network.reference is None else len(network.reference[0])}
-    partial = f"{path}.part"
-    try:
-        with open(partial, "wb") as file:
-            np.savez_compressed(file, network=np.array(json.dumps(description)), **arrays)
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+    with replacing(path) as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, network=np.array(json.dumps(description)), **arrays)
 
 
 def rounded(array, storage, name):

@@ -27,13 +27,13 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """What a forward pass left behind: each node's output, by name, and each max-pool's winners."""
+    """What a forward pass computed: each node's output by name, and what layers kept for the way back (winners, say)."""
     outputs: dict
-    winners: dict
+    kept: dict
 
     def astype(self, dtype):
-        """The same trace in another floating type; the winners stay."""
-        return Trace({name: y.astype(dtype, copy=False) for name, y in self.outputs.items()}, self.winners)
+        """The same trace with outputs in another floating type; what was kept stays as it is."""
+        return Trace({name: y.astype(dtype, copy=False) for name, y in self.outputs.items()}, self.kept)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -150,12 +150,6 @@ class Network:
         last, _ = final_activation(self)
         return L.Softmax() if last is None else last.layer
 
-    @functools.cached_property
-    def programs(self):
-        """The last programs of kernels that were planned for this network (see `fast`)."""
-        from .numba_engine.batch import Programs
-        return Programs()
-
     def forward(self, x):
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output.
 
@@ -166,14 +160,12 @@ class Network:
 
     def trace(self, x):
         """What `forward` returns; for callers that have seen to the memory."""
-        outputs, winners = {INPUT: x}, {}
+        outputs, kept = {INPUT: x}, {}
         for node in self.nodes:
-            values = [outputs[name] for name in node.inputs]
-            if isinstance(node.layer, L.WinnerTakesAll):
-                outputs[node.name], winners[node.name] = node.layer.forward_with_winners(*values)
-            else:
-                outputs[node.name] = node.layer.forward(*values)
-        return Trace(outputs, winners)
+            outputs[node.name], found = node.layer.forward_keeping(*(outputs[name] for name in node.inputs))
+            if found is not None:
+                kept[node.name] = found
+        return Trace(outputs, kept)
 
     def check_input(self, x):
         """(x as float32 [n, *input_shape], whether it was a single sample); refuses wrong shapes, NaN and infinity."""
@@ -229,8 +221,3 @@ class Network:
                  for node in self.nodes]
         rows.append(("total", "", "", f"{self.parameters:,}"))
         return table(rows, "<<<>", footer=True)
-
-    def save(self, path, *, storage="float32"):
-        """Write the network to `path` as one .npz file; see `lrp_core.model_file.save`."""
-        from .model_file import save
-        save(self, path, storage=storage)

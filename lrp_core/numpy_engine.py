@@ -1,12 +1,19 @@
-"""The readable engine: a forward pass, then the loop of `backward.propagate`, in chunks of a batch on several threads."""
+"""The readable engine: a forward pass, then one loop over the nodes from the score down to the input.
+
+A batch is explained in chunks on several threads.
+"""
 import numpy as np
 
-from .backward import ROUNDING, UNDERFLOW, check_finite, check_relevance, is_split, plan, propagate
 from .canonize import without_final_activation
+from .checks import check_met, check_scores
 from .chunks import CHUNK, check_threads, for_chunks
 from .explanation import Explanation
+from .flow import total
 from .gradients import GradientMethod, plan_gradient
+from .ledger import ABSORBED, ROUNDING, UNDERFLOW, Entry, Ledger
 from .memory import bound, sample_bytes
+from .network import INPUT
+from .steps import is_split, plan
 from .target import WINNER, one_hot
 from .text import quote
 
@@ -22,7 +29,7 @@ def explain_each(request):
 
     def work(part):
         trace = exact.trace(request.x[part].astype(np.float64)).astype(dtype)
-        check_finite(exact, trace)
+        check_scores(exact, trace)
         return [explain_chunk(request, steps, trace, favoured[part], other[part]) for favoured, other in request.targets]
 
     by_chunk = for_chunks(work, len(request.x), threads=threads, progress=request.progress, memory=memory, sample_bytes=sample)
@@ -38,11 +45,48 @@ def explain_chunk(request, steps, trace, favoured, other):
     classes, gradient = scores.shape[1], isinstance(request.method, GradientMethod)
     name, mask = request.place or (output, one_hot(favoured, classes) - one_hot(other, classes))
     r = np.broadcast_to(mask if gradient else mask * trace.outputs[name], trace.outputs[name].shape).astype(request.dtype)
-    relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop, layers=request.layers)
-    check_relevance(ledger, request.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below, by the layer's name
+        relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop, layers=request.layers)
+    ledger.check_finite(request.dtype)
     ledger.check(ROUNDING[request.dtype], UNDERFLOW[request.dtype])
     if request.end not in relevance:
         raise ValueError(f"no relevance reaches node {quote(request.end)} from {quote(name)}")
     if gradient and request.method.times_input:
         relevance[request.end] = relevance[request.end] * trace.outputs[request.end]
     return scores, favoured, relevance, ledger
+
+
+def propagate(steps, trace, start, *, keep, stop=None, layers=False):
+    """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended}, Ledger).
+
+    start: (node name, R [n, *its shape]). keep: {node name: mask over its channels}: relevance of other channels is
+    dropped there (and booked as gated). stop: a node below which nothing is carried. layers: return the relevance at
+    every node it met, not only where it ended.
+    """
+    name, r = start
+    relevance, entries, unmet = {name: r}, [], set(keep)
+    for step in reversed(steps):
+        node = step.node
+        r = relevance.get(node.name)
+        if r is None:
+            continue
+        if node.name in keep:
+            unmet.discard(node.name)
+            kept = r * keep[node.name]
+            zero = np.zeros(len(r))
+            entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept), bias=zero, stabilizer=zero,
+                                 gated=total(r) - total(kept), by_rule=zero, turnover=total(np.abs(r)) + total(np.abs(kept))))
+            r = relevance[node.name] = kept
+        if node.name == stop:
+            continue
+        if not layers:
+            del relevance[node.name]
+        moved, book = step.back(trace, r)
+        for source, r_in in zip(node.inputs, moved):
+            relevance[source] = relevance[source] + r_in if source in relevance else r_in
+        entries.append(Entry(node.name, node.layer.type, step.rule_name, total(r), sum(map(total, moved)),
+                             turnover=total(np.abs(r)) + sum(total(np.abs(m)) for m in moved),
+                             **{column: getattr(book, column) for column in ABSORBED}))
+    check_met(unmet, name)
+    ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]
+    return relevance, Ledger.of(tuple(entries), total(start[1]), sum(ends, np.zeros(len(start[1]))))

@@ -5,10 +5,10 @@ import time
 
 import numpy as np
 
-from .backward import plan
 from .explain import chosen_engine
 from .gradients import GradientMethod
 from .composites import composite
+from .steps import plan
 from .text import table
 
 

@@ -1,4 +1,4 @@
-"""LRP's rules. A rule only says what a layer's relevance is shared in proportion to; `backward` does the sharing.
+"""LRP's rules. A rule only says what a layer's relevance is shared in proportion to; `flow` does the sharing.
 
 A rule turns a layer's kernel W and bias b into groups of terms. One loop propagates all of them:
 
@@ -15,10 +15,11 @@ Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 20
 """
 import dataclasses
 import math
-import numbers
 from collections.abc import Callable
 
 import numpy as np
+
+from .checks import is_number
 
 
 def whole(x):
@@ -96,6 +97,14 @@ class Rule:
 
     def groups(self, layer):
         """The groups of terms by which relevance is shared in `layer` (a linear layer)."""
+        raise NotImplementedError(f"{type(self).__name__} must define groups(layer), or through(layer, x, y, r)")
+
+    def through(self, layer, x, y, r):
+        """For rules that terms cannot express: R_in, in x's shape, from the relevance r at the layer's output y.
+
+        A rule that defines this crosses layers of any kind by it, and its `groups` are not asked for. For a layer with
+        several inputs x is a list, and a list is returned. What it does not pass on is booked as `by_rule`.
+        """
         raise NotImplementedError
 
 
@@ -301,6 +310,11 @@ class Pass(Rule):
                          "choose another rule for it")
 
 
+def crosses_by_itself(rule):
+    """Does the rule carry relevance across a layer itself, by `through`?"""
+    return type(rule).through is not Rule.through
+
+
 def is_declared(rule):
     """Do the fields that the rule's class declares, as a frozen dataclass, say all that its answers depend on?"""
     parameters = vars(type(rule)).get("__dataclass_params__")
@@ -309,11 +323,6 @@ def is_declared(rule):
 
 def _fields(rule):
     return tuple(getattr(rule, field.name) for field in dataclasses.fields(rule))
-
-
-def is_number(value):
-    """Is this a finite real number, of Python or of NumPy?"""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def check_bias(bias):

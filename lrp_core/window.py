@@ -3,13 +3,9 @@ import dataclasses
 
 import numpy as np
 
+from .checks import is_whole
 from .limits import MAX_EXTENT
 from .text import quote
-
-
-def is_whole(number):
-    """Is this a whole number, of Python or of NumPy?"""
-    return isinstance(number, (int, np.integer)) and not isinstance(number, bool)
 
 
 def pair(value, what):

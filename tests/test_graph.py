@@ -139,7 +139,7 @@ def test_global_maxima_go_to_the_first_winner(shape):
     layer = L.GlobalMaxPool2D() if len(shape) == 3 else L.GlobalMaxPool1D()
     x = np.zeros((1, *shape))
     x[0, 2, ..., 0] = 5  # a tie along the row, in 2-D
-    y, winners = layer.forward_with_winners(x)
+    y, winners = layer.forward_keeping(x)
     back = layer.to_winners(np.float64([[3, 4]]), winners, shape)
     assert y[0, 0] == 5 and back[0, ..., 0].sum() == 3 and back[0, ..., 1].sum() == 4
     first = np.unravel_index(back[0, ..., 0].argmax(), shape[:-1])

@@ -136,7 +136,7 @@ def test_max_pool_and_its_winners(where, seed):
     layer, rng = L.MaxPool2D(size, strides, padding), np.random.default_rng(seed)
     x = rng.integers(-3, 0, size=(2, *shape)).astype(float)     # all negative: a zero of the padding must never win
     assert_forward(layer, x)
-    y, winners = layer.forward_with_winners(x)
+    y, winners = layer.forward_keeping(x)
     np.testing.assert_array_equal(y, layer.forward(x))
     r = rng.normal(size=y.shape)
     back = layer.to_winners(r, winners, shape)

@@ -11,8 +11,8 @@ import pytest
 import lrp_core
 from lrp_core import layers as L
 from lrp_core import memory
-from lrp_core.backward import Step, is_split
 from lrp_core.gradients import METHODS, GradientStep
+from lrp_core.steps import Step, is_split
 
 RNG = np.random.default_rng(0)
 SIDE, CHANNELS = 48, 16
@@ -60,11 +60,8 @@ def peak(work):
 
 def run(layer, xs):
     """(trace, peak of the forward pass) of a layer named "y" with the inputs x0, x1, ..."""
-    if isinstance(layer, L.WinnerTakesAll):
-        taken, (y, winners) = peak(lambda: layer.forward_with_winners(*xs))
-    else:
-        (taken, y), winners = peak(lambda: layer.forward(*xs)), None
-    return lrp_core.Trace({"y": y, **{f"x{number}": x for number, x in enumerate(xs)}}, {"y": winners}), taken
+    taken, (y, kept) = peak(lambda: layer.forward_keeping(*xs))
+    return lrp_core.Trace({"y": y, **{f"x{number}": x for number, x in enumerate(xs)}}, {"y": kept}), taken
 
 
 def steps(layer, inputs):

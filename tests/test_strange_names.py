@@ -20,7 +20,7 @@ from audio_lrp.common import load_model
 from audio_lrp.names import unique_stems
 from audio_lrp.results import explain_clips
 from audio_lrp.tables import csv_table, harmless, markdown_text
-from features.files import replacing
+from lrp_core.files import replacing
 
 ORDERS = "a\x1b]0;title\x07\x9b2J\r\u202e"  # an operating system command, a control sequence, and writing reversed
 CLASSES = ("dog\ud800", "=1+1", "\x1b]0;x\x07<script>alert(1)</script>|*b*")

@@ -156,7 +156,7 @@ def write_crossvalidation(data, directory, folds, leaking, jobs, **settings):
     """Run the cross-validation; write and print what it found."""
     import numpy as np
 
-    from features.files import replacing
+    from lrp_core.files import replacing
     from features.synth import CLASSES
 
     from . import report

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from features.dataset import save_arrays
-from features.files import replacing
+from lrp_core.files import replacing
 from features.image import colour
 from features.synth import CLASSES
 

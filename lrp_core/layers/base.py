@@ -42,9 +42,17 @@ class Layer:
         """The layer's output for a batch x [n, *shape]."""
         raise NotImplementedError
 
+    def forward_keeping(self, *xs):
+        """(output, what the layer wants back when relevance crosses it, or None): winners, gates, states."""
+        return self.forward(*xs), None
+
     def astype(self, dtype):
         """The same layer with its parameter arrays in another floating type."""
         arrays = {name: getattr(self, name).astype(dtype, copy=False) for name in self.arrays if getattr(self, name) is not None}
+        if not arrays:
+            return self
+        if not dataclasses.is_dataclass(self):
+            raise TypeError(f"{self.type} must be a dataclass with a field for each of its arrays {', '.join(self.arrays)}")
         for array in arrays.values():
             array.flags.writeable = False  # ours alone: the new layer need not copy it
         return dataclasses.replace(self, **arrays)

@@ -5,7 +5,8 @@ import numpy as np
 
 from . import maps
 from ..text import quote
-from ..window import Window, is_whole, one_row
+from ..checks import is_whole
+from ..window import Window, one_row
 from .base import Weighted, map_shape, row_shape
 
 

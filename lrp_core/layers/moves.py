@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from ..text import listing, quote
-from ..window import is_whole, margins, pair
+from ..checks import is_whole
+from ..window import margins, pair
 from .base import Merge, Move, check_shape, map_shape
 
 

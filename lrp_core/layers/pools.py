@@ -10,12 +10,12 @@ from .base import Layer, Linear, map_shape, row_shape
 
 
 class WinnerTakesAll(Layer):
-    """A pool whose output is one of its inputs; `forward_with_winners` tells which."""
+    """A pool whose output is one of its inputs; `forward_keeping` tells which."""
 
     def forward(self, x):
-        return self.forward_with_winners(x)[0]
+        return self.forward_keeping(x)[0]
 
-    def forward_with_winners(self, x):
+    def forward_keeping(self, x):
         """(y, number of each window's winner in scan order); on ties the first."""
         raise NotImplementedError
 
@@ -51,7 +51,7 @@ class Pool2D(Layer):
 class MaxPool2D(Pool2D, WinnerTakesAll):
     """The maximum of each window; padding never wins, ties go to the first in scan order."""
 
-    def forward_with_winners(self, x):
+    def forward_keeping(self, x):
         return maps.max_pool(x, self.window)
 
     def to_winners(self, r, winners, shape):
@@ -96,7 +96,7 @@ class Pool1D(Layer):
 class MaxPool1D(Pool1D, WinnerTakesAll):
     """The maximum of each window of a sequence."""
 
-    def forward_with_winners(self, x):
+    def forward_keeping(self, x):
         y, winners = maps.max_pool(x[:, None], self.window)
         return y[:, 0], winners
 
@@ -147,7 +147,7 @@ class GlobalAveragePool1D(GlobalAveragePool2D):
 class GlobalMaxPool2D(GlobalPool, WinnerTakesAll):
     """The maximum over the whole map, for each channel; ties go to the first in scan order."""
 
-    def forward_with_winners(self, x):
+    def forward_keeping(self, x):
         rows = x.reshape(len(x), -1, x.shape[-1])
         return rows.max(axis=1), rows.argmax(axis=1)
 

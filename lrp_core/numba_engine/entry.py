@@ -1,14 +1,19 @@
 """The compiled engine as `explain` and `profile` call it: a program for a request, from a cache, and a batch through it."""
+import threading
+import weakref
+
 import numpy as np
 
-from ..backward import ROUNDING, UNDERFLOW, check_finite, check_relevance, plan
+from ..checks import check_scores
 from ..explanation import Explanation
-from ..ledger import Ledger
+from ..flow import flow
+from ..ledger import ROUNDING, UNDERFLOW, Ledger
 from ..memory import bound
 from ..rules import is_declared
+from ..steps import plan
 from ..target import WINNER
 from ..text import quote
-from .batch import Found, explain_batch
+from .batch import Found, Programs, explain_batch
 from .runtime import Program
 
 
@@ -31,11 +36,11 @@ def explain_each(request):
         explain_batch(program, request, np.flatnonzero(signless == nonnegative), logits, found)
     if not np.abs(logits).max() < np.finfo(np.float32).max:
         bad = int(np.abs(logits).max(axis=1).argmax())
-        check_finite(scoring, scoring.forward(x[bad:bad + 1].astype(np.float64)))
+        check_scores(scoring, scoring.forward(x[bad:bad + 1].astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
     book = np.concatenate([one.book for one in found], axis=-1)
     ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
-    check_relevance(ledger, dtype)
+    ledger.check_finite(dtype)
     ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
     winners = logits.argmax(axis=1)
     return [Explanation.answer(request, logits, np.where(favoured == WINNER, winners, favoured), one.relevance,
@@ -43,13 +48,23 @@ def explain_each(request):
             for number, ((favoured, _), one) in enumerate(zip(request.targets, found))]
 
 
+_LOCK, _PROGRAMS = threading.Lock(), weakref.WeakKeyDictionary()
+
+
+def programs_of(network):
+    """The last Programs planned for a network."""
+    with _LOCK:
+        return _PROGRAMS.setdefault(network, Programs())
+
+
 def planned(network, method, *, dtype, nonnegative, start=None, stop=None, keep=None, layers=False):
-    """The program for these rules, from the network's own small store of them.
+    """The program for these rules, from a small store of them for each network.
 
     Conditions are asked anew each time: what they answer may change. So may the answers of a rule whose class
     declares no fields: its program is not stored.
     """
     keep, rules = keep or {}, method.rules_for(network.scoring)
+    flows = tuple(flow.dispatch(type(node.layer)) for node in network.nodes)
     masks = tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
 
     def make():
@@ -57,4 +72,4 @@ def planned(network, method, *, dtype, nonnegative, start=None, stop=None, keep=
                        keep=keep, layers=layers)
     if not all(map(is_declared, rules)):
         return make()
-    return network.programs.get((rules, dtype, nonnegative, start, stop, layers, masks), make)
+    return programs_of(network).get((rules, flows, dtype, nonnegative, start, stop, layers, masks), make)

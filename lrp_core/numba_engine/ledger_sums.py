@@ -1,6 +1,7 @@
 """From what kernels and NumPy booked of a chunk to the numbers of the ledger."""
 import numpy as np
 
+from ..ledger import ABSORBED
 from . import interpreter as P
 from .kernels.elementwise import ABSOLUTE, BIAS, BOOKS, GIVEN, RECEIVED, STABILIZER
 from .lower import KEPT
@@ -43,7 +44,7 @@ class Books:
         return np.array([row for one in lists for row in one], int), np.cumsum([0, *map(len, lists)])[:-1]
 
     def numbers(self, workspace, count):
-        """received, passed, bias, stabilizer, gated, turnover of every page: [pages + 1, 6, count] float64.
+        """The numbers of every page in the order of Entry.NUMBERS: [pages + 1, 7, count] float64.
 
         In the last row stand only what relevance began with and what arrived where it ends.
         """
@@ -58,9 +59,9 @@ class Books:
         passed, groups = (np.add.reduceat(sums[sources], begin) for sources, begin in (self._passed, self._groups))
         lost = received[:, RECEIVED] - np.where(self._kept, passed[:, RECEIVED], groups[:, GIVEN])
         numbers = np.stack([received[:, RECEIVED], passed[:, RECEIVED], groups[:, BIAS], groups[:, STABILIZER],
-                            np.where(self._kept | self._shares, lost, 0), received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)
+                            np.where(self._kept | self._shares, lost, 0), np.zeros_like(lost), received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)
         for page, booked in workspace.booked.items():
-            numbers[page, 2:5] = booked.bias, booked.stabilizer, booked.gated
+            numbers[page, 2:-1] = [getattr(booked, column) for column in ABSORBED]
         whole = np.zeros((1, *numbers.shape[1:]))
         whole[0, 0], whole[0, 1] = numbers[0, 0], sums[self._ends, RECEIVED].sum(axis=0)
         return np.concatenate((numbers, whole))

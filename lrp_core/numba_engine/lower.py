@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from .. import layers as L
-from ..backward import is_forward, refuse_unmet
+from ..checks import check_met
+from ..flow import is_forward
 from ..network import INPUT
 from ..rules import negative, ones, positive, whole
 from . import interpreter as P
@@ -74,7 +75,7 @@ class Keep:
 
 
 class Planner:
-    """Plans one program for a network and the engine's steps (`backward.plan`); see `engine.Program` for what comes out.
+    """Plans one program for a network and the engine's steps (`steps.plan`); see `engine.Program` for what comes out.
 
     dtype: "float64" or "float32", in which the kernels compute. nonnegative: no number of the input is below zero. The
     other arguments are those of `explain`, checked by it.
@@ -209,7 +210,7 @@ class Planner:
                 self.keep_channels(node)
             if node.name in self.relevance and node.name != self.stop:
                 self.through(node, self.relevance[node.name])
-        refuse_unmet(unmet, begin)
+        check_met(unmet, begin)
         self.ends = {end: self.relevance[end] for end in (INPUT, self.stop) if end in self.relevance}
         for wire in self.ends.values():
             self.measure(wire)
@@ -275,7 +276,7 @@ class Planner:
         self.close(Keep(page, self.keep[node.name]))
 
     def through_linear(self, node, received):
-        """The loop of `backward.through_linear`, as rows: (wire of R_in, (book, rows) of each group)."""
+        """The loop of `flow.through_linear`, as rows: (wire of R_in, (book, rows) of each group)."""
         step, shape, x = self.steps[node.name], self.shape(node.name), self.outputs[node.inputs[0]]
         given, groups, accumulate = self.wire(self.shape(node.inputs[0])), [], False
         # Relevance that nobody reads again makes room for what a unit of z is worth.

@@ -7,9 +7,10 @@ import threading
 import numba
 import numpy as np
 
-from ..backward import is_split, total
+from ..flow import total
 from ..memory import crossing_back, crossing_forward
 from ..network import INPUT, Trace
+from ..steps import is_split
 from . import interpreter as P
 from .memory import ALIGNMENT, aligned, return_freed_memory, rounded
 from .ops import CAPACITY
@@ -33,8 +34,8 @@ class Workspace:
         self.sums = aligned(program.sums * capacity, np.float64)
         self.places = np.zeros(program.places * team, np.int64)
         self.favoured, self.other = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-        # What NumPy's stages leave: winners of pools, sums of wires by number, books by page.
-        self.winners, self.measured, self.booked = {}, {}, {}
+        # What NumPy's stages leave: what layers kept, sums of wires by number, books by page.
+        self.kept, self.measured, self.booked = {}, {}, {}
 
     def at(self, position, shape, samples):
         """The array of some samples that begins at a position."""
@@ -128,17 +129,13 @@ class Program:
 
     def _forward(self, workspace, node, samples):
         xs = [self._output(workspace, name, samples).astype(np.float64) for name in node.inputs]
-        if hasattr(node.layer, "forward_with_winners"):
-            y, workspace.winners[node.name] = node.layer.forward_with_winners(*xs)
-        else:
-            y = node.layer.forward(*xs)
-        self._output(workspace, node.name, samples)[...] = y
+        self._output(workspace, node.name, samples)[...], workspace.kept[node.name] = node.layer.forward_keeping(*xs)
 
     def _back(self, workspace, stage, samples):
         node, page = stage.step.node, stage.page
         outputs = {name: self._output(workspace, name, samples).astype(np.float64) for name in (*node.inputs, node.name)}
         r = workspace.at(page.received.position, page.received.shape, samples).astype(np.float64)
-        moved, workspace.booked[stage.number] = stage.step.back(Trace(outputs, workspace.winners), r)
+        moved, workspace.booked[stage.number] = stage.step.back(Trace(outputs, workspace.kept), r)
         self._measure(workspace, page.received, r)
         for wire, r_in in zip(page.passed, moved):
             workspace.at(wire.position, wire.shape, samples)[...] = r_in

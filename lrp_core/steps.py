@@ -1,0 +1,73 @@
+"""One node's way back, with the rule chosen for it: what both engines plan before any data is seen."""
+import dataclasses
+
+import numpy as np
+
+from . import layers as L
+from .flow import Book, Prepared, flow, is_forward, through_linear, total
+from .ledger import ABSORBED
+from .network import Node
+from .rules import Pass, Rule, crosses_by_itself
+from .text import quote
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One node with the rule chosen for it and, for a linear layer, the rule's groups of terms."""
+    node: Node
+    rule: Rule
+    groups: tuple = ()
+
+    @property
+    def rule_name(self):
+        """The rule as the ledger prints it."""
+        return "winner takes all" if isinstance(self.node.layer, L.WinnerTakesAll) and self.rule == Pass() else repr(self.rule)
+
+    def back(self, trace, r):
+        """([R_in for each input], Book) from the relevance r at the node's output."""
+        return cross(self.node, trace, r, self._cross)
+
+    def _cross(self, layer, xs, y, r, book):
+        if not crosses_by_itself(self.rule):
+            return flow(layer, Prepared(self.rule, layer, self.groups) if self.groups else self.rule, xs, y, r, book)
+        found = self.rule.through(layer, xs if layer.inputs != 1 else xs[0], y, r)
+        shares = check_shares(self.node, xs, found if layer.inputs != 1 else [found])
+        book.by_rule += total(r) - sum(map(total, shares))
+        return shares
+
+
+def plan(network, rules):
+    """A Step for every node in topological order, with the rule chosen for it: its weights are made once, before any data."""
+    return tuple(Step(node, rule, prepared(node.layer, rule)) for node, rule in zip(network.nodes, rules))
+
+
+def prepared(layer, rule):
+    """The rule's groups for a layer that is crossed by them, else ()."""
+    by_groups = flow.dispatch(type(layer)) is through_linear and not crosses_by_itself(rule)
+    return rule.groups(layer) if by_groups else ()
+
+
+def is_split(step):
+    """Does a step look at parts of weights or inputs, so that it needs denominators of its own?"""
+    return any(not is_forward(group, step.node.layer) for group in getattr(step, "groups", ()))
+
+
+def cross(node, trace, r, function):
+    """([share of each input], Book) as function(layer, xs, y, r, book) finds them for the relevance r at a node's output."""
+    xs, y = [trace.outputs[name] for name in node.inputs], trace.outputs[node.name]
+    book = Book(len(r), trace.kept.get(node.name))
+    shares = check_shares(node, xs, function(node.layer, xs, y, r, book))
+    for column in ABSORBED:
+        if np.shape(getattr(book, column)) != (len(r),):
+            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): book.{column} must hold one number for each of "
+                             f"{len(r)} samples, found shape {np.shape(getattr(book, column))}")
+    return [share.astype(r.dtype, copy=False) for share in shares], book
+
+
+def check_shares(node, xs, shares):
+    """What a function made of a layer's relevance, as a list of arrays; raises ValueError where they do not fit its inputs."""
+    shares = [np.asarray(share) for share in shares]
+    if [share.shape for share in shares] != [x.shape for x in xs]:
+        raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): relevance of the shapes {[x.shape for x in xs]} was "
+                         f"expected for its inputs, got {[share.shape for share in shares]}; return one array for each input")
+    return shares
