@@ -168,3 +168,14 @@ class Prepared(Rule):
 
     def stabilizer(self, z):
         return self.rule.stabilizer(z)
+
+
+_OURS = {kind: flow.dispatch(kind) for kind in L.LAYER_TYPES.values()}
+
+
+def is_ours(layer):
+    """Is this exactly one of this package's layers, crossed by this package's function for it?
+
+    False for a subclass, which may compute something else, and where a function was registered over ours.
+    """
+    return _OURS.get(type(layer)) is flow.dispatch(type(layer))

@@ -135,10 +135,11 @@ class Planner:
     def forward(self, node):
         """The rows, or the stage, that compute a node's output."""
         layer, source = node.layer, self.outputs[node.inputs[0]]
-        if isinstance(layer, support.ALIASES):
+        kind = support.made_by(node)
+        if kind in support.ALIASES:
             self.outputs[node.name] = source
             return
-        if isinstance(layer, L.ReLU) and self.rectifier(self.maker(node)) is node:
+        if kind is L.ReLU and self.rectifier(self.maker(node)) is node:
             self.outputs[node.name] = source
             return
         out = self.outputs[node.name] = self.room(self.shape(node.name))
@@ -148,11 +149,11 @@ class Planner:
                               ties=self.dtype == "float32")
         elif support.is_dense(layer, self.shape(node.inputs[0])):
             self.asm.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
-        elif support.is_max_pool(layer):
+        elif support.is_max_pool(layer) and self.crossed(node) is not support.Other:  # others may want `kept`
             self.winners[node.name] = self.room(self.shape(node.name))
             self.asm.emit(P.MAX_POOL, x=source, y=out, winner=self.winners[node.name], epsilon=TIE[self.dtype],
                           **geometry(self.form(node)))
-        elif isinstance(layer, L.ReLU):
+        elif kind is L.ReLU:
             self.asm.emit(P.RELU, x=source, y=out, **extent(self.shape(node.name)))
         else:
             self.close(Forward(node))
@@ -170,8 +171,12 @@ class Planner:
         if node is None or not self.carried(node) or node.name in self.keep or node.name == self.start:
             return None
         behind = self.readers[node.name]
-        alone = len(behind) == 1 and isinstance(behind[0].layer, L.ReLU)
+        alone = len(behind) == 1 and self.crossed(behind[0]) is L.ReLU
         return behind[0] if alone and behind[0].name in self.vanishing else None
+
+    def crossed(self, node):
+        """The type of a node's layer where it is known how relevance crosses it (see `support.crossed_by`)."""
+        return support.crossed_by(self.steps[node.name])
 
     def carried(self, node):
         """Do kernels carry relevance back through this node?"""
@@ -187,11 +192,12 @@ class Planner:
 
     def proportional(self, node, vanishing):
         """Does a node give its input no relevance where the input is zero? `vanishing`: which of those after it vanish."""
-        if isinstance(node.layer, (L.Move, L.WinnerTakesAll, L.ReLU)):
+        kind = self.crossed(node)
+        if issubclass(kind, (L.Move, L.WinnerTakesAll, L.ReLU)):
             return node.name in vanishing
-        if isinstance(node.layer, L.Linear):
+        if issubclass(kind, L.Linear):
             return all(term.part in (whole, positive, negative) for group in self.steps[node.name].groups for term in group.terms)
-        return isinstance(node.layer, (L.Merge, L.LayerNorm))
+        return issubclass(kind, (L.Merge, L.LayerNorm))
 
     # ---- backward
 
@@ -220,11 +226,11 @@ class Planner:
         if self.carried(node):
             given, groups = self.through_linear(node, received)
             self.finish(node, received, [given], groups)
-        elif isinstance(node.layer, (*support.ALIASES, L.Activation)):
+        elif issubclass(self.crossed(node), (*support.ALIASES, L.Activation)):
             given = self.wire(self.shape(node.inputs[0]), received.position)
             received.same = given
             self.finish(node, received, [given], keep=True)
-        elif support.is_max_pool(node.layer):
+        elif support.is_max_pool(node.layer) and self.crossed(node) is not support.Other:
             given = self.wire(self.shape(node.inputs[0]))
             self.measure(received)
             self.asm.emit(P.MAX_UNPOOL, x=received.position, y=given.position, winner=self.winners[node.name], **geometry(self.form(node)))
@@ -324,7 +330,8 @@ class Planner:
                 or all(term.part is ones for group in self.steps[node.name].groups for term in group.terms):
             return P.NONE
         behind = self.readers[rectifier.name]
-        name = behind[0].name if len(behind) == 1 and support.is_max_pool(behind[0].layer) else rectifier.name
+        pooled = len(behind) == 1 and support.is_max_pool(behind[0].layer) and self.crossed(behind[0]) is not support.Other
+        name = behind[0].name if pooled else rectifier.name
         return self.asm.flag(self.outputs[name], self.shape(name), self.form(node).sparse_limit)
 
     def parts(self, node, group, x):
@@ -401,6 +408,7 @@ def nonnegative_nodes(network, of_input):
     found = {INPUT} if of_input else set()
     keeps_sign = (L.WinnerTakesAll, L.Move, L.AveragePool2D, L.AveragePool1D, L.GlobalAveragePool2D, L.Add)
     for node in network.nodes:
-        if isinstance(node.layer, (L.ReLU, L.ReLU6, L.Sigmoid)) or (isinstance(node.layer, keeps_sign) and found.issuperset(node.inputs)):
+        kind = support.made_by(node)
+        if kind in (L.ReLU, L.ReLU6, L.Sigmoid) or (issubclass(kind, keeps_sign) and found.issuperset(node.inputs)):
             found.add(node.name)
     return found

@@ -19,7 +19,9 @@ import functools
 import numpy as np
 
 from .. import layers as L
-from ..rules import above_zero, below_zero, is_number, negative, ones, positive, whole
+from ..checks import is_number
+from ..flow import is_ours
+from ..rules import above_zero, below_zero, crosses_by_itself, negative, ones, positive, whole
 from ..window import Window
 from .kernels.elementwise import ABOVE_ZERO, BELOW_ZERO, NO_GATE
 from .kernels.simd_llvm import lanes_of
@@ -116,9 +118,33 @@ def constant_stabilizer(rule):
     return float(epsilon) if is_number(epsilon) else None
 
 
+class Other:
+    """Stands for the type of a layer that is not known here."""
+
+
+def made_by(node):
+    """The type of a node's layer where it is exactly one of this package's, so that it is known what it computes; else Other."""
+    return type(node.layer) if type(node.layer) in L.LAYER_TYPES.values() else Other
+
+
+def crossed_by(step):
+    """The type of a step's layer where it is known how relevance crosses it; else Other."""
+    return type(step.node.layer) if is_ours(step.node.layer) and not crosses_by_itself(step.rule) else Other
+
+
+def why_other(step):
+    """Why it is not known how relevance crosses a step's layer; None where it is."""
+    layer = step.node.layer
+    if crosses_by_itself(step.rule):
+        return f"{type(step.rule).__name__} carries relevance itself"
+    return None if is_ours(layer) else f"{layer.type} is a layer, or crossed by a function, of your own"
+
+
 def refusal(step, source):
     """Why the kernels cannot carry relevance back through this linear layer by this rule; None where they can."""
     layer = step.node.layer
+    if (why := why_other(step)) is not None:
+        return why
     if not (is_convolution(layer) or is_dense(layer, source)):
         return f"no kernel for {layer.type}"
     if constant_stabilizer(step.rule) is None:
