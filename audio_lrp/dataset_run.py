@@ -162,7 +162,7 @@ def explain_levels(work, network, rows, levels):
             continue
         target = "max" if settings["target"] == "max" else [row["label"] for row in rows]
         e = lrp_core.explain(network, features.colour(levels), rules, target, threads=work.threads)
-        arrays["logits"], arrays[f"relevance_{rules}"] = e.logits, e.relevance.sum(axis=-1)
+        arrays["logits"], arrays[f"relevance_{rules}"] = e.logits, e.relevance.sum(axis=-1).astype(np.float32)
         for row, logits, probabilities, one, relevance in zip(rows, e.logits, e.probabilities, e.target, e.relevance):
             best = int(logits.argmax())
             row.update(predicted=best, probability=float(probabilities[best]), target=int(one), logit=float(logits[one]))
