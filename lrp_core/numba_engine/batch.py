@@ -8,8 +8,8 @@ import numpy as np
 
 from ..chunks import check_threads, single_threaded_blas, within
 from ..memory import bound
-from .runtime import CHUNK
 from .kernels.sparse import TOGETHER
+from .runtime import CHUNK
 
 
 class Programs:
@@ -52,14 +52,14 @@ def explain_batch(program, request, chosen, logits, found):
         workspace = program.workspace(capacity, team)
         groups = targets_at_once(program, request.targets, len(part), capacity, mask)
         for group in groups:
-            fan = len(group)
+            targets = len(group)
             favoured, other = (np.stack([request.targets[number][side][part] for number in group], axis=1).ravel()
                                for side in (0, 1))
-            scores, relevance, book = program.explain(workspace, request.x[part], favoured, other,
-                                                      forward=group is groups[0], fan=fan, mask=mask, team=team)
+            scores, relevance, numbers = program.explain(workspace, request.x[part], favoured, other,
+                                                      forward=group is groups[0], targets=targets, mask=mask, team=team)
             logits[part] = scores
             for place, number in enumerate(group):
-                found[number].put(part, {name: r[place::fan] for name, r in relevance.items()}, book[..., place::fan])
+                found[number].put(part, {name: r[place::targets] for name, r in relevance.items()}, numbers[..., place::targets])
         program.give_back(workspace)
         return len(part)
 
@@ -72,18 +72,18 @@ def explain_batch(program, request, chosen, logits, found):
 
 
 class Found:
-    """The relevance by node and the book [pages + 1, 6, n] of one target for a whole batch, as chunks fill them."""
+    """The relevance by node and the ledger's numbers [lines + 1, 7, n] of one target for a whole batch, as chunks fill them."""
 
     def __init__(self, samples):
-        self.samples, self.relevance, self.book, self._lock = samples, {}, None, threading.Lock()
+        self.samples, self.relevance, self.numbers, self._lock = samples, {}, None, threading.Lock()
 
-    def put(self, part, relevance, book):
+    def put(self, part, relevance, numbers):
         """Write the share of the samples number `part`."""
         with self._lock:
-            if self.book is None:
-                self.book = np.empty((*book.shape[:2], self.samples))
+            if self.numbers is None:
+                self.numbers = np.empty((*numbers.shape[:2], self.samples))
                 self.relevance = {name: np.empty((self.samples, *r.shape[1:]), r.dtype) for name, r in relevance.items()}
-        self.book[..., part] = book
+        self.numbers[..., part] = numbers
         for name, r in relevance.items():
             self.relevance[name][part] = r
 

@@ -30,16 +30,16 @@ def explain_each(request):
     for nonnegative in np.unique(signless):
         program = planned(network, request.method, dtype=dtype, nonnegative=bool(nonnegative), start=request.start,
                           stop=request.stop, keep=request.keep, layers=request.layers)
-        if request.end not in program.plan.ends:
+        if request.end not in program.ends:
             raise ValueError(f"no relevance reaches node {quote(request.end)} from "
-                             f"{quote(program.plan.start or program.output)}")
+                             f"{quote(program.start or program.output)}")
         explain_batch(program, request, np.flatnonzero(signless == nonnegative), logits, found)
     if not np.abs(logits).max() < np.finfo(np.float32).max:
         bad = int(np.abs(logits).max(axis=1).argmax())
         check_scores(scoring, scoring.forward(x[bad:bad + 1].astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
-    book = np.concatenate([one.book for one in found], axis=-1)
-    ledger = Ledger(program.pages, book[:-1], book[-1, 0], book[-1, 1])
+    numbers = np.concatenate([one.numbers for one in found], axis=-1)
+    ledger = Ledger(program.pages, numbers[:-1], numbers[-1, 0], numbers[-1, 1])
     ledger.check_finite(dtype)
     ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
     winners = logits.argmax(axis=1)

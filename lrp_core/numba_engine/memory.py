@@ -1,9 +1,13 @@
-"""Where arrays lie in one flat array: constants one behind the other, buffers that are given back and used again."""
+"""Where arrays lie: constants one after the other; buffers by their lifetimes, so that they can share places."""
+import collections
 import ctypes
+import dataclasses
 import hashlib
 import sys
 
 import numpy as np
+
+from .kernels.op import FIELDS, kind_of
 
 ALIGNMENT, BYTES = 16, 64  # elements, and what they take as float32
 
@@ -14,7 +18,7 @@ def rounded(size):
 
 
 class Constants:
-    """Arrays of one type, one behind the other in one flat array; equal arrays are kept once.
+    """Arrays of one type, one after the other in one flat array; equal arrays are kept once.
 
     They are collected in bytes that grow in place: pieces beside the whole would take the memory twice.
     """
@@ -33,7 +37,7 @@ class Constants:
         return self._places[key]
 
     def build(self):
-        """The flat array, read-only, with room for a whole vector behind the last number. Nothing can be added afterwards."""
+        """The flat array, read-only, with a whole vector more than the last number. Nothing can be added afterwards."""
         size = len(self._bytes)
         self._bytes += bytes(BYTES + ALIGNMENT * self._dtype.itemsize)
         raw = np.frombuffer(self._bytes, np.uint8)
@@ -45,30 +49,86 @@ class Constants:
         return flat
 
 
-class Buffers:
-    """Positions, for one sample, of the buffers that a program needs at the same time; what is freed is given out again."""
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Where everything of a program lies, for one sample. positions: of each buffer. size: numbers in all of them together."""
+    positions: tuple[int, ...]
+    size: int
+
+    def __str__(self):
+        return f"{self.size:,} numbers a sample\n" + "\n".join(f"#{number} at {p:,}" for number, p in enumerate(self.positions))
+
+
+def lifetimes(lowered):
+    """(first, last) moment at which each buffer is needed, of the `touched` of a `lower.Lowered`; None where it never is.
+
+    What crosses the turn from the forward pass to the backward one is needed to the end: the same forward pass may be
+    explained for several targets, one after the other. So is what is read after the end.
+    """
+    first, last, end = {}, {}, len(lowered.touched)
+    for moment, buffers in enumerate(lowered.touched):
+        for number in buffers:
+            first.setdefault(number, moment)
+            last[number] = moment
+    for number in first:
+        if number in lowered.held or first[number] < lowered.turn <= last[number]:
+            last[number] = end
+    return [(first[number], last[number]) if number in first else None for number in range(len(lowered.sizes))]
+
+
+def lay_out(lowered):
+    """The Layout of a Lowered: buffers that are not needed at the same time may share their place."""
+    found = lifetimes(lowered)
+    begin, end = collections.defaultdict(list), collections.defaultdict(list)
+    for number, life in enumerate(found):
+        if life is not None:
+            begin[life[0]].append(number)
+            end[life[1]].append(number)
+    free, positions = FreeList(), [0] * len(found)
+    for moment in range(len(lowered.touched)):
+        for number in begin[moment]:
+            positions[number] = free.take(lowered.sizes[number])
+        for number in end[moment]:
+            free.give_back(positions[number], lowered.sizes[number])
+    return Layout(tuple(positions), free.size)
+
+
+def place(ops, positions, dtype):
+    """The records of some ops (`ops.Op`), with buffers at these positions: a read-only structured array."""
+    records = np.zeros(len(ops), dtype)
+    for name in dtype.names:
+        records[name] = FIELDS[name].default
+    for record, op in zip(records, ops):
+        buffers = op.buffers
+        for name, value in op.fields.items():
+            record[name] = positions[value] if FIELDS[name].position and value in buffers else value
+        record["kind"] = kind_of(op.kernel).number
+    records.flags.writeable = False
+    return records
+
+
+class FreeList:
+    """Places in a flat array that grows: the smallest free one that is large enough, or a new one at the end."""
 
     def __init__(self):
-        self.size, self._free, self._taken = 0, [], {}
+        self.size, self._free = 0, []
 
     def take(self, count):
-        """A place for `count` numbers: the smallest free one that is large enough, or a new one."""
+        """A place for `count` numbers."""
         count = rounded(count)
         fitting = [place for place in self._free if place[1] >= count]
-        if fitting:
-            position, size = place = min(fitting, key=lambda one: one[1])
-            self._free.remove(place)
-            if size > count:
-                self._free.append((position + count, size - count))
-        else:
-            position = self.size
+        if not fitting:
             self.size += count
-        self._taken[position] = count
+            return self.size - count
+        position, size = place = min(fitting, key=lambda one: one[1])
+        self._free.remove(place)
+        if size > count:
+            self._free.append((position + count, size - count))
         return position
 
-    def free(self, position):
-        """Give a buffer back; neighbours that are free as well become one."""
-        self._free.append((position, self._taken.pop(position)))
+    def give_back(self, position, count):
+        """Give `count` numbers back; neighbours that are free as well become one."""
+        self._free.append((position, rounded(count)))
         merged = []
         for start, size in sorted(self._free):
             if merged and sum(merged[-1]) == start:

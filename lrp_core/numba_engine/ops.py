@@ -1,57 +1,75 @@
-"""Writes the rows of a program: one method for each thing a layer needs, in terms of positions of one sample's arrays."""
+"""Writes ops: one method for each thing that a layer needs, in terms of virtual buffers (numbers without a place)."""
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
-from . import interpreter as P
-from .memory import Buffers, Constants
-from .kernels.convolve import positions
-from .kernels.elementwise import BOOKS
+from .kernels.convolve import direct, fold, pad, positions
+from .kernels.elementwise import SUMS, combine, measure, part
+from .kernels.flat import channel_sum, spread
 from .kernels.matmul import pack, pack_bias
-from .kernels.sparse import BAND, TOGETHER, band_width
-from .kernels.repair import RUN, runs_size
-from .kernels.winograd import TILES, scratch_size, transform_kernel
+from .kernels.op import FIELDS, NONE, kind_of
+from .kernels.repair import RUN, find_runs, restore, runs_size, sharpen
+from .kernels.sparse import dense, dots, flag_sparse, scatter
+from .kernels.winograd import TILES, transform_kernel, winograd
+from .memory import Constants
 
 CAPACITY = 16  # samples that a workspace may hold: rows of a dense product need their places
 SMALL = 2e-3  # below this part of the largest in its row, rounding is too large a part of a denominator
-UNITY = {"backward": 0, "epsilon": 0.0, "coefficient": 1.0}
 
 
 @dataclasses.dataclass(frozen=True)
-class Label:
-    """What a row is for: the node, the direction, and the operations of the direct algorithm (0: no sum of products)."""
+class Op:
+    """An op before its buffers have places.
+
+    kernel: a function registered by `kernels.op.kind`. fields: {name: number}, buffers by number. node, backward: what it
+    works for. flops: operations of the direct algorithm (0: no sum of products).
+    """
+    kernel: Callable
+    fields: dict
     node: str
     backward: bool
     flops: int = 0
 
+    @property
+    def buffers(self):
+        """The numbers of the buffers that it reads or writes."""
+        return {number for name, number in self.fields.items() if FIELDS[name].position and number != NONE
+                and not (name == "z" and self.fields["shared"])}
 
-class Assembler:
-    """Rows, constants and buffers of a program under construction. `node` and `backward` label the rows that follow."""
+    def __str__(self):
+        shown = [f"{name}={'#' * (FIELDS[name].position)}{number:g}" for name, number in self.fields.items() if number != FIELDS[name].default]
+        return f"{self.node:<12} {'back' if self.backward else 'forward':<8} {kind_of(self.kernel).name:<18} {' '.join(shown)}"
+
+
+class OpList:
+    """Ops, constants and buffers of a program under construction. `node` and `backward` label the ops that follow."""
 
     def __init__(self, dtype):
-        self.dtype, self.rows, self.labels = dtype, [], []
-        self.weights, self.offsets, self.buffers = Constants(dtype), Constants(np.int64), Buffers()
-        self.sums, self.scratch, self.places_needed = 0, 0, 0
-        self.node, self.backward = "", False
+        self.dtype, self.ops, self.sizes = dtype, [], []
+        self.weights, self.offsets = Constants(dtype), Constants(np.int64)
+        self.sums, self.node, self.backward = 0, "", False
 
-    def emit(self, kind, *, flops=0, of_input=False, **fields):
-        """Append one row; positions that are not given are NONE, other fields 0.
+    def buffer(self, count):
+        """A new buffer of `count` numbers for each sample (relevance); returns its number."""
+        self.sizes.append(int(count))
+        return len(self.sizes) - 1
 
-        of_input: on the way back, a step that works on the layer's input, whose numbers all relevances of a sample share.
+    def emit(self, kernel, *, flops=0, per_sample=False, **fields):
+        """Append one op.
+
+        per_sample: on the way back, an op that works on the layer's input, which all relevances of a sample share.
         """
-        row = {name: P.NONE if name in (*P.POSITIONS, "bias") else 0 for name in P.INTEGERS}
-        row.update(UNITY, kind=kind, **fields)
-        row["fanned"] = int(self.backward and not of_input)
-        self.rows.append(tuple(row[name] for name in P.STEP.names))
-        self.labels.append(Label(self.node, self.backward, flops))
+        fields["per_target"] = int(self.backward and not per_sample)
+        self.ops.append(Op(kernel, fields, self.node, self.backward, flops))
 
-    def book(self, rows):
-        """A place in `sums` for the books of `rows` rows of each sample."""
-        self.sums += rows * BOOKS
-        return self.sums - rows * BOOKS
+    def sums_for(self, rows):
+        """A place for the sums of `rows` rows of each sample."""
+        self.sums += rows * SUMS
+        return self.sums - rows * SUMS
 
     def zeros(self, count):
-        """The position of `count` zeros among the constants, with room for a whole tile behind them."""
+        """The position of `count` zeros among the constants, and a whole tile more."""
         return self.weights.add(np.zeros(count + 64, self.dtype))
 
     def places(self, stride, count):
@@ -59,7 +77,7 @@ class Assembler:
         return self.offsets.add(np.arange(count) * stride)
 
     def packed(self, matrix):
-        """The fields of a row for a packed matrix [depth, columns]."""
+        """The fields of an op for a packed matrix [depth, columns]."""
         panels = pack(matrix, self.dtype)
         return {"weights": self.weights.add(panels), "panels": panels.shape[0], "depth": panels.shape[1], "panel_width": panels.shape[2]}
 
@@ -69,7 +87,7 @@ class Assembler:
 
     # ---- linear maps and their transposes
 
-    def convolve(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False, ties=False, sharp=False, flag=P.NONE):
+    def convolve(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False, ties=False, sharp=False, flag=NONE):
         """y = [y +] conv(x) + bias, or its positive part.
 
         ties: windows that are equal must give equal bits. sharp: small outputs must be as exact as large ones.
@@ -78,139 +96,117 @@ class Assembler:
         if form.suits_winograd:
             self._winograd(form, kernel, bias, x, y, rectify=rectify, accumulate=accumulate, ties=ties, sharp=sharp, flag=flag)
             return
-        to = self.buffers.take(np.prod(form.made)) if accumulate else y
+        to = self.buffer(np.prod(form.made)) if accumulate else y
         height, width = form.padded
         padded = x
         if (height, width) != form.source[:2]:
-            padded = self.buffers.take(height * width * form.source[2])
-            self.emit(P.PAD, of_input=True, x=x, y=padded,
+            padded = self.buffer(height * width * form.source[2])
+            self.emit(pad, per_sample=True, x=x, y=padded,
                       **(geometry(form) | {"rows": height, "columns": width, "filters": form.source[2]}))
         fields = geometry(form) | {"height": height, "width": width} | self.packed(kernel.reshape(-1, kernel.shape[3]))
-        self.emit(P.DIRECT, of_input=True, x=padded, y=to, flops=form.flops(), **(fields | {
+        self.emit(direct, per_sample=True, x=padded, y=to, flops=form.flops(), **(fields | {
             "depth": fields["depth"] // kernel.shape[0], "bias": self.bias(bias, kernel.shape[3]), "rectify": int(rectify),
             "flag": flag, "offsets": self.offsets.add(positions(height, width, form.source[2], form.window))}))
-        if padded != x:
-            self.buffers.free(padded)
         if accumulate:
-            self.combine(to, y, form.made, accumulate=True, of_input=True)
-            self.buffers.free(to)
+            self.combine(to, y, form.made, accumulate=True, per_sample=True)
 
     def _winograd(self, form, kernel, bias, x, y, *, rectify, accumulate, ties, sharp, flag):
-        fields = geometry(form) | {"bias": self.bias(bias, form.made[2]), "rectify": int(rectify), "flag": flag,
-                                   "offsets": self.places(form.source[2], TILES)}
-        self._winograd_row(form.flops(), kernel, True, fields | {"x": x, "y": y, "accumulate": int(accumulate)})
+        fields = geometry(form) | {"x": x, "y": y, "bias": self.bias(bias, form.made[2]), "rectify": int(rectify), "flag": flag}
+        self._winograd_op(form.flops(), kernel, True, fields | {
+            "accumulate": int(accumulate), "offsets": self.places(form.source[2], TILES)})
         if ties:
-            runs = self.buffers.take(runs_size(*form.made[:2]))
-            self.emit(P.FIND_RUNS, of_input=True, x=x, runs=runs, **geometry(form))
-            self.emit(P.RESTORE, of_input=True, x=x, y=y, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2])) | {
+            runs = self.buffer(runs_size(*form.made[:2]))
+            self.emit(find_runs, per_sample=True, x=x, runs=runs, **geometry(form))
+            self.emit(restore, per_sample=True, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2])) | {
                 "offsets": self.places(kernel[..., 0].size, RUN)}))
-            self.scratch = max(self.scratch, form.made[0] * form.made[1] + RUN * kernel[..., 0].size)
-            self.buffers.free(runs)
         if sharp:
-            self.emit(P.SHARPEN, of_input=True, x=x, y=y, epsilon=SMALL, **(fields | {
-                "weights": self.weights.add(kernel.transpose(3, 0, 1, 2))}))
+            self.emit(sharpen, per_sample=True, small=SMALL, weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), **fields)
 
-    def _winograd_row(self, flops, kernel, of_input, fields):
+    def _winograd_op(self, flops, kernel, per_sample, fields):
         u = transform_kernel(kernel, self.dtype)
-        channels, filters = kernel.shape[2:]
-        self.emit(P.WINOGRAD, flops=flops, of_input=of_input, **(fields | {
-            "weights": self.weights.add(u), "panels": u.shape[1], "panel_width": u.shape[3], "zeros": self.zeros(filters)}))
-        self.scratch = max(self.scratch, scratch_size(channels, filters, self.dtype))
+        self.emit(winograd, flops=flops, per_sample=per_sample, weights=self.weights.add(u), panels=u.shape[1],
+                  panel_width=u.shape[3], zeros=self.zeros(kernel.shape[3]), **fields)
 
-    def flag(self, y, shape, most):
-        """The position of a flag that is 1 for each sample with fewer than `most` numbers y that differ from zero, else 0."""
-        flag = self.buffers.take(1)
-        self.emit(P.FLAG, of_input=True, x=y, y=flag, depth=int(most), **extent(shape))
+    def flag(self, x, shape, most):
+        """A buffer that is 1 for each sample with fewer than `most` numbers x that differ from zero, else 0."""
+        flag = self.buffer(1)
+        self.emit(flag_sparse, per_sample=True, x=x, y=flag, most=int(most), **extent(shape))
         return flag
 
-    def dots(self, form, kernel, bias, x, z, r, flag, *, y=P.NONE, other=P.NONE, rest=None):
+    def dots(self, form, kernel, bias, x, z, r, flag, *, whole=NONE, other=NONE, rest=None):
         """z = conv(x) + bias where r is not zero, for samples that have the flag set.
 
-        other: the z of a group whose kernel and this one make up the layer's; then z is y - other + rest where that is exact.
+        other: the z of a group whose kernel and this one make up the layer's, which gives `whole`; then z is
+        whole - other + rest where that is exact.
         """
-        self.emit(P.DOTS, of_input=True, flops=form.flops(), x=x, y=z, z=r, flag=flag, gate_y=y, other=other, **geometry(form),
+        self.emit(dots, per_sample=True, flops=form.flops(), x=x, y=z, r=r, flag=flag, whole=whole, other=other, **geometry(form),
                   weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), bias=self.bias(bias, form.made[2]),
-                  zeros=self.bias(rest, form.made[2]))
-        self.places_needed = max(self.places_needed, form.made[2])
+                  rest=self.bias(rest, form.made[2]))
 
-    def convolve_back(self, form, kernel, s, r, *, times, accumulate, flag):
+    def convolve_back(self, form, kernel, s, r, *, times, accumulate, flag=NONE):
         """r = [r +] [times ·] convᵀ(s): for samples with the flag set by their nonzeros, for others by a dense kernel."""
         end = {"times": times, "accumulate": int(accumulate), "flag": flag}
-        if flag != P.NONE:
-            self._scatter(form, kernel, end | {"x": s, "y": r})
+        if flag != NONE:
+            self.emit(scatter, per_sample=True, flops=form.flops(), x=s, y=r, **geometry(form), **end,
+                      weights=self.weights.add(kernel.transpose(0, 3, 1, 2)), offsets=self.places(0, 1))
         (top, _), (left, _) = form.pads
         if form.suits_winograd and max(top, left) <= 2:
             # The transpose of a convolution is one with the kernel turned about, over s with a margin of 2 - padding.
             turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
-            self._winograd_row(form.flops(), turned, False, geometry(form) | end | {
+            self._winograd_op(form.flops(), turned, False, geometry(form) | end | {
                 "x": s, "y": r, "height": form.made[0], "width": form.made[1], "channels": form.made[2], "rows": form.source[0],
                 "columns": form.source[1], "filters": form.source[2], "top": 2 - top, "left": 2 - left,
                 "bias": self.zeros(form.source[2]), "offsets": self.places(form.made[2], TILES)})
             return
         matrix = kernel.reshape(-1, kernel.shape[3]).T
-        shares = self.buffers.take(form.made[0] * form.made[1] * matrix.shape[1])
+        shares = self.buffer(form.made[0] * form.made[1] * matrix.shape[1])
         # Every output position is a row of s: a convolution with a 1x1 window over the map of outputs.
-        self.emit(P.DIRECT, x=s, y=shares, flops=form.flops(), **(geometry(form) | self.packed(matrix) | {
+        self.emit(direct, x=s, y=shares, flops=form.flops(), **(geometry(form) | self.packed(matrix) | {
             "height": form.made[0], "width": form.made[1], "channels": form.made[2], "filters": matrix.shape[1], "flag": flag,
             "size_down": 1, "size_right": 1, "stride_down": 1, "stride_right": 1, "dilation_down": 1, "dilation_right": 1,
             "bias": self.zeros(matrix.shape[1]), "offsets": self.places(form.made[2], form.made[0] * form.made[1])}))
-        self.emit(P.FOLD, x=shares, y=r, **(geometry(form) | end))
-        self.scratch = max(self.scratch, form.source[1] * form.source[2])
-        self.buffers.free(shares)
+        self.emit(fold, x=shares, y=r, **geometry(form), **end)
 
-    def _scatter(self, form, kernel, fields):
-        self.emit(P.SCATTER, of_input=True, flops=form.flops(), **(geometry(form) | fields | {
-            "weights": self.weights.add(kernel.transpose(0, 3, 1, 2)), "offsets": self.places(0, 1)}))
-        line = band_width(form.made[1], form.window.strides[1], form.window.size[1], form.pads[1][0], form.source[1])
-        self.scratch = max(self.scratch, TOGETHER * BAND * line * form.source[2])
-        self.places_needed = max(self.places_needed, form.made[1] * (form.made[2] + 1))
-
-    def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, of_input=True):
+    def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, per_sample=True):
         """y = [y +] x W + bias, or its positive part."""
         depth, columns = kernel.shape
-        to = self.buffers.take(columns) if accumulate else y
-        self.emit(P.DENSE, of_input=of_input, x=x, y=to, flops=2 * kernel.size, filters=columns, rows=1, columns=1,
+        to = self.buffer(columns) if accumulate else y
+        self.emit(dense, per_sample=per_sample, x=x, y=to, flops=2 * kernel.size, filters=columns, rows=1, columns=1,
                   rectify=int(rectify), bias=self.bias(bias, columns), offsets=self.places(depth, CAPACITY), **self.packed(kernel))
-        self.places_needed = max(self.places_needed, depth)
         if accumulate:
-            self.combine(to, y, (1, 1, columns), accumulate=True, of_input=of_input)
-            self.buffers.free(to)
+            self.combine(to, y, (1, 1, columns), accumulate=True, per_sample=per_sample)
 
     def dense_back(self, kernel, s, r, *, times, accumulate):
         """r = [r +] [times ·] s Wᵀ."""
-        shares = self.buffers.take(kernel.shape[0])
-        self.dense(kernel.T, None, s, shares, of_input=False)
+        shares = self.buffer(kernel.shape[0])
+        self.dense(kernel.T, None, s, shares, per_sample=False)
         self.combine(shares, r, (1, 1, kernel.shape[0]), times=times, accumulate=accumulate)
-        self.buffers.free(shares)
 
-    # ---- passes
+    # ---- number by number
 
-    def combine(self, x, y, shape, *, times=P.NONE, accumulate=False, of_input=False):
+    def combine(self, x, y, shape, *, times=NONE, accumulate=False, per_sample=False):
         """y = [y +] [times ·] x for maps of a shape."""
-        self.emit(P.COMBINE, of_input=of_input, x=x, y=y, times=times, accumulate=int(accumulate), **extent(shape))
+        self.emit(combine, per_sample=per_sample, x=x, y=y, times=times, accumulate=int(accumulate), **extent(shape))
 
     def part(self, x, sign, y, shape):
         """y = x⁺ or x⁻."""
-        self.emit(P.PART, of_input=True, x=x, y=y, sign=sign, **extent(shape))
+        self.emit(part, per_sample=True, x=x, y=y, sign=sign, **extent(shape))
 
     def spread(self, form, s, r, value, *, accumulate):
         """r = [r +] convᵀ(s) for a kernel whose numbers are all `value`."""
-        sums = self.buffers.take(form.made[0] * form.made[1])
-        self.emit(P.CHANNEL_SUM, x=s, y=sums, **extent(form.made))
-        self.scratch = max(self.scratch, form.source[1])
-        self.emit(P.SPREAD, x=sums, y=r, accumulate=int(accumulate), coefficient=float(value), **geometry(form))
-        self.buffers.free(sums)
+        sums = self.buffer(form.made[0] * form.made[1])
+        self.emit(channel_sum, x=s, y=sums, **extent(form.made))
+        self.emit(spread, x=sums, y=r, accumulate=int(accumulate), value=float(value), **geometry(form))
 
     def measure(self, r, shape):
-        """Book Σ r and Σ |r|; returns where."""
-        shape = extent(shape)
-        book = self.book(shape["rows"])
-        self.emit(P.MEASURE, x=r, book=book, **shape)
-        return book
+        """Write Σ r and Σ |r| for the ledger; returns where."""
+        place = self.sums_for(extent(shape)["rows"])
+        self.emit(measure, x=r, sums=place, **extent(shape))
+        return place
 
 
 def geometry(form):
-    """The fields of a row that say where a window goes."""
+    """The fields of an op that say where a window goes."""
     (top, _), (left, _) = form.pads
     return {"height": form.source[0], "width": form.source[1], "channels": form.source[2],
             "rows": form.made[0], "columns": form.made[1], "filters": form.made[2],
@@ -225,5 +221,5 @@ def map_shape(shape):
 
 
 def extent(shape):
-    """The fields of a row that walks over an array of a shape."""
+    """The fields of an op that walks over an array of a shape."""
     return dict(zip(("rows", "columns", "filters"), map_shape(shape)))

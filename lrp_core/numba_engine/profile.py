@@ -1,16 +1,17 @@
-"""Where the time of the compiled engine goes: every row of a program timed by itself, on one thread."""
+"""Where the time of the compiled engine goes: every op of a program timed by itself, on one thread."""
 import statistics
 import time
 
 import numpy as np
 
 from ..profiles import Profile, Row
-from . import interpreter as P
+from ..target import NOBODY, WINNER
 from .entry import planned
+from .kernels.op import KINDS, NONE, kind_of
+from .kernels.sparse import dots, scatter
 from .runtime import CHUNK
+from .stages import Forward, Keep, Kernels
 from .support import refusal
-from .kernels.elementwise import NOBODY, WINNER
-from .lower import Forward, Keep, Kernels
 
 
 def profile_kernels(network, x, method, dtype, repeats):
@@ -22,8 +23,8 @@ def profile_program(program, x, repeats):
     """The Profile for the first few samples x."""
     x = x[:CHUNK[program.dtype]]
     workspace = program.workspace(len(x), 1)
-    # One stage for each row of a run of kernels, so that each is timed by itself.
-    stages = [one for stage in (*program.plan.forward_stages, *program.plan.stages) for one in
+    # One stage for each op of a run of kernels, so that each is timed by itself.
+    stages = [one for stage in (*program.forward, *program.backward) for one in
               ([Kernels(n, n + 1) for n in range(stage.begin, stage.end)] if isinstance(stage, Kernels) else [stage])]
     times = [[] for _ in stages]
     program.explain(workspace, x, np.full(len(x), WINNER), np.full(len(x), NOBODY))
@@ -38,22 +39,21 @@ def profile_program(program, x, repeats):
 
 
 def had_work(program, workspace, number, samples):
-    """Did a step take part: is it not the dense (the sparse) way where all samples went the other?"""
-    step = program.rows[number]
-    if step["flag"] == P.NONE:
+    """Did an op take part: is it not the dense (the sparse) alternative where all samples took the other?"""
+    op = program.code.ops[number]
+    if op["flag"] == NONE:
         return True
-    sparse = workspace.data[step["flag"] * workspace.capacity:][:samples] == 1
-    return bool(sparse.any() if step["kind"] in (P.SCATTER, P.DOTS) else not sparse.all())
+    sparse = workspace.data[op["flag"] * workspace.capacity:][:samples] == 1
+    return bool(sparse.any() if op["kind"] in (kind_of(scatter).number, kind_of(dots).number) else not sparse.all())
 
 
 def _row(program, stage, seconds):
     if isinstance(stage, Kernels):
-        label = program.labels[stage.begin]
-        return Row(label.node, "backward" if label.backward else "forward", P.NAMES[program.rows[stage.begin]["kind"]],
-                   seconds, label.flops)
+        node, backward, flops = program.code.labels[stage.begin]
+        return Row(node, "backward" if backward else "forward", KINDS[program.code.ops[stage.begin]["kind"]].name, seconds, flops)
     if isinstance(stage, Forward):
         return Row(stage.node.name, "forward", "NumPy", seconds, 0, f"no kernel for {stage.node.layer.type}")
     if isinstance(stage, Keep):
-        return Row(stage.page.name, "backward", "NumPy", seconds, 0, "chosen channels are masked by NumPy")
+        return Row(stage.line.name, "backward", "NumPy", seconds, 0, "chosen channels are masked by NumPy")
     source = program.network.shapes[stage.step.node.inputs[0]]
-    return Row(stage.page.name, "backward", "NumPy", seconds, 0, refusal(stage.step, source) or "")
+    return Row(stage.line.name, "backward", "NumPy", seconds, 0, refusal(stage.step, source) or "")

@@ -1,5 +1,6 @@
 """Runs programs: workspaces, chunks of a batch on several threads, or one sample on a team of them."""
 import concurrent.futures
+import dataclasses
 import math
 import os
 import threading
@@ -11,31 +12,34 @@ from ..flow import total
 from ..memory import crossing_back, crossing_forward
 from ..network import INPUT, Trace
 from ..steps import is_split
-from . import interpreter as P
-from .memory import ALIGNMENT, aligned, return_freed_memory, rounded
-from .ops import CAPACITY
-from .ledger_sums import Books
-from .check import check
+from . import facts, interpreter
+from .check import check, most
+from .kernels.bounds import Sizes
 from .kernels.jit import prepare
-from .lower import Forward, Keep, Kernels, Planner
+from .kernels.op import KINDS, Memory
 from .kernels.simd_llvm import lanes_of
+from .ledger_sums import LedgerSums
+from .lower import lower
+from .memory import ALIGNMENT, aligned, lay_out, place, return_freed_memory, rounded
+from .ops import CAPACITY
+from .stages import Forward, Keep, Kernels, joined
 
-# Samples at work on a thread: more share what is read of the weights, fewer stay nearer to the processor. Where vectors
-# are wide, arithmetic waits for memory, and one at a time is faster.
+# Samples at work on a thread. Larger chunks amortise weight loads, smaller ones stay in cache. Where vectors are wide,
+# arithmetic waits for memory, and one at a time is faster.
 CHUNK = {dtype: 1 if lanes_of("float32") >= 16 else 4 for dtype in ("float64", "float32")}
 
 
 class Workspace:
-    """The arrays of one worker, or of one team: room for `capacity` samples and each member's scratch."""
+    """The arrays of one worker, or of one team: `capacity` samples, and each member's scratch."""
 
-    def __init__(self, program, capacity, team):
+    def __init__(self, code, capacity, team):
         self.capacity, self.team = capacity, team
-        self.data = aligned(program.data * capacity + program.scratch * team + ALIGNMENT, program.dtype)
-        self.sums = aligned(program.sums * capacity, np.float64)
-        self.places = np.zeros(program.places * team, np.int64)
+        self.data = aligned(code.data * capacity + code.scratch * team + ALIGNMENT, code.dtype)
+        self.sums = aligned(code.sums * capacity, np.float64)
+        self.places = np.zeros(code.places * team, np.int64)
         self.favoured, self.other = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-        # What NumPy's stages leave: what layers kept, sums of wires by number, books by page.
-        self.kept, self.measured, self.booked = {}, {}, {}
+        # What NumPy's stages leave: what layers kept, sums of wires by number, what lines of the ledger absorbed.
+        self.kept, self.measured, self.absorbed = {}, {}, {}
 
     def at(self, position, shape, samples):
         """The array of some samples that begins at a position."""
@@ -43,36 +47,87 @@ class Workspace:
         return self.data[position * self.capacity:][:samples * size].reshape(samples, *shape)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Code:
+    """Ops with their places, checked: what the interpreter runs.
+
+    ops: records (`interpreter.OP`). labels: (node, backward, flops) of each. weights, offsets: constants. data, sums:
+    numbers for one sample. scratch, places: numbers for one worker.
+    """
+    ops: np.ndarray
+    labels: tuple
+    dtype: str
+    weights: np.ndarray
+    offsets: np.ndarray
+    data: int
+    sums: int
+    scratch: int
+    places: int
+
+    @classmethod
+    def of(cls, ops, positions, *, dtype, weights, offsets, data, sums):
+        """Place ops in buffers at these positions, and prove that none leaves its arrays."""
+        records, at = place(ops, positions, interpreter.OP), Sizes(dtype, CAPACITY, offsets)
+        code = cls(records, tuple((op.node, op.backward, op.flops) for op in ops), dtype, weights, offsets, data, sums,
+                   rounded(most(records, "scratch", at)), rounded(most(records, "places", at)))
+        code.check()
+        return code
+
+    def check(self, **others):
+        """Raise ProgramError where an op leaves its arrays (`check.check`); others: sizes to check instead."""
+        sizes = {name: getattr(self, name) for name in ("dtype", "data", "sums", "scratch", "places", "weights", "offsets")}
+        check(others.pop("ops", self.ops), capacity=CAPACITY, **{**sizes, **others})
+
+    @property
+    def rare(self):
+        """True where an op is of a rare kind, else None (see `interpreter.run`)."""
+        return True if np.isin(self.ops["kind"], [kind.number for kind in KINDS if kind.rare]).any() else None
+
+    def memory(self, workspace, samples, targets, member=0, team=1):
+        """The Memory of one member of a team in a workspace."""
+        return Memory(workspace.data, self.weights, self.offsets, workspace.sums, workspace.places, workspace.favoured,
+                      workspace.other, samples, targets, workspace.capacity,
+                      self.data * workspace.capacity + member * self.scratch, member * self.places, team)
+
+    def run(self, workspace, begin, end, samples, targets=1, team=1, crew=None):
+        """Run ops begin..end for the samples of a workspace, alone or on a team of threads of a `crew`."""
+        counters = np.zeros(2 * (end - begin), np.int64)
+        ops = self.ops.view(np.recarray) if numba.config.DISABLE_JIT else self.ops
+        for member in range(1, team):
+            crew.submit(interpreter.run, ops, begin, end, self.memory(workspace, samples, targets, member, team), counters, self.rare)
+        interpreter.run(ops, begin, end, self.memory(workspace, samples, targets, 0, team), counters, self.rare)
+
+    def prepare(self, workspace):
+        """Compile what the ops need, or load it from disk."""
+        prepare(interpreter.run, (self.ops, 0, 0, self.memory(workspace, 1, 1), np.zeros(0, np.int64), self.rare))
+
+
 class Program:
     """A network and the rules for its layers, planned once. Any number of threads may use it at a time."""
 
-    def __init__(self, network, steps, *, dtype, **options):
-        self.network, self.dtype, self.plan = network, dtype, Planner(network, steps, dtype=dtype, **options).plan()
-        asm = self.plan.asm
-        self.rows, self.labels = np.array(asm.rows, P.STEP), asm.labels
-        self.rows.flags.writeable = False
-        if numba.config.DISABLE_JIT:
-            self.rows = self.rows.view(np.recarray)
-        self.weights, self.offsets = asm.weights.build(), asm.offsets.build()
-        self.data, self.sums, self.scratch, self.places = asm.buffers.size, asm.sums, rounded(asm.scratch), rounded(asm.places_needed)
-        self.plan.release()
+    def __init__(self, network, steps, *, dtype, nonnegative, start=None, stop=None, keep=None, layers=False):
+        by_name = {step.node.name: step for step in steps}
+        known = facts.find(network, by_name, dtype=dtype, nonnegative=nonnegative, start=start, keep=tuple(keep or ()))
+        lowered = lower(network, by_name, known, dtype=dtype, start=start, stop=stop, keep=keep, layers=layers)
+        layout = lay_out(lowered)
+        self.network, self.dtype, self.start, self.output = network, dtype, start, network.nodes[-1].name
+        self.code = Code.of(lowered.ops, layout.positions, dtype=dtype, weights=lowered.weights.build(),
+                            offsets=lowered.offsets.build(), data=layout.size, sums=lowered.sums)
+        self.positions, self.outputs, self.beginning = layout.positions, lowered.outputs, lowered.beginning
+        self.ends, self.results = lowered.ends, lowered.relevance if layers else lowered.ends
+        self.forward, self.backward, self.joined = lowered.forward, lowered.backward, joined([*lowered.forward, *lowered.backward])
+        self.ledger_sums = LedgerSums(lowered)
+        self.pages = tuple((line.name, line.type, line.rule) for line in lowered.lines)
+        stages = [stage for stage in (*self.forward, *self.backward) if not isinstance(stage, Kernels)]
+        self.by_numpy, self._beside = bool(stages), max((beside(network, stage) for stage in stages), default=0)
+        self._idle, self._crew, self._prepared, self._lock = [], None, False, threading.Lock()
+        del lowered
         return_freed_memory()
-        check(self.rows, dtype=dtype, data=self.data, sums=self.sums, scratch=self.scratch, places=self.places, weights=self.weights,
-              offsets=self.offsets, capacity=CAPACITY)
-        self.pages = tuple((page.name, page.type, page.rule) for page in self.plan.pages)
-        self.books, self.output = Books(self.plan), network.nodes[-1].name
-        self.joined = joined([*self.plan.forward_stages, *self.plan.stages])
-        stages = [stage for stage in (*self.plan.forward_stages, *self.plan.stages) if not isinstance(stage, Kernels)]
-        self.by_numpy = bool(stages)
-        self._beside = max((beside(network, stage) for stage in stages), default=0)
-        self._idle, self._crew = [], None
-        self._rare, self._prepared = True if np.isin(self.rows["kind"], P.RARE).any() else None, False
-        self._lock = threading.Lock()
 
     @property
     def sample_bytes(self):
         """What one more sample in a workspace takes, and what NumPy takes for it beside the workspace."""
-        return np.dtype(self.dtype).itemsize * self.data + 8 * self.sums + self._beside
+        return np.dtype(self.dtype).itemsize * self.code.data + 8 * self.code.sums + self._beside
 
     # ---- workers
 
@@ -82,7 +137,7 @@ class Program:
             for place, idle in enumerate(self._idle):
                 if idle.capacity == capacity and idle.team >= team:
                     return self._idle.pop(place)
-        return Workspace(self, capacity, team)
+        return Workspace(self.code, capacity, team)
 
     def give_back(self, workspace):
         """A workspace for the next caller."""
@@ -90,17 +145,20 @@ class Program:
             self._idle.append(workspace)
 
     def crew(self, threads):
-        """Threads that wait for work; new ones after a fork, which leaves the old behind, or when more are wanted."""
+        """Threads that wait for work; new ones after a fork, which the old do not survive, or when more are wanted."""
         with self._lock:
             if self._crew is None or self._crew[0] != os.getpid() or self._crew[1] < threads:
                 self._crew = os.getpid(), threads, concurrent.futures.ThreadPoolExecutor(threads, "lrp")
             return self._crew[2]
 
-    def run(self, workspace, stages, samples, fan=1, team=1):
+    def run(self, workspace, stages, samples, targets=1, team=1):
         """Run stages for the samples of a workspace; with a team, all members at once."""
+        if not self._prepared:
+            self.code.prepare(workspace)
+            self._prepared = True
         for stage in stages:
             if isinstance(stage, Kernels):
-                self._kernels(workspace, stage, samples, fan, team)
+                self.code.run(workspace, stage.begin, stage.end, samples, targets, team, self.crew(team) if team > 1 else None)
             elif isinstance(stage, Forward):
                 self._forward(workspace, stage.node, samples)
             elif isinstance(stage, Keep):
@@ -108,45 +166,34 @@ class Program:
             else:
                 self._back(workspace, stage, samples)
 
-    def _kernels(self, workspace, stage, samples, fan, team):
-        """Rows begin..end, alone or on a team."""
-        def arguments(number):
-            scratch = self.data * workspace.capacity + number * self.scratch
-            return (self.rows, stage.begin, stage.end, samples, fan, workspace.capacity, workspace.data, self.weights, self.offsets,
-                    workspace.sums, workspace.places, workspace.favoured, workspace.other, scratch, number * self.places)
-        counters = np.zeros(2 * (stage.end - stage.begin), np.int64)
-        if not self._prepared:
-            prepare(P.run, (*arguments(0), team, counters, self._rare))
-            self._prepared = True
-        for number in range(1, team):
-            self.crew(team).submit(P.run, *arguments(number), team, counters, self._rare)
-        P.run(*arguments(0), team, counters, self._rare)
-
     # ---- what no kernel does, by the layers and rules themselves, in double precision
 
+    def _at(self, workspace, wire, samples):
+        return workspace.at(self.positions[wire.buffer], wire.shape, samples)
+
     def _output(self, workspace, name, samples):
-        return workspace.at(self.plan.outputs[name], self.network.shapes[name], samples)
+        return workspace.at(self.positions[self.outputs[name]], self.network.shapes[name], samples)
 
     def _forward(self, workspace, node, samples):
         xs = [self._output(workspace, name, samples).astype(np.float64) for name in node.inputs]
         self._output(workspace, node.name, samples)[...], workspace.kept[node.name] = node.layer.forward_keeping(*xs)
 
     def _back(self, workspace, stage, samples):
-        node, page = stage.step.node, stage.page
+        node, line = stage.step.node, stage.line
         outputs = {name: self._output(workspace, name, samples).astype(np.float64) for name in (*node.inputs, node.name)}
-        r = workspace.at(page.received.position, page.received.shape, samples).astype(np.float64)
-        moved, workspace.booked[stage.number] = stage.step.back(Trace(outputs, workspace.kept), r)
-        self._measure(workspace, page.received, r)
-        for wire, r_in in zip(page.passed, moved):
-            workspace.at(wire.position, wire.shape, samples)[...] = r_in
-            self._measure(workspace, wire, r_in)
+        r = self._at(workspace, line.received, samples).astype(np.float64)
+        shares, workspace.absorbed[stage.number] = stage.step.back(Trace(outputs, workspace.kept), r)
+        self._measure(workspace, line.received, r)
+        for wire, share in zip(line.passed, shares):
+            self._at(workspace, wire, samples)[...] = share
+            self._measure(workspace, wire, share)
 
     def _keep(self, workspace, stage, samples):
-        received, passed = stage.page.received, stage.page.passed[0]
-        r = workspace.at(received.position, received.shape, samples)
+        received, passed = stage.line.received, stage.line.passed[0]
+        r = self._at(workspace, received, samples)
         self._measure(workspace, received, r)
         kept = r * stage.mask.astype(r.dtype)
-        workspace.at(passed.position, passed.shape, samples)[...] = kept
+        self._at(workspace, passed, samples)[...] = kept
         self._measure(workspace, passed, kept)
 
     @staticmethod
@@ -155,49 +202,37 @@ class Program:
 
     # ---- one chunk
 
-    def explain(self, workspace, x, favoured, other, *, forward=True, fan=1, mask=None, team=1):
-        """(scores, relevance by node, book [pages, 6, samples·fan]) of samples x for targets [samples·fan].
+    def explain(self, workspace, x, favoured, other, *, forward=True, targets=1, mask=None, team=1):
+        """(scores, relevance by node, ledger numbers [lines + 1, 7, samples·targets]) of samples x.
 
-        forward: run the network first; else a call for the same samples has done so.
+        favoured, other: the explained classes, [samples·targets]. forward: run the network first; else a call for the same
+        samples has done so. mask: over the output of the inner node where relevance starts.
         """
-        samples, count = len(x), len(x) * fan
+        samples, count = len(x), len(x) * targets
         workspace.favoured[:count], workspace.other[:count] = favoured, other
-        workspace.booked.clear()
+        workspace.absorbed.clear()
         workspace.measured.clear()
-        stages = self.plan.stages
+        stages = self.backward
         if forward:
             self._output(workspace, INPUT, samples)[...] = x
-            if mask is None and fan == 1:
+            if mask is None and targets == 1:
                 stages = self.joined
             else:
-                self.run(workspace, self.plan.forward_stages, samples, team=team)
+                self.run(workspace, self.forward, samples, team=team)
         if mask is not None:
-            begin = self.plan.beginning
-            workspace.at(begin.position, begin.shape, samples)[...] = mask * self._output(workspace, self.plan.start, samples)
-        self.run(workspace, stages, samples, fan, team)
-        wires = self.plan.relevance if self.plan.layers else self.plan.ends
-        relevance = {name: workspace.at(wire.position, wire.shape, count).copy() for name, wire in wires.items()}
-        return self._output(workspace, self.output, samples), relevance, self.books.numbers(workspace, count)
+            self._at(workspace, self.beginning, samples)[...] = mask * self._output(workspace, self.start, samples)
+        self.run(workspace, stages, samples, targets, team)
+        relevance = {name: self._at(workspace, wire, count).copy() for name, wire in self.results.items()}
+        return self._output(workspace, self.output, samples), relevance, self.ledger_sums.numbers(workspace, count)
 
 
 def beside(network, stage):
     """Bytes that NumPy takes for one sample at a stage of its own, in double precision."""
     if isinstance(stage, Keep):
-        return 8 * math.prod(stage.page.received.shape)
+        return 8 * math.prod(stage.line.received.shape)
     node = stage.node if isinstance(stage, Forward) else stage.step.node
     shapes, made = [network.shapes[name] for name in node.inputs], network.shapes[node.name]
     numbers = sum(map(math.prod, shapes)) + math.prod(made)
     if isinstance(stage, Forward):
         return int(8 * (numbers + crossing_forward(node.layer, shapes, made)))
     return int(8 * (2 * numbers + crossing_back(node.layer, shapes, made, is_split(stage.step))))
-
-
-def joined(stages):
-    """The stages with runs of kernels that follow each other made one: a team is called together once."""
-    out = []
-    for stage in stages:
-        if out and isinstance(stage, Kernels) and isinstance(out[-1], Kernels) and out[-1].end == stage.begin:
-            out[-1] = Kernels(out[-1].begin, stage.end)
-        else:
-            out.append(stage)
-    return out

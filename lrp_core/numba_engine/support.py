@@ -6,7 +6,7 @@
     other convolutions                 direct                 sparse adjoint, else product and fold
     dense                              product                product
     max-pool                           max pool               max unpool
-    ReLU behind a convolution or       part of it             nothing to do
+    ReLU after a convolution or        part of it             nothing to do
       dense layer; dropout, reshapes
     everything else, also subclasses,  NumPy                  NumPy
       and rules of other parts
@@ -74,6 +74,11 @@ class Form:
     def flops(self):
         """Of the direct algorithm: 2·(places)·(window)·(channels)·(filters)."""
         return 2 * int(np.prod(self.made)) * int(np.prod(self.window.size)) * self.source[2]
+
+
+def form_of(network, node, dtype):
+    """The Form of a node with a convolution or a pool."""
+    return Form.of(node.layer, network.shapes[node.inputs[0]], network.shapes[node.name], dtype)
 
 
 def kernel4(kernel):

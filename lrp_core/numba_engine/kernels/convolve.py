@@ -8,11 +8,12 @@ The transpose is the product c[i, j, (u, v, c)] = Σ_m s[i, j, m] W[u, v, c, m],
 """
 import numpy as np
 
+from .bounds import made, must, optional, packed, rows_at, source, window_fits
+from .elementwise import put_row, rectify
 from .jit import inlined, kernel, loop_kernel
-from .elementwise import put_row
 from .matmul import product
-from .simd_llvm import broadcast, lanes, load_part, never_inline, store_part, where_greater
-from .winograd import left_out
+from .op import by_row, by_source_row, kind, targets_of
+from .simd_llvm import broadcast, lanes, load_part, never_inline, store_part
 
 BLOCK = 48  # output positions a unit of work
 
@@ -24,77 +25,115 @@ def positions(height, width, channels, window):
     return ((rows[:, None] + columns) * channels).ravel().astype(np.int64)
 
 
+@kernel
+def left_out(data, flag, sample):
+    """Does a sparse kernel compute this sample? flag < 0: no sample is."""
+    return flag >= 0 and data[flag + sample] == 1
+
+
+def pad_reach(f, at):
+    """What `pad` touches."""
+    yield "data", f["x"], source(f)
+    yield "data", f["y"], made(f)
+    yield must(f["filters"] == f["channels"] and 0 <= f["left"] <= f["columns"] - f["width"])
+
+
+@kind("pad", units=by_row, reach=pad_reach)
 @loop_kernel
-def pad(data, x, height, width, channels, top, left, y, out_height, out_width, first, last):
-    """Rows first..last (over all samples) of y: x with zeros around it."""
-    row = width * channels
+def pad(op, memory, first, last):
+    """y: x with zeros around it."""
+    data, height, channels = memory.data, op.height, op.channels
+    x, y, row, line_size = op.x * memory.capacity, op.y * memory.capacity, op.width * op.channels, op.columns * op.channels
     for line in range(first, last):
-        sample, i = line // out_height, line % out_height - top
-        to = data[y + line * out_width * channels:y + (line + 1) * out_width * channels]
+        sample, i = line // op.rows, line % op.rows - op.top
+        to = data[y + line * line_size:y + (line + 1) * line_size]
         to[:] = 0
         if 0 <= i < height:
             at = x + (sample * height + i) * row
-            inside = to[left * channels:left * channels + row]
-            source = data[at:at + row]
+            inside = to[op.left * channels:op.left * channels + row]
+            read = data[at:at + row]
             for k in range(row):
-                inside[k] = source[k]
+                inside[k] = read[k]
 
 
 @kernel
-def direct(data, x, sample_size, offsets, offsets_at, places, taps, tap_step, depth, weights, w, panels, width, bias,
-           y, filters, rectify, flag, fan, first, last):
-    """Blocks first..last of y[n, p] = bias + window(x[n], p) · W; a block is BLOCK positions p of one sample."""
-    blocks = (places + BLOCK - 1) // BLOCK
+def by_block(op, memory):
+    """One for BLOCK output positions of a sample (relevance)."""
+    return memory.samples * targets_of(op, memory) * ((op.rows * op.columns + BLOCK - 1) // BLOCK)
+
+
+def direct_reach(f, at):
+    """What `direct` touches."""
+    tap = f["dilation_down"] * f["width"] * f["channels"]
+    yield "data", f["x"], source(f)
+    yield "data", f["y"], made(f)
+    yield "weights", f["bias"], f["panels"] * f["panel_width"]
+    yield window_fits(f)
+    yield from packed(f, f["size_down"] * f["depth"], at)
+    yield from rows_at(f, f["rows"] * f["columns"], source(f) - (f["size_down"] - 1) * tap - f["depth"], at)
+    yield from optional(f, "flag", 1)
+
+
+@kind("direct", units=by_block, reach=direct_reach)
+@kernel
+def direct(op, memory, first, last):
+    """y[n, p] = bias + window(x[n], p) · W, or its positive part, for blocks of positions p."""
+    data, capacity, targets = memory.data, memory.capacity, targets_of(op, memory)
+    places, filters, size = op.rows * op.columns, op.filters, op.height * op.width * op.channels
+    tap, blocks = op.dilation_down * op.width * op.channels, (places + BLOCK - 1) // BLOCK
     for unit in range(first, last):
         sample, begin = unit // blocks, unit % blocks * BLOCK
-        if left_out(data, flag, sample // fan):
+        if left_out(data, op.flag * capacity, sample // targets):
             continue
-        rows = min(BLOCK, places - begin)
-        to = y + (sample * places + begin) * filters
-        product(data, x + sample * sample_size, offsets, offsets_at + begin, rows, taps, tap_step, weights, w, 0, panels,
-                depth, width, weights, bias, data, to, filters, filters)
-        if rectify:
-            relu(data, to, to, rows * filters)
+        rows, to = min(BLOCK, places - begin), op.y * capacity + (sample * places + begin) * filters
+        product(data, op.x * capacity + sample * size, memory.offsets, op.offsets + begin, rows, op.size_down, tap,
+                memory.weights, op.weights, 0, op.panels, op.depth, op.panel_width, memory.weights, op.bias, data, to, filters, filters)
+        if op.rectify:
+            rectify(data, to, to, rows * filters)
 
 
+def fold_reach(f, at):
+    """What `fold` touches."""
+    yield "data", f["x"], f["rows"] * f["columns"] * f["size_down"] * f["size_right"] * f["channels"]
+    yield "data", f["y"], source(f)
+    yield "scratch", 0, f["width"] * f["channels"]
+    yield from optional(f, "times", source(f))
+    yield from optional(f, "flag", 1)
+
+
+@kind("fold", units=by_source_row, reach=fold_reach)
 @kernel
-def relu(data, x, y, count):
-    """y = max(x, 0); NaN stays."""
-    for k in range(0, count, lanes(data)):
-        value = load_part(data, x + k, count - k)
-        store_part(data, y + k, where_greater(broadcast(data, 0), value, broadcast(data, 0), value), count - k)
-
-
-@kernel
-def fold(data, p, rows, columns, kernel_height, kernel_width, stride_down, stride_right, dilation_down, dilation_right,
-         top, left, r, height, width, channels, times, fan, accumulate, flag, scratch, first, last):
-    """Rows first..last of r[y, x, c] = [r +] [times ·] Σ p[i, j, u, v, c] over all windows (i, j) and their places (u, v) at (y, x)."""
+def fold(op, memory, first, last):
+    """y[i, j, c] = [y +] [times ·] Σ x[k, l, u, v, c] over all windows (k, l) and their places (u, v) at (i, j)."""
     never_inline()
-    window, row, run = kernel_height * kernel_width * channels, width * channels, kernel_width * channels
+    data, capacity, targets, scratch = memory.data, memory.capacity, targets_of(op, memory), memory.scratch
+    height, width, channels, columns, size_right = op.height, op.width, op.channels, op.columns, op.size_right
+    window, row, run = op.size_down * size_right * channels, width * channels, size_right * channels
     # Neighbouring windows overlap; those `apart` columns from each other do not, and a sum need not wait for the one before.
-    apart = (kernel_width + stride_right - 1) // stride_right
+    apart = (size_right + op.stride_right - 1) // op.stride_right
     for line in range(first, last):
         sample, y = line // height, line % height
-        if left_out(data, flag, sample // fan):
+        if left_out(data, op.flag * capacity, sample // targets):
             continue
         for k in range(0, row, lanes(data)):
             store_part(data, scratch + k, broadcast(data, 0), row - k)
-        for u in range(kernel_height):
-            i = y + top - u * dilation_down
-            if i < 0 or i % stride_down or i // stride_down >= rows:
+        for u in range(op.size_down):
+            i = y + op.top - u * op.dilation_down
+            if i < 0 or i % op.stride_down or i // op.stride_down >= op.rows:
                 continue
-            at = p + (sample * rows + i // stride_down) * columns * window + u * run
+            at = op.x * capacity + (sample * op.rows + i // op.stride_down) * columns * window + u * run
             for begin in range(apart):
                 for j in range(begin, columns, apart):
-                    x = j * stride_right - left
-                    if dilation_right == 1 and x >= 0 and x + kernel_width <= width:
+                    x = j * op.stride_right - op.left
+                    if op.dilation_right == 1 and x >= 0 and x + size_right <= width:
                         add(data, at + j * window, scratch + x * channels, run)
                         continue
-                    for v in range(kernel_width):
-                        if 0 <= x + v * dilation_right < width:
-                            add(data, at + j * window + v * channels, scratch + (x + v * dilation_right) * channels, channels)
-        by = times + (sample // fan * height + y) * row if times >= 0 else times
-        put_row(data, scratch, row, by, accumulate, r + line * row)
+                    for v in range(size_right):
+                        to = x + v * op.dilation_right
+                        if 0 <= to < width:
+                            add(data, at + j * window + v * channels, scratch + to * channels, channels)
+        by = op.times * capacity + (sample // targets * height + y) * row if op.times >= 0 else -1
+        put_row(data, scratch, row, by, op.accumulate, op.y * capacity + line * row)
 
 
 @inlined

@@ -1,43 +1,69 @@
-"""Passes over whole arrays: where relevance starts, what a unit of z is worth, and products of parts."""
+"""Ops that work number by number: where relevance starts, relevance for each unit of z, sums for the ledger, products."""
 from ...stabilize import SMALLEST
+from ...target import NOBODY, WINNER
+from .bounds import made, map_to_map, optional
 from .jit import kernel, loop_kernel
+from .op import Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import broadcast, lane_sum, lanes, load_part, scalar, store_part, where_at_least, where_greater
 
-# What `ratio` books for each row of each sample.
+# The sums that `ratio` writes for each row of each sample, and `measure` the first two of them.
 RECEIVED, ABSOLUTE, GIVEN, BIAS, STABILIZER = range(5)
-BOOKS = 5
-WINNER, NOBODY = -1, -2
+SUMS = 5
 NO_GATE, ABOVE_ZERO, BELOW_ZERO = range(3)
 
 
+@kind("start", units=by_sample, reach=map_to_map)
 @loop_kernel
-def start(data, scores, classes, favoured, other, fan, r, first, last):
-    """r[n, k] = scores[n, k] where k is the favoured class, minus that of the other; WINNER: the first largest, NOBODY: none."""
+def start(op, memory, first, last):
+    """y[n, k] = x[n, k] where k is the favoured class, minus that of the other; WINNER: the first largest, NOBODY: none."""
+    data, classes, targets = memory.data, op.filters, targets_of(op, memory)
+    x, y = op.x * memory.capacity, op.y * memory.capacity
     for sample in range(first, last):
-        score = data[scores + sample // fan * classes:scores + (sample // fan + 1) * classes]
+        score = data[x + sample // targets * classes:x + (sample // targets + 1) * classes]
         best = 0
         for k in range(classes):
             if score[k] > score[best]:
                 best = k
-        plus = best if favoured[sample] == WINNER else favoured[sample]
-        minus = best if other[sample] == WINNER else other[sample]
+        plus = best if memory.favoured[sample] == WINNER else memory.favoured[sample]
+        minus = best if memory.other[sample] == WINNER else memory.other[sample]
         for k in range(classes):
             sign = (1 if k == plus else 0) - (1 if k == minus else 0)
-            data[r + sample * classes + k] = scalar(data, sign) * score[k]
+            data[y + sample * classes + k] = scalar(data, sign) * score[k]
 
 
+def ratio_reach(f, at):
+    """What `ratio` touches."""
+    yield from map_to_map(f, at)
+    yield "weights" if f["shared"] else "data", f["z"], made(f)
+    yield "sums", f["sums"], f["rows"] * SUMS
+    if f["gate"]:
+        yield "data", f["output"], made(f)
+    if f["bias"] >= 0:
+        yield "weights", f["bias"], f["filters"]
+
+
+@kind("ratio", units=by_row, reach=ratio_reach, fields={
+    "z": Field("the denominators; among the constants where they are shared", -1, position=True),
+    "output": Field("the layer's output, which `gate` looks at", -1, position=True),
+    "shared": Field("1: z is the same for all samples, and a constant"),
+    "gate": Field("NO_GATE, ABOVE_ZERO or BELOW_ZERO: at which outputs relevance takes part"),
+    "epsilon": Field("ε of the stabilizer", type="f8"), "coefficient": Field("c of the group", 1.0, "f8")})
 @kernel
-def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, gate, y, weights, bias, s, sums, book, first, last):
-    """Rows first..last of s = c·m·r / stabilize(z), 0 where z is: relevance for each unit of z; and its books, row by row.
+def ratio(op, memory, first, last):
+    """y = s = c·m·r / stabilize(z), 0 where z is, with r = x: relevance for each unit of z; and its sums, row by row.
 
-    stabilize(z) = z + ε·sign(z), sign(0) = +1. m is 1, or where `gate` says so 1 where y > 0 (y < 0) only. A sample is `rows`
-    rows of `row` numbers, whose `channels` come last. shared: z is the same for all samples. The five books, in float64:
-    Σ r, Σ |r|, Σ c·m·r that found somebody, Σ s·bias, Σ s·(stabilize(z) - z). bias < 0: there is none.
+    stabilize(z) = z + ε·sign(z), sign(0) = +1. m is 1, or where `gate` says so 1 where output > 0 (< 0) only. The five sums,
+    in float64: Σ r, Σ |r|, Σ c·m·r where z is not zero, Σ s·bias, Σ s·(stabilize(z) - z).
     """
+    data, weights, capacity, targets = memory.data, memory.weights, memory.capacity, targets_of(op, memory)
+    rows, channels, row, bias, gate = op.rows, op.filters, op.columns * op.filters, op.bias, op.gate
+    r, s, y, shared = op.x * capacity, op.y * capacity, op.output * capacity, op.shared
+    z = op.z if shared else op.z * capacity
+    epsilon, coefficient, sums = scalar(data, op.epsilon), scalar(data, op.coefficient), op.sums * capacity
     zero = broadcast(data, 0)
     for line in range(first, last):
         sample, i = line // rows, line % rows
-        source = sample // fan * rows * row + i * row
+        source = sample // targets * rows * row + i * row
         denominator = i * row if shared else source
         received, absolute, given, biased, kept = zero, zero, zero, zero, zero
         for pixel in range(0, row, channels):
@@ -48,8 +74,8 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
                 below = load_part(weights if shared else data, z + denominator + k, count)
                 sign = where_at_least(below, zero, broadcast(data, 1), broadcast(data, -1))
                 stable = below + sign * epsilon
-                somebody = where_at_least(sign * stable, broadcast(data, SMALLEST), broadcast(data, 1), zero)
-                gated = somebody * coefficient
+                divisible = where_at_least(sign * stable, broadcast(data, SMALLEST), broadcast(data, 1), zero)
+                gated = divisible * coefficient
                 if gate != NO_GATE:
                     output = load_part(data, y + source + k, count)
                     if gate == ABOVE_ZERO:
@@ -57,7 +83,7 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
                     else:
                         gated = where_greater(zero, output, gated, zero)
                 share = relevance * gated
-                unit = share / where_greater(somebody, zero, stable, broadcast(data, 1))
+                unit = share / where_greater(divisible, zero, stable, broadcast(data, 1))
                 store_part(data, s + line * row + k, unit, count)
                 received = received + relevance
                 absolute = absolute + where_at_least(relevance, zero, relevance, zero - relevance)
@@ -65,39 +91,56 @@ def ratio(data, r, z, fan, shared, rows, row, channels, epsilon, coefficient, ga
                 kept = kept + unit * sign
                 if bias >= 0:
                     biased = biased + unit * load_part(weights, bias + c, count)
-        at = book + line * BOOKS
-        sums[at + RECEIVED] = lane_sum(received)
-        sums[at + ABSOLUTE] = lane_sum(absolute)
-        sums[at + GIVEN] = lane_sum(given)
-        sums[at + BIAS] = lane_sum(biased)
-        sums[at + STABILIZER] = lane_sum(kept) * epsilon
+        at = sums + line * SUMS
+        memory.sums[at + RECEIVED] = lane_sum(received)
+        memory.sums[at + ABSOLUTE] = lane_sum(absolute)
+        memory.sums[at + GIVEN] = lane_sum(given)
+        memory.sums[at + BIAS] = lane_sum(biased)
+        memory.sums[at + STABILIZER] = lane_sum(kept) * epsilon
 
 
+def measure_reach(f, at):
+    """What `measure` touches."""
+    yield "data", f["x"], made(f)
+    yield "sums", f["sums"], f["rows"] * SUMS
+
+
+@kind("sum", units=by_row, reach=measure_reach)
 @kernel
-def measure(data, r, row, sums, book, first, last):
-    """The first two books of rows first..last, for relevance that nothing divides: Σ r and Σ |r|."""
-    zero = broadcast(data, 0)
+def measure(op, memory, first, last):
+    """The first two sums of each row, for relevance that nothing divides: Σ r and Σ |r|."""
+    data, row = memory.data, op.columns * op.filters
+    r, sums, zero = op.x * memory.capacity, op.sums * memory.capacity, broadcast(data, 0)
     for line in range(first, last):
         received, absolute = zero, zero
         for k in range(0, row, lanes(data)):
             relevance = load_part(data, r + line * row + k, row - k)
             received = received + relevance
             absolute = absolute + where_at_least(relevance, zero, relevance, zero - relevance)
-        sums[book + line * BOOKS + RECEIVED] = lane_sum(received)
-        sums[book + line * BOOKS + ABSOLUTE] = lane_sum(absolute)
+        memory.sums[sums + line * SUMS + RECEIVED] = lane_sum(received)
+        memory.sums[sums + line * SUMS + ABSOLUTE] = lane_sum(absolute)
 
 
+def combine_reach(f, at):
+    """What `combine` touches."""
+    yield from map_to_map(f, at)
+    yield from optional(f, "times", made(f))
+
+
+@kind("multiply", units=by_row, reach=combine_reach)
 @kernel
-def combine(data, c, rows, row, times, fan, accumulate, r, first, last):
-    """Rows first..last of r = [r +] [times ·] c."""
+def combine(op, memory, first, last):
+    """y = [y +] [times ·] x."""
+    data, capacity, targets = memory.data, memory.capacity, targets_of(op, memory)
+    rows, row, times = op.rows, op.columns * op.filters, op.times * capacity
     for line in range(first, last):
-        by = times + (line // rows // fan * rows + line % rows) * row if times >= 0 else times
-        put_row(data, c + line * row, row, by, accumulate, r + line * row)
+        by = times + (line // rows // targets * rows + line % rows) * row if op.times >= 0 else -1
+        put_row(data, op.x * capacity + line * row, row, by, op.accumulate, op.y * capacity + line * row)
 
 
 @kernel
 def put_row(data, c, row, times, accumulate, r):
-    """r = [r +] [times ·] c for one row; times < 0: 1."""
+    """r = [r +] [times ·] c for `row` numbers; times < 0: 1."""
     for k in range(0, row, lanes(data)):
         count = row - k
         value = load_part(data, c + k, count)
@@ -108,53 +151,33 @@ def put_row(data, c, row, times, accumulate, r):
         store_part(data, r + k, value, count)
 
 
+@kind("part", units=by_row, reach=map_to_map, rare=True, fields={"sign": Field("1: the part above zero, -1: that below")})
 @kernel
-def part(data, x, row, sign, y, first, last):
-    """Rows first..last of y = x⁺ (sign 1) or x⁻ (sign -1)."""
-    zero = broadcast(data, 0)
+def part(op, memory, first, last):
+    """y = x⁺ or x⁻."""
+    data, row = memory.data, op.columns * op.filters
+    x, y, zero = op.x * memory.capacity, op.y * memory.capacity, broadcast(data, 0)
     for k in range(first * row, last * row, lanes(data)):
         count = last * row - k
         value = load_part(data, x + k, count)
-        if sign > 0:
+        if op.sign > 0:
             value = where_greater(value, zero, value, zero)
         else:
             value = where_greater(zero, value, value, zero)
         store_part(data, y + k, value, count)
 
 
-@loop_kernel
-def channel_sum(data, s, channels, t, first, last):
-    """t[place] = Σ_m s[place, m] for places first..last."""
-    for place in range(first, last):
-        here = data[s + place * channels:s + (place + 1) * channels]
-        total = scalar(data, 0)
-        for c in range(channels):
-            total += here[c]
-        data[t + place] = total
+@kind("ReLU", units=by_row, reach=map_to_map)
+@kernel
+def relu(op, memory, first, last):
+    """y = max(x, 0)."""
+    row = op.columns * op.filters
+    rectify(memory.data, op.x * memory.capacity + first * row, op.y * memory.capacity + first * row, (last - first) * row)
 
 
-@loop_kernel
-def spread(data, t, rows, columns, kernel_height, kernel_width, stride_down, stride_right, dilation_down, dilation_right,
-           top, left, value, r, height, width, channels, accumulate, scratch, first, last):
-    """Rows first..last of r[y, x, c] = [r +] value · Σ t over the windows that see (y, x): the transpose of an all-equal kernel."""
-    for line in range(first, last):
-        sample, y = line // height, line % height
-        total = data[scratch:scratch + width]
-        total[:] = 0
-        for u in range(kernel_height):
-            i = y + top - u * dilation_down
-            if i < 0 or i % stride_down or i // stride_down >= rows:
-                continue
-            here = data[t + (sample * rows + i // stride_down) * columns:t + (sample * rows + i // stride_down + 1) * columns]
-            for v in range(kernel_width):
-                x = v * dilation_right - left
-                begin = max(0, (-x + stride_right - 1) // stride_right)
-                end = min(columns, (width - 1 - x) // stride_right + 1)
-                for j in range(begin, end):
-                    total[x + j * stride_right] += here[j]
-        for x in range(width):
-            total[x] *= value
-        at = r + line * width * channels
-        for k in range(0, channels):
-            for x in range(width):
-                data[at + x * channels + k] = total[x] + (data[at + x * channels + k] if accumulate else scalar(data, 0))
+@kernel
+def rectify(data, x, y, count):
+    """y = max(x, 0) for `count` numbers; NaN stays."""
+    for k in range(0, count, lanes(data)):
+        value = load_part(data, x + k, count - k)
+        store_part(data, y + k, where_greater(broadcast(data, 0), value, broadcast(data, 0), value), count - k)

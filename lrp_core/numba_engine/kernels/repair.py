@@ -8,11 +8,25 @@ a run begins, its first output is computed directly. Comparing stops at the firs
 Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where rounding is a
 large part of it, is computed again, as a few short sums.
 """
-from .convolve import relu
+from .bounds import made, must, optional, packed, rows_at, source
+from .convolve import left_out
+from .elementwise import rectify
 from .jit import kernel
 from .matmul import product
-from .simd_llvm import any_below, broadcast, differ, lane_max, lane_sum, lanes, load, load_part, scalar, where_greater
-from .winograd import left_out
+from .op import Field, by_row, by_sample, kind, targets_of
+from .simd_llvm import (
+    any_below,
+    broadcast,
+    differ,
+    lane_max,
+    lane_sum,
+    lanes,
+    lanes_of,
+    load,
+    load_part,
+    scalar,
+    where_greater,
+)
 
 SIZE = 3  # of the window
 RUN = 24  # outputs computed directly at a time
@@ -52,19 +66,34 @@ def silent(data, a, count):
 
 
 @kernel
-def find_runs(data, x, height, width, channels, top, left, runs, rows, columns, first, last):
-    """For rows first..last of x with its margin, and each pixel, how many up to it in its row equal their left (upper) neighbour.
+def by_padded_row(op, memory):
+    """One for each row of the map with its margin."""
+    return memory.samples * (op.rows + SIZE - 1)
 
-    rows, columns: of the outputs; the map with its margin has SIZE - 1 more. runs[line, 2·column] counts for the left
-    neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row stands behind them.
+
+def runs_reach(f, at):
+    """What `find_runs` touches."""
+    yield "data", f["x"], source(f)
+    yield "data", f["runs"], runs_size(f["rows"], f["columns"])
+
+
+@kind("ties", units=by_padded_row, reach=runs_reach,
+      fields={"runs": Field("how long pixels have been equal to their neighbours (see `find_runs`)", -1, position=True)})
+@kernel
+def find_runs(op, memory, first, last):
+    """For rows of x with its margin, and each pixel: how many up to it in its row equal their left (upper) neighbour.
+
+    The map with its margin has SIZE - 1 more rows and columns than the outputs. runs[line, 2·column] counts for the left
+    neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row comes last.
     """
-    tall, wide = rows + SIZE - 1, columns + SIZE - 1
+    data, height, width, channels = memory.data, op.height, op.width, op.channels
+    tall, wide = op.rows + SIZE - 1, op.columns + SIZE - 1
     for line in range(first, last):
-        sample, i = line // tall, line % tall - top
-        beside, above, longest, here = 0, 0, 0, runs + line * (2 * wide + 1)
-        pixels = x + sample * height * width * channels
+        sample, i = line // tall, line % tall - op.top
+        beside, above, longest, here = 0, 0, 0, op.runs * memory.capacity + line * (2 * wide + 1)
+        pixels = op.x * memory.capacity + sample * height * width * channels
         for column in range(wide):
-            j = column - left
+            j = column - op.left
             pixel = pixels + (i * width + j) * channels
             inside = 0 <= i < height and 0 <= j < width
             if inside and j > 0:
@@ -124,33 +153,43 @@ def copy_window(data, x, height, width, channels, i, j, to):
                 data[to + (u * SIZE + v) * channels + c] = data[pixel + c] if inside else scalar(data, 0)
 
 
+def restore_reach(f, at):
+    """What `restore` touches."""
+    yield from restored(f, at)
+    yield from packed(f, 9 * f["channels"], at)
+    yield from rows_at(f, RUN, (RUN - 1) * 9 * f["channels"], at)
+    yield "data", f["runs"], runs_size(f["rows"], f["columns"])
+    yield "scratch", 0, f["rows"] * f["columns"] + RUN * 9 * f["channels"]
+
+
+def restored(f, at):
+    """What both repairs of a convolution touch."""
+    yield "data", f["x"], source(f)
+    yield "data", f["y"], made(f)
+    yield "weights", f["bias"], f["filters"]
+    yield must(f["channels"] % lanes_of(at.dtype) == f["filters"] % lanes_of(at.dtype) == 0)
+    yield from optional(f, "flag", 1)
+
+
+@kind("ties", units=by_sample, reach=restore_reach)
 @kernel
-def restore(data, x, height, width, channels, top, left, runs, weights, w, panels, panel_width, bias, offsets, window_offsets,
-            y, rows, columns, filters, rectify, scratch, first, last):
-    """In the outputs y of samples first..last, compute where runs of equal windows begin, and copy along them."""
-    marks, windows = scratch, scratch + rows * columns
-    depth = SIZE * SIZE * channels
+def restore(op, memory, first, last):
+    """In y = conv(x) + bias compute directly where runs of equal windows begin, and copy along them."""
+    data, rows, columns, filters = memory.data, op.rows, op.columns, op.filters
+    marks, windows = memory.scratch, memory.scratch + rows * columns
+    runs_of_sample = (rows + SIZE - 1) * (2 * (columns + SIZE - 1) + 1)
     for sample in range(first, last):
-        if not mark(data, runs + sample * (rows + SIZE - 1) * (2 * (columns + SIZE - 1) + 1), rows, columns, marks):
+        if not mark(data, op.runs * memory.capacity + sample * runs_of_sample, rows, columns, marks):
             continue
-        source, out = x + sample * height * width * channels, y + sample * rows * columns * filters
+        x = op.x * memory.capacity + sample * op.height * op.width * op.channels
+        y = op.y * memory.capacity + sample * rows * columns * filters
         for i in range(rows):
             j = 0
             while j < columns:
-                count = 0
-                while j + count < columns and count < RUN and begins(data, marks, rows, columns, i, j + count):
-                    copy_window(data, source, height, width, channels, i - top, j + count - left, windows + count * depth)
-                    count += 1
-                if count > 0:
-                    to = out + (i * columns + j) * filters
-                    product(data, windows, offsets, window_offsets, count, 1, 0, weights, w, 0, panels, depth, panel_width,
-                            weights, bias, data, to, filters, filters)
-                    if rectify:
-                        relu(data, to, to, count * filters)
-                j += max(count, 1)
+                j += max(compute_directly(op, memory, x, y, i, j, marks, windows), 1)
         for i in range(rows):
             for j in range(columns):
-                code, to = data[marks + i * columns + j], out + (i * columns + j) * filters
+                code, to = data[marks + i * columns + j], y + (i * columns + j) * filters
                 if code > 0:
                     before = to - filters if code % 2 == 1 else to - columns * filters
                     for c in range(filters):
@@ -158,31 +197,63 @@ def restore(data, x, height, width, channels, top, left, runs, weights, w, panel
 
 
 @kernel
-def sharpen(data, x, height, width, channels, top, left, weights, w, bias, y, rows, columns, filters, small, flag, first, last):
-    """In rows first..last of y = conv(x) + bias, compute outputs below `small` times the row's largest directly.
+def compute_directly(op, memory, x, y, i, j, marks, windows):
+    """Compute the outputs from (i, j) on where runs begin, up to RUN of them in a row; returns how many there are."""
+    data, rows, columns, channels = memory.data, op.rows, op.columns, op.channels
+    depth, count = SIZE * SIZE * channels, 0
+    while j + count < columns and count < RUN and begins(data, marks, rows, columns, i, j + count):
+        copy_window(data, x, op.height, op.width, channels, i - op.top, j + count - op.left, windows + count * depth)
+        count += 1
+    if count > 0:
+        to = y + (i * columns + j) * op.filters
+        product(data, windows, memory.offsets, op.offsets, count, 1, 0, memory.weights, op.weights, 0, op.panels, depth,
+                op.panel_width, memory.weights, op.bias, data, to, op.filters, op.filters)
+        if op.rectify:
+            rectify(data, to, to, count * op.filters)
+    return count
 
-    w: where the kernel of filter 0 lies, [filters, 3, 3, channels] and not packed.
+
+def sharpen_reach(f, at):
+    """What `sharpen` touches."""
+    yield from restored(f, at)
+    yield "weights", f["weights"], 9 * f["channels"] * f["filters"]
+
+
+@kind("small z", units=by_row, reach=sharpen_reach, rare=True,
+      fields={"small": Field("outputs below this part of the largest in their row are computed again", type="f8")})
+@kernel
+def sharpen(op, memory, first, last):
+    """In y = conv(x) + bias compute outputs below `small` times their row's largest directly.
+
+    weights: the kernel of each filter, [filters, 3, 3, channels], not packed.
     """
-    depth = SIZE * SIZE * channels
+    data, rows, columns, filters, depth = memory.data, op.rows, op.columns, op.filters, SIZE * SIZE * op.channels
+    targets, small = targets_of(op, memory), scalar(data, op.small)
     for line in range(first, last):
         sample, i = line // rows, line % rows
-        if left_out(data, flag, sample):
+        if left_out(data, op.flag * memory.capacity, sample // targets):
             continue
-        out = y + line * columns * filters
-        largest = broadcast(data, 0)
-        for k in range(0, columns * filters, lanes(data)):
-            value = load(data, out + k)
-            largest = where_greater(value, largest, value, largest)
-            largest = where_greater(broadcast(data, 0) - value, largest, broadcast(data, 0) - value, largest)
-        limit = lane_max(largest) * small
+        out = op.y * memory.capacity + line * columns * filters
+        limit = largest(data, out, columns * filters) * small
         for k in range(0, columns * filters, lanes(data)):
             if any_below(load(data, out + k), broadcast(data, limit)):
                 for lane in range(lanes(data)):
                     if abs(data[out + k + lane]) < limit:
                         j, m = (k + lane) // filters, (k + lane) % filters
-                        total = window_sum(data, x + sample * height * width * channels, height, width, channels,
-                                           i - top, j - left, weights, w + m * depth)
-                        data[out + k + lane] = total + weights[bias + m]
+                        total = window_sum(data, op.x * memory.capacity + sample * op.height * op.width * op.channels, op.height,
+                                           op.width, op.channels, i - op.top, j - op.left, memory.weights, op.weights + m * depth)
+                        data[out + k + lane] = total + memory.weights[op.bias + m]
+
+
+@kernel
+def largest(data, x, count):
+    """max |x| of `count` numbers, whole vectors of them."""
+    found, zero = broadcast(data, 0), broadcast(data, 0)
+    for k in range(0, count, lanes(data)):
+        value = load(data, x + k)
+        found = where_greater(value, found, value, found)
+        found = where_greater(zero - value, found, zero - value, found)
+    return lane_max(found)
 
 
 @kernel

@@ -1,13 +1,15 @@
-"""Products that leave out zeros: behind a ReLU and a max-pool few units of a layer carry relevance.
+"""Products that leave out zeros: after a ReLU and a max-pool few units of a layer carry relevance.
 
-Whether a sample is sparse at a layer is told by its own forward pass (`flag_sparse`), so that its numbers depend neither on
-its batch nor on the targets that are explained with it. Where it is, the transposed convolution adds, for each unit that
+Whether a sample is sparse at a layer is decided by its own forward pass (`flag_sparse`), so that its numbers depend neither
+on its batch nor on the targets that are explained with it. Where it is, the transposed convolution adds, for each unit that
 carries some, its row of weights to the map below; and the denominators of rules that do not share by the forward pass are
 computed for these units only, as short direct sums.
 """
+from .bounds import made, optional, packed, rows_at, source
+from .elementwise import put_row, rectify
 from .jit import inlined, kernel
-from .elementwise import put_row
 from .matmul import product
+from .op import Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import (
     NARROW_TILE,
     WIDE_TILE,
@@ -48,22 +50,30 @@ def find_nonzeros(data, x, row, rows, count, places, at):
     return found
 
 
+def flag_reach(f, at):
+    """What `flag_sparse` touches."""
+    yield "data", f["x"], made(f)
+    yield "data", f["y"], 1
+
+
+@kind("sparsity", units=by_sample, reach=flag_reach, fields={"most": Field("how many nonzeros are too many for a sparse kernel")})
 @kernel
-def flag_sparse(data, y, size, most, flag, first, last):
-    """flag[sample] = 1 where fewer than `most` of a sample's `size` numbers y differ from 0, else 0."""
-    zero, one = broadcast(data, 0), broadcast(data, 1)
+def flag_sparse(op, memory, first, last):
+    """y[sample] = 1 where fewer than `most` of a sample's numbers x differ from 0, else 0."""
+    data, size = memory.data, op.rows * op.columns * op.filters
+    x, flag, zero, one = op.x * memory.capacity, op.y * memory.capacity, broadcast(data, 0), broadcast(data, 1)
     for sample in range(first, last):
         found = zero
         for k in range(0, size, lanes(data)):
-            found = found + where_equal(load_part(data, y + sample * size + k, size - k), zero, zero, one)
-        data[flag + sample] = 1 if lane_sum(found) < most else 0
+            found = found + where_equal(load_part(data, x + sample * size + k, size - k), zero, zero, one)
+        data[flag + sample] = 1 if lane_sum(found) < op.most else 0
 
 
 @kernel
 def add_row(data, s, filters, columns, places, at, weights, w, run, to, step, offsets, zero):
     """For the columns of one row of s, data[to + column·step : + run] += Σ_e s[column, places[e]] · w[places[e], : run].
 
-    places[at :] holds the nonzeros of all columns, one column behind the other, and then, for each column, where they end.
+    places[at :] holds the nonzeros of all columns, one column after the other, and then, for each column, where they end.
     """
     never_inline()
     ends, begin = at + columns * filters, at
@@ -92,49 +102,78 @@ def add_row(data, s, filters, columns, places, at, weights, w, run, to, step, of
 
 
 @kernel
-def scatter(data, s, rows, columns, filters, kernel_height, kernel_width, stride_down, stride_right, dilation_down, top, left,
-            weights, w, r, height, width, channels, times, fan, accumulate, flag, offsets, zero, places, at, scratch,
-            first, last):
-    """Bands first..last of r = [r +] [times ·] convᵀ(s), for samples whose relevance is sparse; w is [kh, filters, kw·channels].
+def by_band(op, memory):
+    """One for each BAND rows of each sample's map; all relevances of a sample are taken together."""
+    return memory.samples * ((op.height + BAND - 1) // BAND)
+
+
+def scatter_reach(f, at):
+    """What `scatter` touches."""
+    line = band_width(f["columns"], f["stride_right"], f["size_right"], f["left"], f["width"]) * f["channels"]
+    yield "weights", f["weights"], f["size_down"] * f["size_right"] * f["channels"] * f["filters"]
+    yield "data", f["flag"], 1
+    yield "data", f["x"], made(f)
+    yield "data", f["y"], source(f)
+    yield "scratch", 0, TOGETHER * BAND * line
+    yield "places", 0, f["columns"] * (f["filters"] + 1)
+    yield from rows_at(f, 1, 0, at)
+    yield from optional(f, "times", source(f))
+
+
+@kind("sparse adjoint", units=by_band, reach=scatter_reach)
+@kernel
+def scatter(op, memory, first, last):
+    """y = [y +] [times ·] convᵀ(x), for samples whose relevance is sparse; weights are [kh, filters, kw·channels].
 
     Every unit adds its kernel to the map: for each kernel row one run of kw·channels numbers, since in NHWC neighbouring
-    pixels follow each other. The band lies in scratch with room for kernels that reach over the edge. A sample's `fan`
+    pixels follow each other. The band lies in scratch, with margins for kernels that reach over the edge. A sample's
     relevances are taken together: they have the same nonzeros, those of the forward pass.
     """
     never_inline()
+    data, capacity, targets, scratch = memory.data, memory.capacity, memory.targets, memory.scratch
+    height, width, channels, columns, top = op.height, op.width, op.channels, op.columns, op.top
     bands = (height + BAND - 1) // BAND
-    run, line = kernel_width * channels, band_width(columns, stride_right, kernel_width, left, width) * channels
-    size = rows * columns * filters
+    line = band_width(columns, op.stride_right, op.size_right, op.left, width) * channels
     for unit in range(first, last):
         sample, y0 = unit // bands, unit % bands * BAND
         y1 = min(y0 + BAND, height)
-        if data[flag + sample] == 0:
+        if data[op.flag * capacity + sample] == 0:
             continue
-        for k in range(0, fan * (y1 - y0) * line, lanes(data)):
-            store_part(data, scratch + k, broadcast(data, 0), fan * (y1 - y0) * line - k)
-        row_first = max(0, (y0 + top - (kernel_height - 1) * dilation_down + stride_down - 1) // stride_down)
-        row_last = min(rows - 1, (y1 - 1 + top) // stride_down)
+        count = targets * (y1 - y0) * line
+        for k in range(0, count, lanes(data)):
+            store_part(data, scratch + k, broadcast(data, 0), count - k)
+        reach = (op.size_down - 1) * op.dilation_down
+        row_first = max(0, (y0 + top - reach + op.stride_down - 1) // op.stride_down)
+        row_last = min(op.rows - 1, (y1 - 1 + top) // op.stride_down)
         for i in range(row_first, row_last + 1):
-            # All units of a row first, then kernel row by kernel row: each one's weights stay in the nearest cache.
-            pixels = s + sample * fan * size + i * columns * filters
-            ends = at + columns * filters
-            found = 0
-            for j in range(columns):
-                found += find_nonzeros(data, pixels + j * filters, size, fan, filters, places, at + found)
-                places[ends + j] = found
-            for u in range(kernel_height):
-                y = i * stride_down - top + u * dilation_down
-                to, kernel_row = scratch + (y - y0) * fan * line, w + u * filters * run
-                if y < y0 or y >= y1:
-                    continue
-                for one in range(fan):
-                    add_row(data, pixels + one * size, filters, columns, places, at, weights, kernel_row, run, to + one * line,
-                            stride_right * channels, offsets, zero)
+            add_row_of_units(op, memory, sample, i, y0, y1, line)
         for y in range(y0, y1):
-            by = times + (sample * height + y) * width * channels if times >= 0 else times
-            for one in range(fan):
-                put_row(data, scratch + ((y - y0) * fan + one) * line + left * channels, width * channels, by, accumulate,
-                        r + ((sample * fan + one) * height + y) * width * channels)
+            by = op.times * capacity + (sample * height + y) * width * channels if op.times >= 0 else -1
+            for one in range(targets):
+                put_row(data, scratch + ((y - y0) * targets + one) * line + op.left * channels, width * channels, by, op.accumulate,
+                        op.y * capacity + ((sample * targets + one) * height + y) * width * channels)
+
+
+@kernel
+def add_row_of_units(op, memory, sample, i, y0, y1, line):
+    """Add what row i of a sample's relevances gives to rows y0..y1 of the map, in scratch."""
+    data, places, at, targets = memory.data, memory.places, memory.places_at, memory.targets
+    columns, filters, run = op.columns, op.filters, op.size_right * op.channels
+    size = op.rows * columns * filters
+    # All units of a row first, then kernel row by kernel row: each one's weights stay in the nearest cache.
+    pixels = op.x * memory.capacity + sample * targets * size + i * columns * filters
+    ends, found = at + columns * filters, 0
+    for j in range(columns):
+        found += find_nonzeros(data, pixels + j * filters, size, targets, filters, places, at + found)
+        places[ends + j] = found
+    for u in range(op.size_down):
+        y = i * op.stride_down - op.top + u * op.dilation_down
+        to, kernel_row = memory.scratch + (y - y0) * targets * line, op.weights + u * filters * run
+        if y < y0 or y >= y1:
+            continue
+        for one in range(targets):
+            add_row(data, pixels + one * size, filters, columns, places, at, memory.weights, kernel_row, run, to + one * line,
+                    op.stride_right * op.channels, memory.offsets, op.offsets)
 
 
 @inlined
@@ -143,42 +182,71 @@ def band_width(columns, stride_right, kernel_width, left, width):
     return max((columns - 1) * stride_right + kernel_width, left + width)
 
 
-@kernel
-def dots(data, r, fan, x, height, width, channels, kernel_height, kernel_width, stride_down, stride_right, dilation_down, top, left,
-         weights, w, bias, z, rows, columns, filters, flag, y, other, rest, places, at, first, last):
-    """Rows first..last of z = conv(x) + bias where any of a sample's `fan` relevances r is not zero, for sparse samples.
+def dots_reach(f, at):
+    """What `dots` touches."""
+    yield "weights", f["weights"], f["size_down"] * f["size_right"] * f["channels"] * f["filters"]
+    yield "data", f["flag"], 1
+    yield "data", f["x"], source(f)
+    yield "data", f["y"], made(f)
+    yield "data", f["r"], made(f)
+    yield "weights", f["bias"], f["filters"]
+    yield "weights", f["rest"], f["filters"]
+    yield "places", 0, f["filters"]
+    if f["other"] >= 0:
+        yield "data", f["other"], made(f)
+        yield "data", f["whole"], made(f)
 
-    w is [filters, kh, kw·channels]. Where r is zero z is left as it is. other: where kernels of two groups make up the
-    layer's own, W = W₁ + W₂, the z of the first; then z = y - other + rest, with the biases that differ in `rest`, unless
-    that is so much smaller than they are that their rounding would show. other < 0: there is none.
+
+@kind("sparse z", units=by_row, reach=dots_reach, rare=True, fields={
+    "r": Field("the relevance that decides which outputs are needed", -1, position=True),
+    "other": Field("z of the group before, whose kernel and this one make up the layer's; NONE: there is none", -1, position=True),
+    "whole": Field("z of the whole layer", -1, position=True),
+    "rest": Field("where the biases of both groups, less the layer's, lie among the constants")})
+@kernel
+def dots(op, memory, first, last):
+    """y = z = conv(x) + bias where any of a sample's relevances r is not zero, for sparse samples.
+
+    weights are [filters, kh, kw·channels]. Where r is zero z is left as it is. Where kernels of two groups make up the
+    layer's own, W = W₁ + W₂, and `other` is the z of the first, z = whole - other + rest, unless that is so much smaller than
+    they are that their rounding would show.
     """
     never_inline()
-    run = kernel_width * channels
+    data, weights, capacity, targets = memory.data, memory.weights, memory.capacity, memory.targets
+    rows, columns, filters = op.rows, op.columns, op.filters
+    size = rows * columns * filters
     for line in range(first, last):
         sample, i = line // rows, line % rows
-        if data[flag + sample] == 0:
+        if data[op.flag * capacity + sample] == 0:
             continue
         for j in range(columns):
             place = (i * columns + j) * filters
-            here = sample * rows * columns * filters + place
-            found = find_nonzeros(data, r + sample * fan * rows * columns * filters + place, rows * columns * filters, fan,
-                                  filters, places, at)
-            x0 = j * stride_right - left
-            begin, end = max(0, -x0) * channels, min(kernel_width, width - x0) * channels
+            here = sample * size + place
+            found = find_nonzeros(data, op.r * capacity + sample * targets * size + place, size, targets, filters, memory.places,
+                                  memory.places_at)
             for e in range(found):
-                m = places[at + e]
-                if other >= 0:
-                    difference = data[y + here + m] - data[other + here + m] + weights[rest + m]
-                    if abs(difference) > NEAR * max(abs(data[y + here + m]), abs(data[other + here + m])):
-                        data[z + here + m] = difference
+                m = memory.places[memory.places_at + e]
+                if op.other >= 0:
+                    y, other = data[op.whole * capacity + here + m], data[op.other * capacity + here + m]
+                    difference = y - other + weights[op.rest + m]
+                    if abs(difference) > NEAR * max(abs(y), abs(other)):
+                        data[op.y * capacity + here + m] = difference
                         continue
-                total = broadcast(data, 0)
-                for u in range(kernel_height):
-                    row = i * stride_down - top + u * dilation_down
-                    if 0 <= row < height:
-                        total = total + dot(data, x + ((sample * height + row) * width + x0) * channels + begin, weights,
-                                            w + (m * kernel_height + u) * run + begin, end - begin)
-                data[z + here + m] = fold_lanes(total) + weights[bias + m]
+                data[op.y * capacity + here + m] = direct_sum(op, memory, sample, i, j, m) + weights[op.bias + m]
+
+
+@inlined
+def direct_sum(op, memory, sample, i, j, m):
+    """Σ x·W over the window of output (i, j), for filter m."""
+    data, channels, width, run = memory.data, op.channels, op.width, op.size_right * op.channels
+    x0 = j * op.stride_right - op.left
+    begin, end = max(0, -x0) * channels, min(op.size_right, width - x0) * channels
+    total = broadcast(data, 0)
+    for u in range(op.size_down):
+        row = i * op.stride_down - op.top + u * op.dilation_down
+        if 0 <= row < op.height:
+            total = total + dot(data, op.x * memory.capacity + ((sample * op.height + row) * width + x0) * channels + begin,
+                                memory.weights, op.weights + (m * op.size_down + u) * run + begin, end - begin)
+    return fold_lanes(total)
 
 
 @inlined
@@ -199,22 +267,55 @@ def dot(data, x, weights, w, count):
 
 
 @kernel
-def product_of_nonzeros(data, x, depth, rows, offsets, offsets_at, weights, w, first, last, width, bias, y, columns, places, at):
-    """`product` for `rows` samples x, `depth` numbers each, without the places where all of them are zero; the same bits."""
+def by_panel(op, memory):
+    """One for each panel of the weights; all samples together."""
+    return op.panels
+
+
+def dense_reach(f, at):
+    """What `dense` touches."""
+    yield "places", 0, f["depth"]
+    yield "data", f["x"], f["depth"]
+    yield "data", f["y"], f["filters"]
+    yield "weights", f["bias"], f["panels"] * f["panel_width"]
+    yield from packed(f, f["depth"], at)
+    yield from rows_at(f, at.capacity, (at.capacity - 1) * f["depth"], at)
+
+
+@kind("product", units=by_panel, reach=dense_reach)
+@kernel
+def dense(op, memory, first, last):
+    """y = x W + bias, or its positive part, for all samples (relevances) and some panels of W."""
+    data, filters = memory.data, op.filters
+    samples, y = memory.samples * targets_of(op, memory), op.y * memory.capacity
+    product_of_nonzeros(op, memory, samples, first, last)
+    if op.rectify:
+        begin, end = first * op.panel_width, min(last * op.panel_width, filters)
+        for sample in range(samples):
+            if end > begin:
+                rectify(data, y + sample * filters + begin, y + sample * filters + begin, end - begin)
+
+
+@kernel
+def product_of_nonzeros(op, memory, rows, first, last):
+    """`product` for `rows` samples x without the places where all of them are zero; the same bits."""
+    data, weights, offsets, places, at = memory.data, memory.weights, memory.offsets, memory.places, memory.places_at
+    x, y, depth, width, columns = op.x * memory.capacity, op.y * memory.capacity, op.depth, op.panel_width, op.filters
     found = find_nonzeros(data, x, depth, rows, depth, places, at)
     if 4 * found > 3 * depth:
-        product(data, x, offsets, offsets_at, rows, 1, 0, weights, w, first, last, depth, width, weights, bias, data, y, columns, columns)
+        product(data, x, offsets, op.offsets, rows, 1, 0, weights, op.weights, first, last, depth, width, weights, op.bias, data, y,
+                columns, columns)
         return
     for panel in range(first, last):
-        b, done = w + panel * depth * width, panel * width
+        b, done = op.weights + panel * depth * width, panel * width
         if width != WIDE_TILE[1] * lanes(data):
             for r in range(0, rows, NARROW_TILE[0]):
-                narrow_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
-                            weights, bias + done, 0, data, y + r * columns + done, columns, columns - done)
+                narrow_tile(data, x, offsets, op.offsets + r, rows - r, places, at, found, weights, b, width,
+                            weights, op.bias + done, 0, data, y + r * columns + done, columns, columns - done)
         elif rows == 1:
-            one_wide(data, x, offsets, offsets_at, 1, places, at, found, weights, b, width,
-                     weights, bias + done, 0, data, y + done, columns, columns - done)
+            one_wide(data, x, offsets, op.offsets, 1, places, at, found, weights, b, width,
+                     weights, op.bias + done, 0, data, y + done, columns, columns - done)
         else:
             for r in range(0, rows, WIDE_TILE[0]):
-                wide_tile(data, x, offsets, offsets_at + r, rows - r, places, at, found, weights, b, width,
-                          weights, bias + done, 0, data, y + r * columns + done, columns, columns - done)
+                wide_tile(data, x, offsets, op.offsets + r, rows - r, places, at, found, weights, b, width,
+                          weights, op.bias + done, 0, data, y + r * columns + done, columns, columns - done)

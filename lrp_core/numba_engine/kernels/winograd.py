@@ -6,12 +6,15 @@ matrix products), and transformed back to a 4x4 tile of the output:
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 
 Rounding is about 2e-6 of the output, against 3e-7 for a direct convolution, and depends on the place in the tile: see
-`ties`. Channels on both sides fill whole vectors. Lavin and Gray 2016 (arXiv 1509.09308), section 4.3.
+`repair`. Channels on both sides fill whole vectors. Lavin and Gray 2016 (arXiv 1509.09308), section 4.3.
 """
 import numpy as np
 
+from .bounds import made, must, optional, packed, rows_at, source
+from .convolve import left_out
 from .jit import inlined, kernel
 from .matmul import pack, product
+from .op import Field, kind, targets_of
 from .simd_llvm import broadcast, lanes, lanes_of, load, never_inline, store, where_greater
 
 TILES = 24  # tiles at work: their transforms stay in the second-level cache
@@ -44,19 +47,13 @@ def output_transform(m0, m1, m2, m3, m4, m5):
 
 
 @kernel
-def left_out(data, flag, sample):
-    """Has this sample been computed by a sparse kernel?"""
-    return flag >= 0 and data[flag + sample] == 1
-
-
-@kernel
-def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v, patch, rows, flag, fan):
+def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v, patch, rows, flag, targets):
     """v[36, TILES + 1, channels] = Bᵀ d B for tiles first..last, in the order (sample, down, across)."""
     never_inline()
     plane = (TILES + 1) * channels
     for tile in range(first, last):
         sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4 - top, tile % tiles_across * 4 - left
-        if left_out(data, flag, sample // fan):
+        if left_out(data, flag, sample // targets):
             continue
         here = x + sample * height * width * channels
         at, step_down, step_right = here + (y0 * width + x0) * channels, width * channels, channels
@@ -111,13 +108,13 @@ def put(data, y, value, times, accumulate, rectify):
 
 @kernel
 def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_down, tiles_across, first, last,
-                      channel, channels_end, times, fan, accumulate, rectify, rows, flag):
+                      channel, channels_end, times, targets, accumulate, rectify, rows, flag):
     """y[..., channel : channels_end] = [y +] [times ·] (bias + Aᵀ m A) for tiles first..last of maps height x width."""
     never_inline()
     plane = (TILES + 1) * filters
     for tile in range(first, last):
         sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4, tile % tiles_across * 4
-        if left_out(data, flag, sample // fan):
+        if left_out(data, flag, sample // targets):
             continue
         for c in range(channel, channels_end, lanes(data)):
             b = load(weights, bias + c)
@@ -138,7 +135,7 @@ def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_d
                     load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)), load(data, t + 5 * lanes(data)))
                 place = ((y0 + i) * width + x0) * filters + c
                 to = y + sample * height * width * filters + place
-                by = times + sample // fan * height * width * filters + place if times >= 0 else -1 - 4 * filters
+                by = times + sample // targets * height * width * filters + place if times >= 0 else -1 - 4 * filters
                 put(data, to, o0 + b, by, accumulate, rectify)
                 if x0 + 1 < width:
                     put(data, to + filters, o1 + b, by + filters, accumulate, rectify)
@@ -149,32 +146,78 @@ def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_d
 
 
 @kernel
-def winograd(data, x, height, width, channels, top, left, weights, u, panels, panel_width, bias, zeros,
-             offsets, row_offsets, y, out_height, out_width, filters, times, fan, accumulate, rectify, flag,
-             first, last, first_panel, last_panel, scratch):
-    """y = [y +] [times ·] (bias + x * g) for tiles first..last and the columns of some panels; the margin is of zeros.
+def blocks_of(op, memory):
+    """Blocks of TILES tiles over all samples (relevances)."""
+    samples = memory.samples * targets_of(op, memory)
+    return (samples * ((op.rows + 3) // 4) * ((op.columns + 3) // 4) + TILES - 1) // TILES
 
-    flag: samples whose flag is set are left out; a negative position: none is.
 
-    All arrays lie in `data` (x, y, times, scratch) and `weights` (u, bias, zeros) at these positions.
-    """
-    down, across = (out_height + 3) // 4, (out_width + 3) // 4
-    v = scratch
+@kernel
+def shares_of(op, memory):
+    """Into how many shares of its output channels a block is cut, so that a team has enough to do."""
+    return min(op.panels, memory.team) if blocks_of(op, memory) < 4 * memory.team else 1
+
+
+@kernel
+def by_block_and_share(op, memory):
+    """One for each share of each block."""
+    return blocks_of(op, memory) * shares_of(op, memory)
+
+
+def winograd_reach(f, at):
+    """What `winograd` touches."""
+    yield "data", f["x"], source(f)
+    yield "data", f["y"], made(f)
+    yield "weights", f["bias"], f["filters"]
+    yield must(f["channels"] % lanes_of(at.dtype) == f["filters"] % lanes_of(at.dtype) == 0)
+    yield from packed(f, 36 * f["channels"], at)
+    yield from rows_at(f, TILES, (TILES - 1) * f["channels"], at)
+    yield "weights", f["zeros"], f["panels"] * f["panel_width"]
+    yield "scratch", 0, scratch_size(f["channels"], f["filters"], at.dtype)
+    yield from optional(f, "times", made(f))
+    yield from optional(f, "flag", 1)
+
+
+@kind("winograd F(4x4)", units=by_block_and_share, reach=winograd_reach,
+      fields={"zeros": Field("where zeros for a row of products lie among the constants")})
+@kernel
+def winograd(op, memory, first, last):
+    """y = [y +] [times ·] (bias + x * g), or its positive part; the margin of x is of zeros."""
+    shares = shares_of(op, memory)
+    tiles = memory.samples * targets_of(op, memory) * ((op.rows + 3) // 4) * ((op.columns + 3) // 4)
+    for unit in range(first, last):
+        block, share = unit // shares, unit % shares
+        begin, end = block * TILES, min((block + 1) * TILES, tiles)
+        if any_live(op, memory, begin, end):
+            convolve_tiles(op, memory, begin, end, op.panels * share // shares, op.panels * (share + 1) // shares)
+
+
+@kernel
+def any_live(op, memory, begin, end):
+    """Is any of the samples that tiles begin..end belong to computed here, not by a sparse kernel?"""
+    size, targets = ((op.rows + 3) // 4) * ((op.columns + 3) // 4), targets_of(op, memory)
+    for sample in range(begin // size, (end - 1) // size + 1):
+        if not left_out(memory.data, op.flag * memory.capacity, sample // targets):
+            return True
+    return False
+
+
+@kernel
+def convolve_tiles(op, memory, begin, end, first_panel, last_panel):
+    """Tiles begin..end of `winograd`, for the columns of some panels."""
+    data, weights, capacity, targets = memory.data, memory.weights, memory.capacity, targets_of(op, memory)
+    channels, filters, flag = op.channels, op.filters, op.flag * capacity
+    down, across = (op.rows + 3) // 4, (op.columns + 3) // 4
+    v = memory.scratch
     m = v + 36 * (TILES + 1) * channels
     patch = m + 36 * (TILES + 1) * filters
     rows = patch + 36 * channels
-    for begin in range(first, last, TILES):
-        end = min(begin + TILES, last)
-        live = False
-        for sample in range(begin // (down * across), (end - 1) // (down * across) + 1):
-            live = live or not left_out(data, flag, sample // fan)
-        if not live:
-            continue
-        transform_inputs(data, x, height, width, channels, top, left, down, across, begin, end, v, patch, rows, flag, fan)
-        for p in range(36):
-            product(data, v + p * (TILES + 1) * channels, offsets, row_offsets, end - begin, 1, 0,
-                    weights, u + p * panels * channels * panel_width, first_panel, last_panel, channels, panel_width,
-                    weights, zeros, data, m + p * (TILES + 1) * filters, filters, filters)
-        transform_outputs(data, m, filters, weights, bias, y, out_height, out_width, down, across, begin, end,
-                          first_panel * panel_width, min(last_panel * panel_width, filters),
-                          times, fan, accumulate, rectify, rows, flag)
+    transform_inputs(data, op.x * capacity, op.height, op.width, channels, op.top, op.left, down, across, begin, end, v, patch,
+                     rows, flag, targets)
+    for p in range(36):
+        product(data, v + p * (TILES + 1) * channels, memory.offsets, op.offsets, end - begin, 1, 0,
+                weights, op.weights + p * op.panels * channels * op.panel_width, first_panel, last_panel, channels, op.panel_width,
+                weights, op.zeros, data, m + p * (TILES + 1) * filters, filters, filters)
+    transform_outputs(data, m, filters, weights, op.bias, op.y * capacity, op.rows, op.columns, down, across, begin, end,
+                      first_panel * op.panel_width, min(last_panel * op.panel_width, filters),
+                      op.times * capacity, targets, op.accumulate, op.rectify, rows, flag)
