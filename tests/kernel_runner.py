@@ -1,11 +1,10 @@
-"""Runs rows of a kernel program by themselves, between guard words, and says in float64 loops what they should give.
+"""Runs ops of a kernel program by themselves, between guard words, and says in float64 loops what they should give.
 
-Everything that an Assembler lays out (buffers, their gaps, constants, books, scratch) is surrounded by a NaN of a known
-pattern. A row that writes outside the buffers it asked for breaks a guard; one that reads there spoils its own result.
+Everything that an OpList asks for (buffers, their gaps, constants, sums, scratch) is surrounded by a NaN of a known
+pattern. An op that writes outside the buffers it was given breaks a guard; one that reads there spoils its own result.
 """
-import inspect
+import concurrent.futures
 import types
-from unittest import mock
 
 import naive
 import numba
@@ -14,17 +13,22 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from lrp_core.numba_engine import runtime as engine
-from lrp_core.numba_engine import interpreter as P
-from lrp_core.numba_engine.memory import Buffers, Constants, aligned
-from lrp_core.numba_engine.ops import Assembler
-from lrp_core.numba_engine.check import check
-from lrp_core.numba_engine.runtime import Program, Workspace
+from lrp_core.numba_engine.kernels import convolve as C
+from lrp_core.numba_engine.kernels import elementwise, flat, pools, repair, sparse, winograd
+from lrp_core.numba_engine.kernels.elementwise import SUMS
+from lrp_core.numba_engine.kernels.op import NONE, kind_of
+from lrp_core.numba_engine.memory import Constants, aligned
+from lrp_core.numba_engine.ops import OpList
+from lrp_core.numba_engine.runtime import Code, Workspace
 from lrp_core.numba_engine.support import Form
-from lrp_core.numba_engine.kernels.elementwise import BOOKS
-from lrp_core.numba_engine.lower import Kernels
 from lrp_core.window import Window
 
+# The kernels by the names that tests call them by.
+P = types.SimpleNamespace(
+    NONE=NONE, PAD=C.pad, DIRECT=C.direct, FOLD=C.fold, WINOGRAD=winograd.winograd, FIND_RUNS=repair.find_runs, RESTORE=repair.restore,
+    SHARPEN=repair.sharpen, RELU=elementwise.relu, START=elementwise.start, RATIO=elementwise.ratio, MEASURE=elementwise.measure,
+    COMBINE=elementwise.combine, PART=elementwise.part, MAX_POOL=pools.max_pool, MAX_UNPOOL=pools.max_unpool, DENSE=sparse.dense,
+    FLAG=sparse.flag_sparse, SCATTER=sparse.scatter, DOTS=sparse.dots, CHANNEL_SUM=flat.channel_sum, SPREAD=flat.spread)
 MARGIN, GAP = 4096, 16  # guard words around arrays, and between them
 # For each precision: the words of its arrays, a quiet NaN and about 1.5 as such words, and the bar for sums of products.
 WORD = {"float32": np.uint32, "float64": np.uint64}
@@ -61,22 +65,6 @@ def close(found, expected, scale, tolerance):
 
 # --- rows by themselves ----------------------------------------------------------------------------------------------
 
-class GuardedBuffers(Buffers):
-    """Every buffer is new, with a gap behind it."""
-
-    def __init__(self):
-        super().__init__()
-        self.taken = []
-
-    def take(self, count):
-        position = super().take(int(count) + GAP)
-        self.taken.append((position, int(count)))
-        return position
-
-    def free(self, position):
-        """Keep it: what is freed would be given out again."""
-
-
 class GuardedConstants(Constants):
     """Whatever lies between the constants is NaN."""
 
@@ -99,101 +87,92 @@ class GuardedConstants(Constants):
         return built
 
 
-class Alone(Program):
-    """A Program of an assembler's rows, without a network."""
-
-    def __init__(self, asm):
-        plan = mock.MagicMock(asm=asm, forward_stages=(), stages=(), pages=(), wires=())
-        planner = types.SimpleNamespace(plan=lambda: plan)
-        with mock.patch.multiple(engine, Planner=lambda *_, **__: planner, Books=mock.MagicMock(), check=self._note):
-            super().__init__(types.SimpleNamespace(nodes=[types.SimpleNamespace(name="")]), (), dtype=DTYPE)
-
-    def _note(self, rows, **sizes):
-        self.sizes = sizes
-
-    def check(self, rows=None, **sizes):
-        """`bounds.check` of these rows, or of others in their place, in arrays of these sizes, or of others."""
-        check(self.rows if rows is None else rows, **{**self.sizes, **sizes})
+def name_of(kernel):
+    """What people call a kind of op."""
+    return kind_of(kernel).name
 
 
-def carry_back(asm, *args, **options):
-    """`Assembler.convolve_back` for relevance that is not said to be sparse, unless a flag is given."""
-    if "flag" in inspect.signature(asm.convolve_back).parameters:
-        options.setdefault("flag", P.NONE)
-    asm.convolve_back(*args, **options)
+def alone(asm, gap=GAP):
+    """(the Code of an OpList's ops, the position of each buffer): every buffer has a place of its own, and a gap after it."""
+    positions, size = [], 0
+    for count in asm.sizes:
+        positions.append(size)
+        size += -(-(count + gap) // 16) * 16
+    code = Code.of(asm.ops, positions, dtype=DTYPE, weights=asm.weights.build(), offsets=asm.offsets.build(), data=size, sums=asm.sums)
+    return code, positions
 
 
 class Rig:
-    """Rows under test for `samples` samples with `fan` relevances each: write them through `asm`, then `run`."""
+    """Ops under test for `samples` samples with `fan` relevances each: write them through `asm`, then `run`."""
 
     def __init__(self, samples=1, fan=1):
         self.samples, self.fan, self.capacity = samples, fan, samples * fan + 1
-        self.asm = Assembler(DTYPE)
-        self.asm.buffers, self.asm.weights = GuardedBuffers(), GuardedConstants(DTYPE)
+        self.asm = OpList(DTYPE)
+        self.asm.weights = GuardedConstants(DTYPE)
         self.inputs, self.shapes = [], {}
         self.favoured = self.other = np.zeros(samples * fan, np.int64)
 
     def put(self, array, *, changes=False):
-        """The position of a buffer that holds an array [samples, ...] when the rows begin; `changes`: they write it too."""
-        position = self.room(*array.shape[1:])
-        self.inputs.append((position, np.asarray(array, DTYPE), changes))
-        return position
+        """A buffer that holds an array [samples, ...] when the ops begin; `changes`: they write it too."""
+        buffer = self.room(*array.shape[1:])
+        self.inputs.append((buffer, np.asarray(array, DTYPE), changes))
+        return buffer
 
     def room(self, *shape):
-        """The position of a buffer that the rows write."""
-        position = self.asm.buffers.take(int(np.prod(shape)))
-        self.shapes[position] = shape
-        return position
+        """A buffer that the ops write."""
+        buffer = self.asm.buffer(int(np.prod(shape)))
+        self.shapes[buffer] = shape
+        return buffer
 
     def run(self, team=1):
-        """Check the bounds, run all rows, and see that no guard and no input has changed; twice: adding to a NaN leaves it."""
+        """Check the bounds, run all ops, and see that no guard and no input has changed; twice: adding to a NaN leaves it."""
         team = 1 if numba.config.DISABLE_JIT else team  # a team counts atomically, which only compiled code can
-        self.program = Alone(self.asm)
-        self.program.check()
-        self._run_between(NUMBER[DTYPE], team)
-        self._run_between(GUARD[DTYPE], team)
+        self.code, self.positions = alone(self.asm)
+        with concurrent.futures.ThreadPoolExecutor(team) as crew:
+            self._run_between(NUMBER[DTYPE], team, crew)
+            self._run_between(GUARD[DTYPE], team, crew)
         return self
 
-    def _run_between(self, guard, team):
-        before, memory, self.data, self.sums = self.memory(self.program, team, guard)
-        workspace = Workspace(self.program, self.capacity, team)
+    def _run_between(self, guard, team, crew):
+        before, memory, self.data, self.sums = self.memory(self.code, team, guard)
+        workspace = Workspace(self.code, self.capacity, team)
         workspace.data, workspace.sums = self.data, self.sums
         count = self.samples * self.fan
         workspace.favoured[:count], workspace.other[:count] = self.favoured, self.other
-        self.program.run(workspace, [Kernels(0, len(self.program.rows))], self.samples, self.fan, team)
+        self.code.run(workspace, 0, len(self.code.ops), self.samples, self.fan, team, crew)
         changed = memory.view(WORD[DTYPE]) != before
         allowed = np.zeros(len(memory), bool)
-        for position, size in self.asm.buffers.taken:
+        for position, size in zip(self.positions, self.asm.sizes):
             allowed[MARGIN + position * self.capacity:][:size * count] = True
-        for position, array, changes in self.inputs:
-            allowed[MARGIN + position * self.capacity:][:array.size] = changes
+        for buffer, array, changes in self.inputs:
+            allowed[MARGIN + self.positions[buffer] * self.capacity:][:array.size] = changes
         for member in range(team):
-            allowed[MARGIN + self.program.data * self.capacity + member * self.program.scratch:][:self.asm.scratch] = True
+            allowed[MARGIN + self.code.data * self.capacity + member * self.code.scratch:][:self.code.scratch] = True
         broken = np.flatnonzero(changed & ~allowed)
         assert not len(broken), f"{len(broken)} guard words or inputs changed, first at {broken[0] - MARGIN}"
         sums = self.all_sums.view(WORD["float64"])
-        assert (sums[:MARGIN] == GUARD["float64"]).all() and (sums[-MARGIN:] == GUARD["float64"]).all(), "books of nobody"
+        assert (sums[:MARGIN] == GUARD["float64"]).all() and (sums[-MARGIN:] == GUARD["float64"]).all(), "sums outside the array"
 
-    def memory(self, program, team, guard):
-        """(words before, all memory, its part for data, books) with the inputs in place and guards elsewhere."""
-        memory = aligned(2 * MARGIN + program.data * self.capacity + program.scratch * team, DTYPE)
+    def memory(self, code, team, guard):
+        """(words before, all memory, its part for data, sums) with the inputs in place and guards elsewhere."""
+        memory = aligned(2 * MARGIN + code.data * self.capacity + code.scratch * team, DTYPE)
         memory.view(WORD[DTYPE])[...] = guard
-        self.all_sums = aligned(2 * MARGIN + program.sums * self.capacity, np.float64)
+        self.all_sums = aligned(2 * MARGIN + code.sums * self.capacity, np.float64)
         self.all_sums.view(WORD["float64"])[...] = GUARD["float64"]
         data = memory[MARGIN:len(memory) - MARGIN]
-        for position, array, _ in self.inputs:
-            data[position * self.capacity:][:array.size] = array.ravel()
+        for buffer, array, _ in self.inputs:
+            data[self.positions[buffer] * self.capacity:][:array.size] = array.ravel()
         return memory.view(WORD[DTYPE]).copy(), memory, data, self.all_sums[MARGIN:len(self.all_sums) - MARGIN]
 
-    def get(self, position, count=None):
+    def get(self, buffer, count=None):
         """What a buffer holds after the run: [samples·fan, *shape]."""
-        count, shape = count or self.samples * self.fan, self.shapes[position]
-        return self.data[position * self.capacity:][:count * int(np.prod(shape))].reshape(count, *shape).copy()
+        count, shape = count or self.samples * self.fan, self.shapes[buffer]
+        return self.data[self.positions[buffer] * self.capacity:][:count * int(np.prod(shape))].reshape(count, *shape).copy()
 
     def books(self, place, rows):
-        """The books of each sample, summed over its rows: [samples·fan, BOOKS]."""
+        """The sums of each sample, over all its rows: [samples·fan, SUMS]."""
         count = self.samples * self.fan
-        return self.sums[place * self.capacity:][:count * rows * BOOKS].reshape(count, rows, BOOKS).sum(axis=1)
+        return self.sums[place * self.capacity:][:count * rows * SUMS].reshape(count, rows, SUMS).sum(axis=1)
 
 
 # --- forms -----------------------------------------------------------------------------------------------------------
@@ -275,6 +254,6 @@ def convolve_back(form, s, kernel):
     return c, max(np.sqrt(squares).max(), np.abs(c).max(), 1e-30)
 
 
-def tolerance(rows):
+def tolerance(ops):
     """The bar for sums of products, of the largest: twice as much where Winograd is used."""
-    return BAR[DTYPE] * (2 if any(row[0] == P.WINOGRAD for row in rows) else 1)
+    return BAR[DTYPE] * (2 if any(op.kernel is P.WINOGRAD for op in ops) else 1)

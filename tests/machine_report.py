@@ -8,7 +8,8 @@ import numpy as np
 
 import lrp_core
 from lrp_core.numba_engine.entry import planned
-from lrp_core.numba_engine import interpreter as P
+from lrp_core.numba_engine.interpreter import run
+from lrp_core.numba_engine.kernels.op import KINDS
 from lrp_core.numba_engine.kernels import simd_llvm
 from lrp_core.composites import composite
 
@@ -24,9 +25,9 @@ def main(*rules):
         alone = lrp_core.explain(network, x[0], method, engine="numba", dtype="float32", threads=2)
         apart = max(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(a) for a, b in zip(exact.relevance, fast.relevance))
         worst[name] = [float(apart), bool((alone.relevance == fast.relevance[0]).all())]
-        kinds |= {P.NAMES[row["kind"]] for row in planned(network, composite(method), dtype="float32", nonnegative=False).rows}
+        kinds |= {KINDS[op["kind"]].name for op in planned(network, composite(method), dtype="float32", nonnegative=False).code.ops}
     print(json.dumps({"lanes": simd_llvm.LANES, "fused": simd_llvm.FUSED, "worst": worst, "kinds": sorted(kinds), "from": lrp_core.__file__,
-                      "compiled": hasattr(P.run, "signatures"), "loaded": sum(P.run.stats.cache_hits.values()) if hasattr(P.run, "stats") else None}))
+                      "compiled": hasattr(run, "signatures"), "loaded": sum(run.stats.cache_hits.values()) if hasattr(run, "stats") else None}))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runner import (  # noqa: F401
     Direct,
+    P,
     Form,
     Rig,
     batches,
-    carry_back,
     channel_counts,
     close,
     convolutions,
@@ -25,7 +25,6 @@ from kernel_runner import (  # noqa: F401
 )
 
 from lrp_core import layers as L
-from lrp_core.numba_engine import interpreter as P
 from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
 few = settings(seeded, max_examples=25)
@@ -33,7 +32,7 @@ few = settings(seeded, max_examples=25)
 
 def kinds(rig):
     """The kinds of rows that a rig ran."""
-    return {row[0] for row in rig.asm.rows}
+    return {op.kernel for op in rig.asm.ops}
 
 
 def assert_forward(form, samples, seed, *, bias, rectify, accumulate, ties=False, team=1):
@@ -46,7 +45,7 @@ def assert_forward(form, samples, seed, *, bias, rectify, accumulate, ties=False
     found = rig.run(team).get(y)
     expected, scale = convolve(form, x, kernel, b)
     expected = expected + before if accumulate else expected
-    close(found, np.maximum(expected, 0) if rectify else expected, scale, tolerance(rig.asm.rows))
+    close(found, np.maximum(expected, 0) if rectify else expected, scale, tolerance(rig.asm.ops))
     return rig
 
 
@@ -66,13 +65,13 @@ def assert_back(form, samples, fan, seed, *, times, accumulate, densities=None):
     if densities is not None:
         alive = s.reshape(samples, fan, *form.made).any(axis=1)
         flag = {"flag": rig.asm.flag(rig.put(alive), form.made, int(np.prod(form.made)))}
-    carry_back(rig.asm, form, kernel, place, r, times=rig.put(factor) if times else P.NONE, accumulate=accumulate, **flag)
+    rig.asm.convolve_back(form, kernel, place, r, times=rig.put(factor) if times else P.NONE, accumulate=accumulate, **flag)
     found = rig.run().get(r)
     expected, scale = convolve_back(form, s, kernel)
     if times:
         expected, scale = expected * np.repeat(factor, fan, axis=0).astype(np.float64), scale * np.abs(factor).max()
     expected = expected + before if accumulate else expected
-    close(found, expected, scale + accumulate, tolerance(rig.asm.rows))
+    close(found, expected, scale + accumulate, tolerance(rig.asm.ops))
     return rig
 
 
@@ -195,7 +194,7 @@ def assert_conv_adjoint(form, seed):
     kernel, rig = normal(seed + 2, *form.window.size, form.source[2], form.made[2]), Rig()
     wx, wts = rig.room(*form.made), rig.room(*form.source)
     rig.asm.convolve(form, kernel, None, rig.put(x), wx)
-    carry_back(rig.asm, form, kernel, rig.put(s), wts, times=P.NONE, accumulate=False)
+    rig.asm.convolve_back(form, kernel, rig.put(s), wts, times=P.NONE, accumulate=False)
     rig.run()
     assert_adjoint(rig.get(wx), s, x, rig.get(wts))
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 import kernel_runner
 from kernel_runner import (  # noqa: F401
-    Form,
     GUARD,
+    Form,
+    P,
     Rig,
     batches,
     channel_counts,
@@ -23,9 +24,9 @@ from kernel_runner import (  # noqa: F401
     tolerance,
 )
 
-from lrp_core.numba_engine import interpreter as P
 from lrp_core.numba_engine.ops import extent, geometry
-from lrp_core.numba_engine.kernels.elementwise import ABOVE_ZERO, ABSOLUTE, BELOW_ZERO, BIAS, GIVEN, NO_GATE, NOBODY, RECEIVED, STABILIZER, WINNER
+from lrp_core.numba_engine.kernels.elementwise import ABOVE_ZERO, ABSOLUTE, BELOW_ZERO, BIAS, GIVEN, NO_GATE, RECEIVED, STABILIZER
+from lrp_core.target import NOBODY, WINNER
 
 map_shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), channel_counts)
 
@@ -123,10 +124,10 @@ def assert_ratio(shape, samples, fan, seed, epsilon, coefficient, gate, shared, 
     rig = Rig(samples, fan)
     rig.asm.backward = True
     s, rows = rig.room(*shape), extent(shape)["rows"]
-    book, spare = rig.asm.book(rows), rig.asm.book(rows)
+    book, spare = rig.asm.sums_for(rows), rig.asm.sums_for(rows)
     rig.asm.emit(P.RATIO, x=rig.put(r), z=rig.asm.weights.add(z[0]) if shared else rig.put(z), y=s, shared=int(shared), epsilon=epsilon,
-                 coefficient=coefficient, gate=gate, gate_y=rig.put(y) if gate else P.NONE,
-                 bias=rig.asm.bias(bias, shape[2]) if biased else P.NONE, book=book, **extent(shape))
+                 coefficient=coefficient, gate=gate, output=rig.put(y) if gate else P.NONE,
+                 bias=rig.asm.bias(bias, shape[2]) if biased else P.NONE, sums=book, **extent(shape))
     found = rig.run(team=1 + seed % 2).get(s)
 
     of_sample = np.arange(samples * fan) // fan

@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_runner import Form, Rig, close, convolutions, convolve, fans, form_of, normal, seeded, seeds, tolerance
+from kernel_runner import P, Form, Rig, close, convolutions, convolve, fans, form_of, normal, seeded, seeds, tolerance  # noqa: F401
 from test_kernels_linear import assert_back, kinds
 
-from lrp_core.numba_engine import interpreter as P
 from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
 ORDERS = [(0.05, 1), (1, 0.05), (0.05, 1, 0.05), (1, 0.05, 1), (0.05, 0.05, 1), (1, 1, 0.05), (0, 0.05, 0), (1, 1, 1)]
@@ -34,7 +33,7 @@ def denominators(form, x, kernel, bias, alive, fan, seed, complement=None):
     flag = rig.asm.flag(rig.put(alive), form.made, int(np.prod(form.made)))
     if complement:
         (other, _), (y, _) = convolve(form, x, complement[0], complement[1]), convolve(form, x, kernel + complement[0], bias + complement[1])
-        fields = {"y": rig.put(y), "other": rig.put(other), "rest": np.zeros(form.made[2])}
+        fields = {"whole": rig.put(y), "other": rig.put(other), "rest": np.zeros(form.made[2])}
     z, place = rig.room(*form.made), rig.put(x)
     rig.asm.dots(form, kernel, bias, place, z, rig.put(relevance), flag, **fields)
     rig.asm.convolve(form, kernel, bias, place, z, flag=flag)
@@ -59,7 +58,7 @@ def test_denominators_of_living_units(case, fan, seed):
     bias = normal(seed + 2, form.made[2])
     found, rig = denominators(form, x, kernel, bias, alive, fan, seed)
     expected, scale = convolve(form, x, kernel, bias)
-    close(np.where(alive, found, expected), expected, scale, tolerance(rig.asm.rows))
+    close(np.where(alive, found, expected), expected, scale, tolerance(rig.asm.ops))
 
 
 @pytest.mark.parametrize("size", [(3, 3), (2, 3)], ids=str)

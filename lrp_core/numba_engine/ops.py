@@ -35,7 +35,7 @@ class Op:
     def buffers(self):
         """The numbers of the buffers that it reads or writes."""
         return {number for name, number in self.fields.items() if FIELDS[name].position and number != NONE
-                and not (name == "z" and self.fields["shared"])}
+                and not (name == "z" and self.fields.get("shared"))}
 
     def __str__(self):
         shown = [f"{name}={'#' * (FIELDS[name].position)}{number:g}" for name, number in self.fields.items() if number != FIELDS[name].default]

@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 
 from .matmul import panel_widths
+from .op import NONE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +32,7 @@ def must(holds):
 
 def optional(f, name, count):
     """The array that a field names, where it names one."""
-    if f[name] >= 0:
+    if f[name] != NONE:
         yield "data", f[name], count
 
 

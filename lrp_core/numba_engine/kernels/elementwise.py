@@ -3,7 +3,7 @@ from ...stabilize import SMALLEST
 from ...target import NOBODY, WINNER
 from .bounds import made, map_to_map, optional
 from .jit import kernel, loop_kernel
-from .op import Field, by_row, by_sample, kind, targets_of
+from .op import NONE, Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import broadcast, lane_sum, lanes, load_part, scalar, store_part, where_at_least, where_greater
 
 # The sums that `ratio` writes for each row of each sample, and `measure` the first two of them.
@@ -38,7 +38,7 @@ def ratio_reach(f, at):
     yield "sums", f["sums"], f["rows"] * SUMS
     if f["gate"]:
         yield "data", f["output"], made(f)
-    if f["bias"] >= 0:
+    if f["bias"] != NONE:
         yield "weights", f["bias"], f["filters"]
 
 

@@ -9,7 +9,7 @@ from .bounds import made, optional, packed, rows_at, source
 from .elementwise import put_row, rectify
 from .jit import inlined, kernel
 from .matmul import product
-from .op import Field, by_row, by_sample, kind, targets_of
+from .op import NONE, Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import (
     NARROW_TILE,
     WIDE_TILE,
@@ -192,7 +192,7 @@ def dots_reach(f, at):
     yield "weights", f["bias"], f["filters"]
     yield "weights", f["rest"], f["filters"]
     yield "places", 0, f["filters"]
-    if f["other"] >= 0:
+    if f["other"] != NONE:
         yield "data", f["other"], made(f)
         yield "data", f["whole"], made(f)
 
