@@ -108,7 +108,7 @@ def place(ops, positions, dtype):
 
 
 class FreeList:
-    """Places in a flat array that grows: the smallest free one that is large enough, or a new one at the end."""
+    """Places in a flat array that grows: the first free one that is large enough, or a new one at the end."""
 
     def __init__(self):
         self.size, self._free = 0, []
@@ -120,8 +120,8 @@ class FreeList:
         if not fitting:
             self.size += count
             return self.size - count
-        position, size = place = min(fitting, key=lambda one: one[1])
-        self._free.remove(place)
+        position, size = first = min(fitting)
+        self._free.remove(first)
         if size > count:
             self._free.append((position + count, size - count))
         return position
