@@ -26,20 +26,21 @@ def profile_program(program, x, repeats):
     # One stage for each op of a run of kernels, so that each is timed by itself.
     stages = [one for stage in (*program.forward, *program.backward) for one in
               ([Kernels(n, n + 1) for n in range(stage.begin, stage.end)] if isinstance(stage, Kernels) else [stage])]
-    times = [[] for _ in stages]
+    times, worked = [[] for _ in stages], [True] * len(stages)
     program.explain(workspace, x, np.full(len(x), WINNER), np.full(len(x), NOBODY))
     for _ in range(repeats):
-        for stage, seconds in zip(stages, times):
+        for number, stage in enumerate(stages):
+            if isinstance(stage, Kernels):  # asked now: later ops may use the flags' places for other things
+                worked[number] = has_work(program, workspace, stage.begin, len(x))
             start = time.perf_counter()
             program.run(workspace, [stage], len(x))
-            seconds.append((time.perf_counter() - start) / len(x))
+            times[number].append((time.perf_counter() - start) / len(x))
     program.give_back(workspace)
-    return Profile(_row(program, stage, statistics.median(seconds)) for stage, seconds in zip(stages, times)
-                   if not isinstance(stage, Kernels) or had_work(program, workspace, stage.begin, len(x)))
+    return Profile(_row(program, stage, statistics.median(seconds)) for stage, seconds, real in zip(stages, times, worked) if real)
 
 
-def had_work(program, workspace, number, samples):
-    """Did an op take part: is it not the dense (the sparse) alternative where all samples took the other?"""
+def has_work(program, workspace, number, samples):
+    """Does an op take part: is it not the dense (the sparse) alternative where all samples took the other?"""
     op = program.code.ops[number]
     if op["flag"] == NONE:
         return True

@@ -1,6 +1,7 @@
 """Runs programs: workspaces, chunks of a batch on several threads, or one sample on a team of them."""
 import concurrent.futures
 import dataclasses
+import functools
 import math
 import os
 import threading
@@ -78,7 +79,7 @@ class Code:
         sizes = {name: getattr(self, name) for name in ("dtype", "data", "sums", "scratch", "places", "weights", "offsets")}
         check(others.pop("ops", self.ops), capacity=CAPACITY, **{**sizes, **others})
 
-    @property
+    @functools.cached_property
     def rare(self):
         """True where an op is of a rare kind, else None (see `interpreter.run`)."""
         return True if np.isin(self.ops["kind"], [kind.number for kind in KINDS if kind.rare]).any() else None

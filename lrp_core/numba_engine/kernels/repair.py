@@ -87,13 +87,14 @@ def find_runs(op, memory, first, last):
     neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row comes last.
     """
     data, height, width, channels = memory.data, op.height, op.width, op.channels
-    tall, wide = op.rows + SIZE - 1, op.columns + SIZE - 1
+    tall, wide, top, left = op.rows + SIZE - 1, op.columns + SIZE - 1, op.top, op.left
+    x, runs = op.x * memory.capacity, op.runs * memory.capacity
     for line in range(first, last):
-        sample, i = line // tall, line % tall - op.top
-        beside, above, longest, here = 0, 0, 0, op.runs * memory.capacity + line * (2 * wide + 1)
-        pixels = op.x * memory.capacity + sample * height * width * channels
+        sample, i = line // tall, line % tall - top
+        beside, above, longest, here = 0, 0, 0, runs + line * (2 * wide + 1)
+        pixels = x + sample * height * width * channels
         for column in range(wide):
-            j = column - op.left
+            j = column - left
             pixel = pixels + (i * width + j) * channels
             inside = 0 <= i < height and 0 <= j < width
             if inside and j > 0:
@@ -186,7 +187,10 @@ def restore(op, memory, first, last):
         for i in range(rows):
             j = 0
             while j < columns:
-                j += max(compute_directly(op, memory, x, y, i, j, marks, windows), 1)
+                if begins(data, marks, rows, columns, i, j):
+                    j += compute_directly(op, memory, x, y, i, j, marks, windows)
+                else:
+                    j += 1
         for i in range(rows):
             for j in range(columns):
                 code, to = data[marks + i * columns + j], y + (i * columns + j) * filters
@@ -204,12 +208,11 @@ def compute_directly(op, memory, x, y, i, j, marks, windows):
     while j + count < columns and count < RUN and begins(data, marks, rows, columns, i, j + count):
         copy_window(data, x, op.height, op.width, channels, i - op.top, j + count - op.left, windows + count * depth)
         count += 1
-    if count > 0:
-        to = y + (i * columns + j) * op.filters
-        product(data, windows, memory.offsets, op.offsets, count, 1, 0, memory.weights, op.weights, 0, op.panels, depth,
-                op.panel_width, memory.weights, op.bias, data, to, op.filters, op.filters)
-        if op.rectify:
-            rectify(data, to, to, count * op.filters)
+    to = y + (i * columns + j) * op.filters
+    product(data, windows, memory.offsets, op.offsets, count, 1, 0, memory.weights, op.weights, 0, op.panels, depth,
+            op.panel_width, memory.weights, op.bias, data, to, op.filters, op.filters)
+    if op.rectify:
+        rectify(data, to, to, count * op.filters)
     return count
 
 

@@ -211,42 +211,38 @@ def dots(op, memory, first, last):
     they are that their rounding would show.
     """
     never_inline()
-    data, weights, capacity, targets = memory.data, memory.weights, memory.capacity, memory.targets
-    rows, columns, filters = op.rows, op.columns, op.filters
-    size = rows * columns * filters
+    # What the loops need of the op, read once: a store to the maps might change it, as far as the compiler knows.
+    data, weights, places, at, targets = memory.data, memory.weights, memory.places, memory.places_at, memory.targets
+    rows, columns, filters, height, width, channels = op.rows, op.columns, op.filters, op.height, op.width, op.channels
+    x, z, r, whole, other = (op.x * memory.capacity, op.y * memory.capacity, op.r * memory.capacity, op.whole * memory.capacity,
+                             op.other * memory.capacity)
+    w, bias, rest, flag, size_down, size_right = op.weights, op.bias, op.rest, op.flag * memory.capacity, op.size_down, op.size_right
+    stride_down, stride_right, dilation, top, left = op.stride_down, op.stride_right, op.dilation_down, op.top, op.left
+    size, run = rows * columns * filters, size_right * channels
     for line in range(first, last):
         sample, i = line // rows, line % rows
-        if data[op.flag * capacity + sample] == 0:
+        if data[flag + sample] == 0:
             continue
         for j in range(columns):
             place = (i * columns + j) * filters
             here = sample * size + place
-            found = find_nonzeros(data, op.r * capacity + sample * targets * size + place, size, targets, filters, memory.places,
-                                  memory.places_at)
+            found = find_nonzeros(data, r + sample * targets * size + place, size, targets, filters, places, at)
+            x0 = j * stride_right - left
+            begin, end = max(0, -x0) * channels, min(size_right, width - x0) * channels
             for e in range(found):
-                m = memory.places[memory.places_at + e]
-                if op.other >= 0:
-                    y, other = data[op.whole * capacity + here + m], data[op.other * capacity + here + m]
-                    difference = y - other + weights[op.rest + m]
-                    if abs(difference) > NEAR * max(abs(y), abs(other)):
-                        data[op.y * capacity + here + m] = difference
+                m = places[at + e]
+                if other >= 0:
+                    difference = data[whole + here + m] - data[other + here + m] + weights[rest + m]
+                    if abs(difference) > NEAR * max(abs(data[whole + here + m]), abs(data[other + here + m])):
+                        data[z + here + m] = difference
                         continue
-                data[op.y * capacity + here + m] = direct_sum(op, memory, sample, i, j, m) + weights[op.bias + m]
-
-
-@inlined
-def direct_sum(op, memory, sample, i, j, m):
-    """Σ x·W over the window of output (i, j), for filter m."""
-    data, channels, width, run = memory.data, op.channels, op.width, op.size_right * op.channels
-    x0 = j * op.stride_right - op.left
-    begin, end = max(0, -x0) * channels, min(op.size_right, width - x0) * channels
-    total = broadcast(data, 0)
-    for u in range(op.size_down):
-        row = i * op.stride_down - op.top + u * op.dilation_down
-        if 0 <= row < op.height:
-            total = total + dot(data, op.x * memory.capacity + ((sample * op.height + row) * width + x0) * channels + begin,
-                                memory.weights, op.weights + (m * op.size_down + u) * run + begin, end - begin)
-    return fold_lanes(total)
+                total = broadcast(data, 0)
+                for u in range(size_down):
+                    row = i * stride_down - top + u * dilation
+                    if 0 <= row < height:
+                        total = total + dot(data, x + ((sample * height + row) * width + x0) * channels + begin, weights,
+                                            w + (m * size_down + u) * run + begin, end - begin)
+                data[z + here + m] = fold_lanes(total) + weights[bias + m]
 
 
 @inlined
