@@ -3,8 +3,8 @@
     ROOT/VERSION-DIGEST/FUNCTION-DIGEST.kernel
 
 ROOT lies in `NUMBA_CACHE_DIR`, if that is set, or in the user's cache folder. The first digest is of all that
-any code depends on: versions, processor, sources; the second of the function and its types. A damaged cache, or
-one that cannot be written, costs time and nothing else: kernels are compiled again.
+any code depends on: versions, processor, sources; the second of the function and its types. A cache that is
+damaged or cannot be written costs time and nothing else: kernels are compiled again.
 
 Numba's compiled code is a pickle. It is read only where only the user can have written it (see `private`).
 """
@@ -52,7 +52,7 @@ class KernelCache(caching.Cache):
         return next(map(str, roots()), None)
 
     def load_overload(self, sig, target_context):
-        """The compiled function for these types, or None and a word on the terminal: Numba compiles it next."""
+        """The compiled function for these types; or None, and a word on the terminal: Numba compiles next."""
         target_context.refresh()
         if not self._enabled:
             return None

@@ -8,7 +8,7 @@ _told = set()
 
 
 def tell(message):
-    """Print a line to standard error, once in a process, if it is a terminal; `AUDIO_LRP_QUIET=1` forbids it."""
+    """Print a line once in a process, if standard error is a terminal; `AUDIO_LRP_QUIET=1` forbids it."""
     if message in _told or os.environ.get("AUDIO_LRP_QUIET", "0") not in ("", "0"):
         return
     _told.add(message)

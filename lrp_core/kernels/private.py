@@ -9,8 +9,8 @@ import time
 LARGEST = 1 << 28                       # bytes of a file that is read; compiled kernels take a few million
 PARTIAL = ".partial"
 STALE = 3600                            # seconds after which a partial file is what a killed process left
-FLAGS = ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")  # a pipe without a writer would be waited for
-OPENING = os.O_RDONLY | sum(getattr(os, flag, 0) for flag in FLAGS)
+# No links; and a pipe that nothing writes to is not waited for.
+FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 DIGEST = hashlib.sha256
 
 
@@ -47,7 +47,7 @@ def make_folders(root, path):
 
 def read(path):
     """What `write` wrote. Raises OSError or ValueError where there is nothing, or something else."""
-    with open(os.open(path, OPENING), "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | FLAGS)) as file:
         facts = os.fstat(file.fileno())
         check_private(facts, path)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > LARGEST:
