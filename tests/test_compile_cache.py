@@ -223,6 +223,7 @@ DAMAGES = {
 if os.name == "posix":
     DAMAGES |= {"a pipe": lambda p: replace(p, os.mkfifo),
                 "a link to nothing": lambda p: replace(p, lambda p: p.symlink_to("/nothing/here")),
+                "a link": lambda p: p.symlink_to(p.rename(p.parents[2] / "moved")),
                 "a file that others can write": lambda p: p.chmod(0o666)}
 
 
