@@ -43,10 +43,10 @@ def caches(temporary):
     """{how: a function that gives the variables of a start}, with a kernel cache that is warm, cold or impossible."""
     nowhere = temporary / "a-file"
     nowhere.touch()
+    unwritable = str(nowhere / "cache")  # a folder in a file: not even root's
     return {"warm": lambda: {"NUMBA_CACHE_DIR": str(temporary / "warm")},
             "cold": lambda: {"NUMBA_CACHE_DIR": tempfile.mkdtemp(dir=temporary)},
-            "without a cache": lambda: {"NUMBA_CACHE_DIR": str(nowhere / "cache"),  # a folder in a file: not even root's
-                                        "NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}}
+            "without a cache": lambda: dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"), unwritable)}
 
 
 def in_turn(starts, repeats):
