@@ -9,6 +9,7 @@ import lrp_core
 from . import EMBEDDED_CLIP
 from .common import (
     FORMATS,
+    check_engine,
     explain_or_complain,
     load_image_model,
     load_model,
@@ -18,7 +19,7 @@ from .common import (
     parse_target,
 )
 from .dataset import dataset
-from .journey import down_to_sound, rounding_in_words
+from .journey import down_to_sound
 from .listen import listen
 from .names import unique_stems
 from .report import report
@@ -70,11 +71,11 @@ def main():
 
 @main.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
-@options("rules", "target", "model")
+@options("rules", "target", "model", "engine", "dtype")
 @click.option("-o", "--output", "directory", default="explanations", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
 @click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True, help="The pictures' format.")
-def explain(clips, rules, target, model_path, directory, picture):
+def explain(clips, rules, target, model_path, engine, dtype, directory, picture):
     """Explain sound files (WAV, FLAC, OGG, MP3): what the network hears, and where in the sound it hears it.
 
     For each CLIP a picture (spectrogram, LRP maps, overlay), the numbers (.json: probabilities, relevance totals,
@@ -84,6 +85,7 @@ def explain(clips, rules, target, model_path, directory, picture):
     """
     network = load_image_model(model_path)
     target = parse_target(network, target)
+    check_engine(engine)
     make_folder(directory)
     paths = clips or (str(EMBEDDED_CLIP),)
     todo = list(zip(paths, unique_stems(paths, f"-profiles.{picture}")))
@@ -96,7 +98,8 @@ def explain(clips, rules, target, model_path, directory, picture):
             bar.update(len(opened) - len(good))
             if not good:
                 continue
-            results = explain_or_complain(model_path, explain_clips, network, [clip for clip, _ in good], rules, target)
+            results = explain_or_complain(model_path, explain_clips, network, [clip for clip, _ in good], rules, target,
+                                          engine=engine, dtype=dtype)
             for result, (_, stem) in zip(results, good):
                 try:
                     written = write(result, directory, stem, picture)
@@ -126,21 +129,21 @@ def summary(model_path):
 
 @main.command()
 @click.argument("clip", required=False)
-@options("rules", "target", "model")
-def ledger(clip, rules, target, model_path):
+@options("rules", "target", "model", "engine", "dtype")
+def ledger(clip, rules, target, model_path, engine, dtype):
     """Print where every part of the relevance of CLIP (by default the embedded one) went, layer by layer.
 
     R out arrives at a layer's output, R in is handed to its input; the difference was absorbed by the bias, by the
-    rule's stabilizer, or gated (nobody to give it to). The residual is what rounding leaves: that of double precision,
-    but for the row between the network and the sound, where relevance is rounded to single precision.
+    rule's stabilizer, or gated (no input to give it to). The residual is what rounding leaves.
     """
     network = load_image_model(model_path)
     opened = open_or_complain(clip or str(EMBEDDED_CLIP))
     if opened is None:
         raise SystemExit(1)
     target = parse_target(network, target)
-    e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target)
+    check_engine(engine)
+    e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target, engine=engine, dtype=dtype)
     _, whole = down_to_sound(opened, e)
     say(f"{opened.name}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}",
         *(f"warning: {warning}" for warning in Result(opened, {rules: e}).warnings), "",
-        *str(whole).split("\n"), "", rounding_in_words(whole))
+        *str(whole).split("\n"))

@@ -25,6 +25,10 @@ def options(*names):
                               show_default="the embedded urban-sound network", help="The model file (.npz) to ask."),
         "rules": click.option("--rules", type=click.Choice(PRESET_NAMES), default="epsilon", show_default=True,
                               help="The preset that shares relevance out; 'flat' is the study's LRP-flat."),
+        "engine": click.option("--engine", type=click.Choice(lrp_core.ENGINES), default="auto", show_default=True,
+                               help="What computes: compiled kernels (numba), readable NumPy, or what suits the network (auto)."),
+        "dtype": click.option("--dtype", type=click.Choice(lrp_core.DTYPES), default="float64", show_default=True,
+                              help="The precision: double (float64), or single, about twice as fast (float32)."),
         "target": click.option("--target", default="max", show_default="the winning class",
                                help="The class to explain, by name or number."),
     }
@@ -62,12 +66,20 @@ def make_folder(directory):
         raise click.ClickException(f"{directory}: cannot be made or written to ({error.strerror})") from None
 
 
-def explain_or_complain(path, work, *arguments):
-    """The result of `work(*arguments)`; what the engine refuses in the model becomes an error for people."""
+def explain_or_complain(path, work, *arguments, **options):
+    """The result of `work(*arguments, **options)`; what the engine refuses in the model becomes an error for people."""
     try:
-        return work(*arguments)
+        return work(*arguments, **options)
     except (ValueError, lrp_core.ConservationError) as error:
         raise click.ClickException(f"{path}: {error}") from None
+
+
+def check_engine(engine):
+    """Refuse an engine that is not installed, before any work."""
+    try:
+        lrp_core.check_engine(engine)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--engine") from None
 
 
 def parse_target(network, target):

@@ -8,7 +8,13 @@ import click
 from lrp_core import ALIASES
 from lrp_core.chunks import default_threads
 
-from .common import FORMATS, PRESET_NAMES, load_image_model, options
+from .common import (
+    FORMATS,
+    PRESET_NAMES,
+    check_engine,
+    load_image_model,
+    options,
+)
 from .terminal import say
 
 CLUSTERS = {"dask": ("dask", "distributed"), "ray": ("ray",)}  # the packages that each needs
@@ -49,7 +55,7 @@ def read_or_complain(source, network, target):
               help="A preset that shares relevance out; may be given several times. The first one decides what is typical.")
 @click.option("--target", type=click.Choice(["max", "true"]), default="max", show_default=True,
               help="Explain the winning class, or the class of the label.")
-@options("model")
+@options("model", "engine", "dtype")
 @click.option("--jobs", type=click.IntRange(1), default=default_threads, show_default="all processors",
               help="How many workers explain at a time. Results do not depend on it.")
 @click.option("--backend", type=click.Choice(["loky", "threading", *CLUSTERS]), default="loky", show_default=True,
@@ -60,7 +66,7 @@ def read_or_complain(source, network, target):
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True,
               help="Clips in a batch: what a killed run loses at most for each worker, and what a chunk of the arrays holds.")
 @click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True, help="The pictures' format.")
-def dataset(source, directory, presets, target, model_path, jobs, backend, scheduler, batch, picture):
+def dataset(source, directory, presets, target, model_path, engine, dtype, jobs, backend, scheduler, batch, picture):
     """Explain a whole data set: features, predictions and relevance of every clip, and what each class looks like.
 
     FOLDER_OR_CSV is a folder of sounds (searched with its subfolders), a folder laid out as UrbanSound8K, or a CSV table
@@ -86,6 +92,7 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     audio-lrp dataset clips.csv -o explained --backend dask --jobs 2
     """
     check_installed(backend)
+    check_engine(engine)
     if scheduler and backend not in CLUSTERS:
         raise click.UsageError("--scheduler is the address of a cluster: give --backend dask or ray with it")
     from .dataset_lock import alone
@@ -96,7 +103,7 @@ def dataset(source, directory, presets, target, model_path, jobs, backend, sched
     network = load_image_model(model_path)
     base, items = read_or_complain(source, network, target)
     rules = list(dict.fromkeys(ALIASES.get(name, name) for name in presets))
-    settings = settings_of(base, items, network, model_path, rules, target, batch)
+    settings = settings_of(base, items, network, model_path, rules, target, batch, engine=engine, dtype=dtype)
     folder = directory.resolve()
     try:
         make_folder_of_run(folder)

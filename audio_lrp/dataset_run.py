@@ -20,7 +20,7 @@ from lrp_core.chunks import single_threaded_blas
 from .common import load_image_model
 from .dataset_store import Store, with_gaps
 
-LIBRARIES = ("audio-lrp", "numpy", "scipy", "soundfile", "zarr")  # another version of these may give other bits
+LIBRARIES = ("audio-lrp", "numba", "numpy", "scipy", "soundfile", "zarr")  # another version of these may give other bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,15 +38,15 @@ class Work:
     coordinator: int | None
 
 
-def settings_of(base, items, network, model_path, rules, target, batch):
+def settings_of(base, items, network, model_path, rules, target, batch, *, engine, dtype):
     """What fixes the results, as JSON values: kept in run.json, and compared when a run goes on.
 
     The list of clips enters by each one's path, label, size and ends.
     """
     listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
-    return {"format": 3, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+    return {"format": 4, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
             "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
-            "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
+            "engine": engine, "dtype": dtype, "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
 def fingerprint(path):
@@ -161,7 +161,8 @@ def explain_levels(work, network, rows, levels):
         if not rows:
             continue
         target = "max" if settings["target"] == "max" else [row["label"] for row in rows]
-        e = lrp_core.explain(network, features.colour(levels), rules, target, threads=work.threads)
+        e = lrp_core.explain(network, features.colour(levels), rules, target, engine=settings["engine"], dtype=settings["dtype"],
+                             threads=work.threads)
         arrays["logits"], arrays[f"relevance_{rules}"] = e.logits, e.relevance.sum(axis=-1).astype(np.float32)
         for row, logits, probabilities, one, relevance in zip(rows, e.logits, e.probabilities, e.target, e.relevance):
             best = int(logits.argmax())

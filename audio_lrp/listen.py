@@ -16,6 +16,7 @@ from features.listen import audible, masked, parts
 from . import EMBEDDED_CLIP
 from .common import (
     PRESET_NAMES,
+    check_engine,
     explain_or_complain,
     load_image_model,
     make_folder,
@@ -99,7 +100,7 @@ def summary_line(checks, draws):
 
 @click.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
-@options("target", "model")
+@options("target", "model", "engine", "dtype")
 @click.option("--rules", type=click.Choice(PRESET_NAMES), default="preset_a_flat", show_default=True,
               help="The preset that shares relevance out.")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
@@ -108,7 +109,7 @@ def summary_line(checks, draws):
               help="Ask the network what it hears in the part alone, beside DRAWS random masks of as many cells.")
 @click.option("-o", "--output", "directory", default="heard", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
-def listen(clips, target, model_path, rules, share, draws, directory):
+def listen(clips, target, model_path, engine, dtype, rules, share, draws, directory):
     """Hear what a decision rests on: each CLIP taken apart by relevance.
 
     Relevance is carried down to the cells of the short-time Fourier transform. The fewest cells that carry --share of
@@ -125,6 +126,7 @@ def listen(clips, target, model_path, rules, share, draws, directory):
         raise click.BadParameter(f"{share} is no share", param_hint="--share")
     network = load_image_model(model_path)
     target, rng = parse_target(network, target), np.random.default_rng(0)
+    check_engine(engine)
     paths = clips or (str(EMBEDDED_CLIP),)
     stems = unique_stems(paths, "-remainder.wav")
     refuse_to_overwrite(paths, stems, directory)
@@ -137,7 +139,7 @@ def listen(clips, target, model_path, rules, share, draws, directory):
             if clip is None:
                 failed += 1
                 continue
-            e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target)
+            e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target, engine=engine, dtype=dtype)
             sound, _ = down_to_sound(clip, e)
             made = parts(clip, sound, share=share)
             try:

@@ -17,6 +17,7 @@ from lrp_core.files import replacing
 from . import EMBEDDED_CLIP
 from .common import (
     PRESET_NAMES,
+    check_engine,
     explain_or_complain,
     load_image_model,
     make_folder,
@@ -78,10 +79,10 @@ def presets_asked(names):
               type=click.Path(dir_okay=False, path_type=pathlib.Path), help="The page to write.")
 @click.option("--rules", "names", type=click.Choice(PRESET_NAMES), multiple=True, default=PRESETS, show_default=True,
               help="A preset to switch to in the page; repeat the option for several.")
-@options("model")
+@options("model", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part to hear carries.")
-def report(clips, path, names, model_path, share):
+def report(clips, path, names, model_path, engine, dtype, share):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 
     For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor that follows
@@ -98,6 +99,7 @@ def report(clips, path, names, model_path, share):
     if not share > 0:  # NaN passes click's range
         raise click.BadParameter(f"{share} is no share", param_hint="--share")
     network, presets = load_image_model(model_path), presets_asked(names)
+    check_engine(engine)
     # What cannot be written should be known before the work, not after it.
     make_folder(path.parent)
     if "MP3" not in soundfile.available_formats():
@@ -111,7 +113,8 @@ def report(clips, path, names, model_path, share):
             if clip is None:
                 bar.update(steps)
                 continue
-            data, pages = explain_or_complain(model_path, clip_data, network, clip, name, presets, share, lambda: bar.update(1))
+            data, pages = explain_or_complain(model_path, clip_data, network, clip, name, presets, share, lambda: bar.update(1),
+                                              engine=engine, dtype=dtype)
             found.append(data)
     if found:
         page = render(common_data(network, pages, share), found).encode()

@@ -142,15 +142,16 @@ def facts(clip):
     return found
 
 
-def clip_data(network, clip, name, presets, share, progress):
+def clip_data(network, clip, name, presets, share, progress, **how):
     """(data, pages): all that a report shows of one clip, and {preset: (name, type, rule) of each entry of its ledger}.
 
-    name: what the page calls it. presets: names. progress: called after each class and preset. Raises as `lrp_core.explain`.
+    name: what the page calls it. presets: names. progress: called after each class and preset. how: engine and dtype, as of
+    `lrp_core.explain`, which says what is raised.
     """
     by_preset, pages, winners = [], {}, {}
     for preset in presets:
         every_class = []
-        explanations = lrp_core.explain_each(network, clip.image, preset, "all")
+        explanations = lrp_core.explain_each(network, clip.image, preset, "all", **how)
         for e in explanations:
             data, ledger = explanation_data(clip, e, preset, share)
             every_class.append(data)

@@ -70,10 +70,10 @@ def presets_for(rules):
     return list(dict.fromkeys([asked, *HEADINGS]))
 
 
-def explain_clips(network, clips, rules, target):
-    """Results for a batch of clips; the network must have class names."""
+def explain_clips(network, clips, rules, target, **how):
+    """Results for a batch of clips; the network must have class names. how: engine and dtype, as of `lrp_core.explain`."""
     images = np.stack([clip.image for clip in clips])
-    by_preset = {name: lrp_core.explain(network, images, name, target) for name in presets_for(rules)}
+    by_preset = {name: lrp_core.explain(network, images, name, target, **how) for name in presets_for(rules)}
     return [Result(clip, {name: e[index] for name, e in by_preset.items()}) for index, clip in enumerate(clips)]
 
 

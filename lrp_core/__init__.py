@@ -8,7 +8,7 @@
 """
 from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_final_activation
-from .explain import explain, explain_each, rank_channels
+from .explain import DTYPES, ENGINES, check_engine, explain, explain_each, rank_channels
 from .explanation import Explanation
 from .flow import Book, flow
 from .gradients import gradient_flow
@@ -29,9 +29,9 @@ from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Z
 from .target import Contrast
 from .model_file import ModelFileError, load, save
 
-__all__ = ["ALIASES", "AlphaBeta", "Book", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
+__all__ = ["ALIASES", "DTYPES", "ENGINES", "AlphaBeta", "Book", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
            "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",
-           "WSquare", "ZBox", "Zero", "ZPlus", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
+           "WSquare", "ZBox", "Zero", "ZPlus", "check_engine", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
            "first_with_weights", "flow", "fold_batch_norm", "from_onnx", "gradient_flow", "integrated_gradients", "last_with_weights", "load",
            "preset_b_flat_until", "profile", "rank_channels", "save", "smooth_grad", "up_to", "without_final_activation"]
 

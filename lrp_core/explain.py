@@ -5,7 +5,6 @@ import numpy as np
 
 from . import numpy_engine
 from .gradients import GradientMethod
-from .ledger import ROUNDING
 from .memory import check_results
 from .network import INPUT, Network
 from .composites import composite
@@ -14,7 +13,7 @@ from .target import Contrast, resolve
 from .text import listing, quote
 from .checks import is_whole
 
-ENGINES = ("auto", "numba", "numpy")
+ENGINES, DTYPES = ("auto", "numba", "numpy"), ("float64", "float32")
 # Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by compiling.
 WORTH_COMPILING = 1_000_000
 
@@ -59,8 +58,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything else is
     as in `explain`.
     """
-    if dtype not in ROUNDING:
-        raise ValueError(f"dtype must be 'float64' or 'float32', got {dtype!r}")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be 'float64' or 'float32', got {quote(dtype)}")
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, as `lrp_core.load` gives one; got {type(network).__name__}")
     x, single = network.check_input(x)
@@ -90,14 +89,23 @@ def chosen_engine(engine, network, method):
     Gradients have no kernels. "auto" decides by the network alone, so that a sample's numbers do not depend on what it
     is explained with. Raises ValueError for an unknown name or where Numba is asked for and not installed.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {engine!r}")
-    there = importlib.util.find_spec("numba") is not None
-    if engine == "numba" and not there:
-        raise ValueError("engine='numba' needs the package numba: pip install numba, or take engine='numpy'")
+    check_engine(engine)
     if isinstance(method, GradientMethod) or engine == "numpy":
         return "numpy"
-    return "numba" if engine == "numba" or (there and network.multiply_adds >= WORTH_COMPILING) else "numpy"
+    return "numba" if engine == "numba" or (has_numba() and network.multiply_adds >= WORTH_COMPILING) else "numpy"
+
+
+def check_engine(engine):
+    """Raise ValueError for an engine that is unknown or not installed."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {quote(engine)}")
+    if engine == "numba" and not has_numba():
+        raise ValueError("engine='numba' needs the package numba: pip install numba, or choose engine='numpy'")
+
+
+def has_numba():
+    """Is Numba installed? It is not imported here."""
+    return importlib.util.find_spec("numba") is not None
 
 
 def known(what, network, name):

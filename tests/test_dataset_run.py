@@ -95,7 +95,7 @@ def test_each_clip_is_what_it_is_alone(tmp_path, urban_sounds):
         np.testing.assert_array_equal(arrays["level"][number], clip.level)
         for rules in ("preset_a_flat", "epsilon"):
             e = lrp_core.explain(urban_sounds, clip.image, rules)
-            np.testing.assert_array_equal(arrays[f"relevance_{rules}"][number], e.relevance.sum(axis=-1))
+            np.testing.assert_array_equal(arrays[f"relevance_{rules}"][number], e.relevance.sum(axis=-1).astype(np.float32))
             assert float(row[f"relevance_{rules}"]) == pytest.approx(e.relevance.sum(dtype=float), rel=1e-5)
         np.testing.assert_array_equal(arrays["logits"][number], e.logits)
         label = CLASSES[int(row["path"].split("-")[1])]
@@ -291,7 +291,7 @@ def test_a_table_brings_labels_and_true_explains_them(tmp_path, model):
     assert [(row["path"], row["label"], row["target"]) for row in rows(tmp_path / "out" / "index.csv")] == [
         ("wavs/100-3-0-0.wav", "dog_bark", "dog_bark"), ("wavs/102-3-0-2.wav", "siren", "siren")]
     e = lrp_core.explain(lrp_core.load(model), features.clip_image(tmp_path / "in/wavs/102-3-0-2.wav"), "epsilon", "siren")
-    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon")[1], e.relevance.sum(axis=-1))
+    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon")[1], e.relevance.sum(axis=-1).astype(np.float32))
     table.write_text("path,class\nwavs/102-3-0-2.wav,\n")
     result = run(table, "-o", tmp_path / "other", "--model", model, "--target", "true")
     assert result.exit_code == 1 and "1 of 1 clips have none" in result.output and not (tmp_path / "other").exists()
