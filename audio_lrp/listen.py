@@ -10,8 +10,8 @@ import soundfile
 
 import features
 import lrp_core
-from lrp_core.files import replacing
 from features.listen import audible, masked, parts
+from lrp_core.files import replacing
 
 from . import EMBEDDED_CLIP
 from .common import (

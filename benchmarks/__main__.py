@@ -6,7 +6,20 @@ import click
 import features
 import lrp_core
 
-from . import arrival, environments, equality, layers, looks, memory, report, scaling, sound, startup, study, throughput
+from . import (
+    arrival,
+    environments,
+    equality,
+    layers,
+    looks,
+    memory,
+    report,
+    scaling,
+    sound,
+    startup,
+    study,
+    throughput,
+)
 from .crew import at_work
 from .machine import busy, circumstances
 from .progress import say

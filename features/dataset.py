@@ -7,9 +7,10 @@ import shutil
 
 import numpy as np
 
+from lrp_core.files import replacing
+
 from .audio import AudioError
 from .clip import open_clip
-from lrp_core.files import replacing
 
 PART = 256
 

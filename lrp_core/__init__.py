@@ -8,12 +8,6 @@
 """
 from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_final_activation
-from .explain import DTYPES, ENGINES, check_engine, explain, explain_each, rank_channels
-from .explanation import Explanation
-from .flow import Book, flow
-from .gradients import gradient_flow
-from .ledger import ConservationError, Entry, Ledger
-from .network import Network, Node, Trace
 from .composites import (
     ALIASES,
     PRESETS,
@@ -25,15 +19,63 @@ from .composites import (
     preset_b_flat_until,
     up_to,
 )
+from .explain import DTYPES, ENGINES, check_engine, explain, explain_each, rank_channels
+from .explanation import Explanation
+from .flow import Book, flow
+from .gradients import gradient_flow
+from .ledger import ConservationError, Entry, Ledger
+from .model_file import ModelFileError, load, save
+from .network import Network, Node, Trace
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 from .target import Contrast
-from .model_file import ModelFileError, load, save
 
-__all__ = ["ALIASES", "DTYPES", "ENGINES", "AlphaBeta", "Book", "Composite", "ConservationError", "Contrast", "Entry", "Epsilon", "Explanation",
-           "Flat", "Gamma", "Ledger", "ModelFileError", "Network", "Node", "Pass", "PRESETS", "Rule", "Trace",
-           "WSquare", "ZBox", "Zero", "ZPlus", "check_engine", "epsilon_gamma_box", "explain", "explain_each", "first_layer",
-           "first_with_weights", "flow", "fold_batch_norm", "from_onnx", "gradient_flow", "integrated_gradients", "last_with_weights", "load",
-           "preset_b_flat_until", "profile", "rank_channels", "save", "smooth_grad", "up_to", "without_final_activation"]
+__all__ = [
+    "ALIASES",
+    "DTYPES",
+    "ENGINES",
+    "PRESETS",
+    "AlphaBeta",
+    "Book",
+    "Composite",
+    "ConservationError",
+    "Contrast",
+    "Entry",
+    "Epsilon",
+    "Explanation",
+    "Flat",
+    "Gamma",
+    "Ledger",
+    "ModelFileError",
+    "Network",
+    "Node",
+    "Pass",
+    "Rule",
+    "Trace",
+    "WSquare",
+    "ZBox",
+    "ZPlus",
+    "Zero",
+    "check_engine",
+    "epsilon_gamma_box",
+    "explain",
+    "explain_each",
+    "first_layer",
+    "first_with_weights",
+    "flow",
+    "fold_batch_norm",
+    "from_onnx",
+    "gradient_flow",
+    "integrated_gradients",
+    "last_with_weights",
+    "load",
+    "preset_b_flat_until",
+    "profile",
+    "rank_channels",
+    "save",
+    "smooth_grad",
+    "up_to",
+    "without_final_activation",
+]
 
 Network.save = save  # for callers; `network` itself knows nothing of files
 

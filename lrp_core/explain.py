@@ -4,14 +4,14 @@ import importlib.util
 import numpy as np
 
 from . import numpy_engine
+from .checks import is_whole
+from .composites import composite
 from .gradients import GradientMethod
 from .memory import check_results
 from .network import INPUT, Network
-from .composites import composite
 from .request import Request
 from .target import Contrast, resolve
 from .text import listing, quote
-from .checks import is_whole
 
 ENGINES, DTYPES = ("auto", "numba", "numpy"), ("float64", "float32")
 # Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by compiling.

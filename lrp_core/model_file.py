@@ -21,13 +21,13 @@ import numpy as np
 from . import layers as L
 from . import memory
 from .archive import STORAGE, Entries
+from .checks import is_whole
 from .files import UNREADABLE, ModelFileError, opened, replacing
 from .limits import MAX_AXES, MAX_DIGITS, MAX_ELEMENTS, MAX_NODES, MAX_PARAMETERS
 from .network import Network, Node
 from .recognise import ONNX, OURS, recognise
 from .sizes import Budget
 from .text import listing, quote
-from .checks import is_whole
 
 FORMAT, VERSION = "audio-lrp-network", 1
 

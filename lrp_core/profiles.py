@@ -5,9 +5,9 @@ import time
 
 import numpy as np
 
+from .composites import composite
 from .explain import chosen_engine
 from .gradients import GradientMethod
-from .composites import composite
 from .steps import plan
 from .text import table
 

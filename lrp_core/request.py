@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .composites import Composite
 from .gradients import GradientMethod
 from .network import INPUT, Network
-from .composites import Composite
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,8 +1,6 @@
 """The geometry of a sliding window: size, strides and padding, shared by convolutions and pools."""
 import dataclasses
 
-import numpy as np
-
 from .checks import is_whole
 from .limits import MAX_EXTENT
 from .text import quote

@@ -7,11 +7,11 @@ import nets
 import numpy as np
 
 import lrp_core
+from lrp_core.composites import composite
 from lrp_core.numba_engine.entry import planned
 from lrp_core.numba_engine.interpreter import run
-from lrp_core.numba_engine.kernels.op import KINDS
 from lrp_core.numba_engine.kernels import simd_llvm
-from lrp_core.composites import composite
+from lrp_core.numba_engine.kernels.op import KINDS
 
 
 def main(*rules):

@@ -182,7 +182,7 @@ def share(rule, unit, x, r, book):
         alpha, beta = (rule.alpha, rule.beta) if name == "AlphaBeta" else (1.0, 0.0)
         b = unit.bias
         up, down = {"whole": (b, b), "split": (max(b, 0.0), min(b, 0.0)), "ignore": (0.0, 0.0)}[rule.bias]
-        shares = {i: 0.0 for i in contributions}
+        shares = dict.fromkeys(contributions, 0.0)
         book.gated += r
         for factor, bias, part in ((alpha, up, max), (-beta, down, min)):
             z = math.fsum([*(part(p, 0.0) for p in contributions.values()), bias])

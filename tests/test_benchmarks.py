@@ -11,7 +11,18 @@ import pytest
 import benchmarks.__main__ as program
 import features
 import lrp_core
-from benchmarks import environments, equality, layers, memory, report, scaling, sound, startup, study, throughput
+from benchmarks import (
+    environments,
+    equality,
+    layers,
+    memory,
+    report,
+    scaling,
+    sound,
+    startup,
+    study,
+    throughput,
+)
 from benchmarks.crew import at_work
 from benchmarks.peer import Peer, PeerError
 from benchmarks.peers.protocol import time_calls

@@ -8,7 +8,6 @@ from lrp_core import layers as L
 from lrp_core.composites import composite
 
 
-
 def draw(*shape):
     """Weights that are seeded by their shape."""
     return np.random.default_rng(shape).standard_normal(shape).astype(np.float32)

@@ -15,7 +15,6 @@ from train_tf.__main__ import main, parse_folds
 from train_tf.export import keras_logits
 from train_tf.model import build_cnn
 
-
 RNG = np.random.default_rng(0)
 
 

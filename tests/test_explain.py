@@ -189,7 +189,7 @@ def spoilt(value, sample):
     (np.float32(1), ValueError, ["()"]), (np.zeros((9, 7, 2), bool), TypeError, ["bool"]),
     (np.full((9, 7, 2), "1"), TypeError, ["numbers"]), (np.zeros((9, 7, 2), complex), TypeError, ["complex"]),
     (np.zeros((9, 7, 2), object), TypeError, ["object"]), (None, TypeError, ["numbers"])],
-    ids="nan inf -inf shape rank2 rank5 empty number bool str complex object None".split())
+    ids=["nan", "inf", "-inf", "shape", "rank2", "rank5", "empty", "number", "bool", "str", "complex", "object", "None"])
 def test_inputs_that_cannot_be_explained(x, error, words):
     network = nets.deep(58)
     for call in (lambda: lrp_core.explain(network, x, Zero()), lambda: network.logits(x)):

@@ -8,10 +8,22 @@ import numpy as np
 import pytest
 
 import lrp_core
-from lrp_core import AlphaBeta, Contrast, Epsilon, Flat, Gamma, Network, WSquare, ZBox, Zero, ZPlus, first_layer
+from lrp_core import (
+    AlphaBeta,
+    Contrast,
+    Epsilon,
+    Flat,
+    Gamma,
+    Network,
+    WSquare,
+    ZBox,
+    Zero,
+    ZPlus,
+    first_layer,
+)
 from lrp_core import layers as L
-from lrp_core.numba_engine.kernels.op import KINDS
 from lrp_core.numba_engine.kernels.jit import prepare
+from lrp_core.numba_engine.kernels.op import KINDS
 
 NETS = {"deep": lambda: nets.deep(70), "wide": nets.wide, "vgg": fast_nets.vgg, "branching": fast_nets.branching}
 # Rules that do not follow the input bring relevance to sums that are nearly zero: LRP-0 would divide by these.
@@ -85,8 +97,8 @@ def test_turnover(network):
 
 def test_these_networks_use_every_kernel():
     """What is agreed upon above was computed by them: none is left to NumPy by mistake."""
-    from lrp_core.numba_engine.entry import planned
     from lrp_core.composites import composite
+    from lrp_core.numba_engine.entry import planned
     used = set()
     for name, make in NETS.items():
         network = make()

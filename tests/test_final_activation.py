@@ -4,11 +4,11 @@ import json
 import nets
 import numpy as np
 import pytest
-from audio_lrp import EMBEDDED_CLIP, EMBEDDED_MODEL
-from audio_lrp.cli import main
 from click.testing import CliRunner
 
 import lrp_core
+from audio_lrp import EMBEDDED_CLIP, EMBEDDED_MODEL
+from audio_lrp.cli import main
 from lrp_core import Network, explain
 from lrp_core import layers as L
 

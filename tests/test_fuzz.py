@@ -7,12 +7,12 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from fuzz import run as fuzz  # noqa: E402
-from fuzz import worker  # noqa: E402
-from fuzz.run import Tally, run, summary  # noqa: E402
-from fuzz.targets import TARGETS  # noqa: E402
+from fuzz import run as fuzz
+from fuzz import worker
+from fuzz.run import Tally, run, summary
+from fuzz.targets import TARGETS
 
-import lrp_core  # noqa: E402
+import lrp_core
 
 
 def test_damaged_files_end_in_the_promised_errors(tmp_path):
@@ -54,7 +54,7 @@ def test_messages_that_a_terminal_obeys_fail(tmp_path, monkeypatch):
 
     for message in ("\x1b[2J", "x" * 10**5):
         def target(path, number):
-            raise Raw(message)  # noqa: B023
+            raise Raw(message)
         monkeypatch.setitem(TARGETS, "models", (target, *TARGETS["models"][1:]))
         assert worker.attempt("models", 0, b"", str(tmp_path))[1]
 

@@ -10,8 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import features
-import lrp_core
-from audio_lrp.journey import down_to_sound
 from features import audio, inverse, mel
 from features.stft import HOP, WINDOW, stft
 

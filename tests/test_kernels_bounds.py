@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runner import DTYPE, GUARD, MARGIN, Form, P, alone, form_of, name_of, normal, seeded
 
-from lrp_core.numba_engine.memory import aligned
-from lrp_core.numba_engine.ops import CAPACITY, OpList, extent, geometry
 from lrp_core.numba_engine.check import ProgramError
-from lrp_core.numba_engine.runtime import Workspace
 from lrp_core.numba_engine.kernels.elementwise import ABOVE_ZERO
 from lrp_core.numba_engine.kernels.op import FIELDS, KINDS, kind_of
-from lrp_core.numba_engine.kernels.sparse import BAND, TOGETHER
 from lrp_core.numba_engine.kernels.repair import RUN
 from lrp_core.numba_engine.kernels.simd_llvm import LANES
+from lrp_core.numba_engine.kernels.sparse import BAND, TOGETHER
 from lrp_core.numba_engine.kernels.winograd import TILES
+from lrp_core.numba_engine.memory import aligned
+from lrp_core.numba_engine.ops import CAPACITY, OpList, extent, geometry
+from lrp_core.numba_engine.runtime import Workspace
 
 POSITIONS = [name for name, field in FIELDS.items() if field.position]
 C, F = LANES, 2 * LANES
@@ -121,7 +121,7 @@ def test_positions_beyond_the_arrays_are_refused(kind):
     program, number = program_of(kind)
     program.check()
     row, tried = program.ops[number], 0
-    ends = {name: program.data for name in POSITIONS} | {"weights": len(program.weights), "bias": len(program.weights),
+    ends = dict.fromkeys(POSITIONS, program.data) | {"weights": len(program.weights), "bias": len(program.weights),
                                                            "zeros": len(program.weights), "offsets": len(program.offsets), "sums": program.sums, "rest": len(program.weights)}
     used = {name for name in POSITIONS if row[name] != P.NONE}
     used |= {"sums"} if kind in (P.RATIO, P.MEASURE) else set()
@@ -278,8 +278,7 @@ def test_what_no_lowering_writes_is_refused(kind, fields):
 def test_what_is_accepted_stays_inside(kind, added):
     """A row with fields changed by a little is refused, or does no harm."""
     program, number = program_of(kind)
-    least = {name: 1 for name in (*MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right", "dilation_down",
-                                  "dilation_right", "panels", "depth")}
+    least = dict.fromkeys((*MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right", "panels", "depth"), 1)
     row = program.ops[number]
     rows = tampered(program, number, **{name: max(int(row[name]) + more, least.get(name, -3)) for name, more in added.items()
                                         if row[name] != P.NONE})

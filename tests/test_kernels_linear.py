@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_runner import (  # noqa: F401
     Direct,
-    P,
     Form,
+    P,
     Rig,
     batches,
     channel_counts,

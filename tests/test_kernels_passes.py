@@ -1,9 +1,9 @@
 """The kernels that are no products: pools, the ratio and its books, sums over windows, copies. Exact where they only choose."""
+import kernel_runner
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import kernel_runner
 from kernel_runner import (  # noqa: F401
     GUARD,
     Form,
@@ -24,8 +24,17 @@ from kernel_runner import (  # noqa: F401
     tolerance,
 )
 
+from lrp_core.numba_engine.kernels.elementwise import (
+    ABOVE_ZERO,
+    ABSOLUTE,
+    BELOW_ZERO,
+    BIAS,
+    GIVEN,
+    NO_GATE,
+    RECEIVED,
+    STABILIZER,
+)
 from lrp_core.numba_engine.ops import extent, geometry
-from lrp_core.numba_engine.kernels.elementwise import ABOVE_ZERO, ABSOLUTE, BELOW_ZERO, BIAS, GIVEN, NO_GATE, RECEIVED, STABILIZER
 from lrp_core.target import NOBODY, WINNER
 
 map_shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), channel_counts)

@@ -3,7 +3,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_runner import P, Form, Rig, close, convolutions, convolve, fans, form_of, normal, seeded, seeds, tolerance  # noqa: F401
+from kernel_runner import (
+    Form,
+    P,
+    Rig,
+    close,
+    convolutions,
+    convolve,
+    fans,
+    form_of,
+    normal,
+    seeded,
+    seeds,
+    tolerance,
+)
 from test_kernels_linear import assert_back, kinds
 
 from lrp_core.numba_engine.kernels.simd_llvm import LANES

@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import pyloudnorm
 import pytest
-import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,6 @@ import audio_lrp
 import audio_lrp.listen as command
 import features
 import lrp_core
-from audio_lrp.cli import main
 from audio_lrp.journey import down_to_sound
 from features import listen
 from features.stft import istft, overlap_add, stft

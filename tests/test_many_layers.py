@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import lrp_core
-from lrp_core import layers as L
 from lrp_core import composites as presets
+from lrp_core import layers as L
 
 X = np.float32([[0.1, 0.2, 0.3, 0.4]])
 KERNEL = np.eye(4, dtype=np.float32)

@@ -125,7 +125,7 @@ def test_an_explanation_takes_what_was_worked_out(make, rules, how, layers, monk
     options = {"rules": rules, **how, "layers": layers, "threads": 1}
     lrp_core.explain(make(), x, **options)  # kernels are compiled, or loaded
     network, asked = make(), []
-    network.scoring  # noqa: B018 - made once for all
+    network.scoring
 
     def one_at_a_time(network, sample, at_once, wanted=None):
         asked.append(sample)

@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("onnx")
 
-import onnx  # noqa: E402
-from onnx_models import draw, ints, make, node, save  # noqa: E402
+import onnx
+from onnx_models import draw, ints, make, node, save
 
-import lrp_core  # noqa: E402
-from lrp_core.protobuf import check_fields  # noqa: E402
+import lrp_core
+from lrp_core.protobuf import check_fields
 
 ESCAPE = "\x1b[2J" + "n" * 60_000
 

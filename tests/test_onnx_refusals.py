@@ -9,10 +9,10 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from onnx import TensorProto, helper, numpy_helper  # noqa: E402
-from onnx_models import MAP, ROW, W2, draw, ints, make, node, save  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper
+from onnx_models import MAP, ROW, W2, draw, ints, make, node, save
 
-import lrp_core  # noqa: E402
+import lrp_core
 
 ROOT = pathlib.Path(__file__).parents[1]
 

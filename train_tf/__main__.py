@@ -156,8 +156,8 @@ def write_crossvalidation(data, directory, folds, leaking, jobs, **settings):
     """Run the cross-validation; write and print what it found."""
     import numpy as np
 
-    from lrp_core.files import replacing
     from features.synth import CLASSES
+    from lrp_core.files import replacing
 
     from . import report
     from .calibrate import reliability

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from features.dataset import save_arrays
-from lrp_core.files import replacing
 from features.image import colour
 from features.synth import CLASSES
+from lrp_core.files import replacing
 
 from . import report as pages
 from .augment import cut_bands

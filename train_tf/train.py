@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from lrp_core.files import replacing
 from features.image import magma
 from features.synth import CLASSES
+from lrp_core.files import replacing
 
 from .augment import OUTLIERS
 from .augment import epoch as one_epoch

@@ -2,7 +2,18 @@
 from .activations import ELU, GELU, LeakyReLU, ReLU, ReLU6, Scale, Sigmoid, SiLU, Softmax, Tanh
 from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape, frozen
 from .linear import BatchNorm, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D
-from .moves import Add, Concatenate, Cropping2D, Dropout, Flatten, Permute, Reshape, Subtract, UpSampling2D, ZeroPadding2D
+from .moves import (
+    Add,
+    Concatenate,
+    Cropping2D,
+    Dropout,
+    Flatten,
+    Permute,
+    Reshape,
+    Subtract,
+    UpSampling2D,
+    ZeroPadding2D,
+)
 from .norms import LayerNorm
 from .pools import (
     AveragePool1D,

@@ -3,10 +3,10 @@ import dataclasses
 
 import numpy as np
 
-from . import maps
-from ..text import quote
 from ..checks import is_whole
+from ..text import quote
 from ..window import Window, one_row
+from . import maps
 from .base import Weighted, map_shape, row_shape
 
 

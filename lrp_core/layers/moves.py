@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..text import listing, quote
 from ..checks import is_whole
+from ..text import listing, quote
 from ..window import margins, pair
 from .base import Merge, Move, check_shape, map_shape
 

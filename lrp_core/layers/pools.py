@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from . import maps
 from ..window import Window, one_row
+from . import maps
 from .base import Layer, Linear, map_shape, row_shape
 
 

@@ -1,8 +1,7 @@
 """The interpreter: one loop that runs a program's ops, alone or as one of a team of threads."""
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
-
-import numpy as np
 
 from .kernels import convolve, elementwise, flat, pools, repair, sparse, winograd
 from .kernels.jit import entry, inlined, kernel

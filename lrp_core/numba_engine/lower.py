@@ -15,7 +15,8 @@ from ..network import INPUT
 from . import support
 from .facts import Facts
 from .kernels.convolve import pad  # noqa: F401 - registers its kinds before ops are written
-from .kernels.elementwise import relu, start as start_op
+from .kernels.elementwise import relu
+from .kernels.elementwise import start as start_op
 from .kernels.op import NONE
 from .kernels.pools import max_pool, max_unpool
 from .lower_linear import through_linear

@@ -170,7 +170,7 @@ def group_refusal(layer, group):
         return "negative inputs alone, or a bias that goes with them"  # not computed where no input is negative
     if not is_number(group.coefficient) or any(term.sign not in (1, -1) for term in group.terms):
         return "a coefficient that is no number, or a sign that is not 1 or -1"
-    if any(np.shape(term.kernel) != layer.kernel.shape or term.bias is not None and np.shape(term.bias) != layer.kernel.shape[-1:]
+    if any(np.shape(term.kernel) != layer.kernel.shape or (term.bias is not None and np.shape(term.bias) != layer.kernel.shape[-1:])
            for term in group.terms):
         return "a kernel or bias of another shape than the layer's"
     return None

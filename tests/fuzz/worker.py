@@ -49,7 +49,7 @@ def work(pipe, seed):
             while (case := pipe.recv()) is not None:
                 data = cases(*case)
                 pipe.send((attempt(*case, data, folder), data))
-    except Exception:  # noqa: BLE001
+    except Exception:
         pipe.send(traceback.format_exc())
 
 
@@ -76,7 +76,7 @@ def attempt(kind, number, data, folder):
     except promised as error:
         outcome, failed = type(error).__name__, not printable(str(error))
         outcome += ": text that a terminal obeys, or too long" * failed
-    except BaseException as error:  # noqa: BLE001 - finding these is what this is for
+    except BaseException as error:
         outcome, failed = f"{type(error).__name__}: {str(error)[:100]}", True
     return outcome, failed, time.perf_counter() - start, peak()
 

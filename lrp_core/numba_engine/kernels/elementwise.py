@@ -1,10 +1,19 @@
 """Ops that work number by number: where relevance starts, relevance for each unit of z, sums for the ledger, products."""
 from ...stabilize import SMALLEST
-from ...target import NOBODY, WINNER
+from ...target import WINNER
 from .bounds import made, map_to_map, optional
 from .jit import kernel, loop_kernel
 from .op import NONE, Field, by_row, by_sample, kind, targets_of
-from .simd_llvm import broadcast, lane_sum, lanes, load_part, scalar, store_part, where_at_least, where_greater
+from .simd_llvm import (
+    broadcast,
+    lane_sum,
+    lanes,
+    load_part,
+    scalar,
+    store_part,
+    where_at_least,
+    where_greater,
+)
 
 # The sums that `ratio` writes for each row of each sample, and `measure` the first two of them.
 RECEIVED, ABSOLUTE, GIVEN, BIAS, STABILIZER = range(5)

@@ -1,9 +1,28 @@
 """What each name of `simd_llvm` does, in NumPy: used in its place where Numba's compiler is switched off, as by a debugger."""
 import numpy as np
 
-__all__ = ["lanes", "scalar", "load", "load_part", "store", "store_part", "broadcast", "lane_sum", "where_greater", "where_equal",
-           "where_at_least", "lane_max", "differ", "any_below",
-           "fold_lanes", "nonzeros", "lowest_bit", "never_inline", "register_tile", "gather_tile"]
+__all__ = [
+    "any_below",
+    "broadcast",
+    "differ",
+    "fold_lanes",
+    "gather_tile",
+    "lane_max",
+    "lane_sum",
+    "lanes",
+    "load",
+    "load_part",
+    "lowest_bit",
+    "never_inline",
+    "nonzeros",
+    "register_tile",
+    "scalar",
+    "store",
+    "store_part",
+    "where_at_least",
+    "where_equal",
+    "where_greater",
+]
 
 
 def lanes(array):
