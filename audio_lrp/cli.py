@@ -74,13 +74,14 @@ def main():
 @options("rules", "target", "model", "engine", "dtype")
 @click.option("-o", "--output", "directory", default="explanations", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
-@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True, help="The pictures' format.")
+@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True,
+              help="The pictures' format.")
 def explain(clips, rules, target, model_path, engine, dtype, directory, picture):
     """Explain sound files (WAV, FLAC, OGG, MP3): what the network hears, and where in the sound it hears it.
 
-    For each CLIP a picture (spectrogram, LRP maps, overlay), the numbers (.json: probabilities, relevance totals,
-    ledger), the arrays (.npz) and the relevance per frequency and per moment (-profiles, as a picture and .csv) are
-    written. Without a CLIP the embedded one is explained. A file that
+    For each CLIP a picture (spectrogram, LRP maps, overlay), the numbers (.json: probabilities, relevance
+    totals, ledger), the arrays (.npz) and the relevance per frequency and per moment (-profiles, as a picture
+    and .csv) are written. Without a CLIP the embedded one is explained. A file that
     cannot be read is named and left out; the exit code is then 1.
     """
     network = load_image_model(model_path)
@@ -90,7 +91,8 @@ def explain(clips, rules, target, model_path, engine, dtype, directory, picture)
     paths = clips or (str(EMBEDDED_CLIP),)
     todo = list(zip(paths, unique_stems(paths, f"-profiles.{picture}")))
     answers, failed = [], 0
-    with click.progressbar(length=len(todo), label="explaining", file=sys.stderr, hidden=len(todo) == 1) as bar:
+    with click.progressbar(length=len(todo), label="explaining", file=sys.stderr,
+                           hidden=len(todo) == 1) as bar:
         for start in range(0, len(todo), BATCH):
             opened = [(open_or_complain(path), stem) for path, stem in todo[start:start + BATCH]]
             good = [(clip, stem) for clip, stem in opened if clip is not None]
@@ -98,7 +100,8 @@ def explain(clips, rules, target, model_path, engine, dtype, directory, picture)
             bar.update(len(opened) - len(good))
             if not good:
                 continue
-            results = explain_or_complain(model_path, explain_clips, network, [clip for clip, _ in good], rules, target,
+            results = explain_or_complain(model_path, explain_clips, network, [clip for clip, _ in good],
+                                          rules, target,
                                           engine=engine, dtype=dtype)
             for result, (_, stem) in zip(results, good):
                 try:
@@ -133,8 +136,8 @@ def summary(model_path):
 def ledger(clip, rules, target, model_path, engine, dtype):
     """Print where every part of the relevance of CLIP (by default the embedded one) went, layer by layer.
 
-    R out arrives at a layer's output, R in is handed to its input; the difference was absorbed by the bias, by the
-    rule's stabilizer, or gated (no input to give it to). The residual is what rounding leaves.
+    R out arrives at a layer's output, R in is handed to its input; the difference was absorbed by the bias,
+    by the rule's stabilizer, or gated (no input to give it to). The residual is what rounding leaves.
     """
     network = load_image_model(model_path)
     opened = open_or_complain(clip or str(EMBEDDED_CLIP))
@@ -142,7 +145,8 @@ def ledger(clip, rules, target, model_path, engine, dtype):
         raise SystemExit(1)
     target = parse_target(network, target)
     check_engine(engine)
-    e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target, engine=engine, dtype=dtype)
+    e = explain_or_complain(model_path, lrp_core.explain, network, opened.image, rules, target, engine=engine,
+                            dtype=dtype)
     _, whole = down_to_sound(opened, e)
     say(f"{opened.name}: {e.class_names[e.target]}, logit {e.logits[e.target]:.4f}, rules {rules}",
         *(f"warning: {warning}" for warning in Result(opened, {rules: e}).warnings), "",

@@ -21,14 +21,21 @@ PRESET_NAMES = [*lrp_core.PRESETS, *lrp_core.ALIASES]
 def options(*names):
     """The options that several commands share."""
     made = {
-        "model": click.option("--model", "model_path", type=click.Path(dir_okay=False), default=str(EMBEDDED_MODEL),
-                              show_default="the embedded urban-sound network", help="The model file (.npz) to ask."),
-        "rules": click.option("--rules", type=click.Choice(PRESET_NAMES), default="epsilon", show_default=True,
+        "model": click.option("--model", "model_path", type=click.Path(dir_okay=False),
+                              default=str(EMBEDDED_MODEL),
+                              show_default="the embedded urban-sound network",
+                              help="The model file (.npz) to ask."),
+        "rules": click.option("--rules", type=click.Choice(PRESET_NAMES), default="epsilon",
+                              show_default=True,
                               help="The preset that shares relevance out; 'flat' is the study's LRP-flat."),
-        "engine": click.option("--engine", type=click.Choice(lrp_core.ENGINES), default="auto", show_default=True,
-                               help="What computes: compiled kernels (numba), readable NumPy, or what suits the network (auto)."),
-        "dtype": click.option("--dtype", type=click.Choice(lrp_core.DTYPES), default="float64", show_default=True,
-                              help="The precision: double (float64), or single, about twice as fast (float32)."),
+        "engine": click.option("--engine", type=click.Choice(lrp_core.ENGINES), default="auto",
+                               show_default=True,
+                               help="What computes: compiled kernels (numba), readable NumPy, or what suits "
+                                    "the network (auto)."),
+        "dtype": click.option("--dtype", type=click.Choice(lrp_core.DTYPES), default="float64",
+                              show_default=True,
+                              help="The precision: double (float64), or single, about twice as fast "
+                                   "(float32)."),
         "target": click.option("--target", default="max", show_default="the winning class",
                                help="The class to explain, by name or number."),
     }
@@ -67,7 +74,9 @@ def make_folder(directory):
 
 
 def explain_or_complain(path, work, *arguments, **options):
-    """The result of `work(*arguments, **options)`; what the engine refuses in the model becomes an error for people."""
+    """The result of `work(*arguments, **options)`; what the engine refuses in the model becomes an error for
+    people.
+    """
     try:
         return work(*arguments, **options)
     except (ValueError, lrp_core.ConservationError) as error:

@@ -1,4 +1,5 @@
-"""audio-lrp dataset: a whole data set explained, sorted into right and wrong by class; interrupted at will."""
+"""audio-lrp dataset: a whole data set explained, sorted into right and wrong by class; interrupted at will.
+"""
 import importlib.util
 import pathlib
 import sys
@@ -40,8 +41,10 @@ def read_or_complain(source, network, target):
         raise click.ClickException(str(error)) from None
     unlabelled = [item.path for item in items if item.label is None]
     if target == "true" and unlabelled:
-        raise click.ClickException(f"{source}: --target true explains the class of the label, but {len(unlabelled)} of "
-                                   f"{len(items)} clips have none ({unlabelled[0]}, ...); label them in a CSV table or leave "
+        raise click.ClickException(f"{source}: --target true explains the class of the label, but "
+                                   f"{len(unlabelled)} of "
+                                   f"{len(items)} clips have none ({unlabelled[0]}, ...); label them in a "
+                                   "CSV table or leave "
                                    "--target out")
     say(f"{source}: {len(items)} clips, {len(items) - len(unlabelled)} with a label", err=True)
     return base, items
@@ -49,29 +52,41 @@ def read_or_complain(source, network, target):
 
 @click.command()
 @click.argument("source", metavar="FOLDER_OR_CSV", type=click.Path(exists=True, path_type=pathlib.Path))
-@click.option("-o", "--output", "directory", required=True, type=click.Path(file_okay=False, path_type=pathlib.Path),
+@click.option("-o", "--output", "directory", required=True,
+              type=click.Path(file_okay=False, path_type=pathlib.Path),
               help="The folder to write to: new, empty, or of the run to go on with.")
-@click.option("--rules", "presets", multiple=True, type=click.Choice(PRESET_NAMES), default=("epsilon",), show_default=True,
-              help="A preset that shares relevance out; may be given several times. The first one decides what is typical.")
+@click.option("--rules", "presets", multiple=True, type=click.Choice(PRESET_NAMES), default=("epsilon",),
+              show_default=True,
+              help="A preset that shares relevance out; may be given several times. The first one decides "
+                   "what is typical.")
 @click.option("--target", type=click.Choice(["max", "true"]), default="max", show_default=True,
               help="Explain the winning class, or the class of the label.")
 @options("model", "engine", "dtype")
 @click.option("--jobs", type=click.IntRange(1), default=default_threads, show_default="all processors",
               help="How many workers explain at a time. Results do not depend on it.")
-@click.option("--backend", type=click.Choice(["loky", "threading", *CLUSTERS]), default="loky", show_default=True,
-              help="joblib's backend: processes (loky) or threads of this machine, or a cluster (ray tells no progress).")
-@click.option("--scheduler", metavar="ADDRESS", help="The cluster's address, as in tcp://10.0.0.1:8786 for Dask; without "
-              "it --backend dask and ray start a cluster of --jobs workers on this machine. Every machine must see the sounds, "
+@click.option("--backend", type=click.Choice(["loky", "threading", *CLUSTERS]), default="loky",
+              show_default=True,
+              help="joblib's backend: processes (loky) or threads of this machine, or a cluster (ray tells "
+                   "no progress).")
+@click.option("--scheduler", metavar="ADDRESS",
+              help="The cluster's address, as in tcp://10.0.0.1:8786 for Dask; without "
+              "it --backend dask and ray start a cluster of --jobs workers on this machine. Every machine "
+              "must see the sounds, "
               "the model and the output under the same path.")
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True,
-              help="Clips in a batch: what a killed run loses at most for each worker, and what a chunk of the arrays holds.")
-@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True, help="The pictures' format.")
-def dataset(source, directory, presets, target, model_path, engine, dtype, jobs, backend, scheduler, batch, picture):
-    """Explain a whole data set: features, predictions and relevance of every clip, and what each class looks like.
+              help="Clips in a batch: what a killed run loses at most for each worker, and what a chunk of "
+                   "the arrays holds.")
+@click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True,
+              help="The pictures' format.")
+def dataset(source, directory, presets, target, model_path, engine, dtype, jobs, backend, scheduler, batch,
+            picture):
+    """Explain a whole data set: features, predictions and relevance of every clip, and what each class looks
+    like.
 
-    FOLDER_OR_CSV is a folder of sounds (searched with its subfolders), a folder laid out as UrbanSound8K, or a CSV table
-    with a column `path` and, if known, `class` or `classID`. In a folder, labels come from file names as UrbanSound8K
-    has them, or from a subfolder's name that is a class; clips without a label are sorted by what was heard.
+    FOLDER_OR_CSV is a folder of sounds (searched with its subfolders), a folder laid out as UrbanSound8K, or
+    a CSV table with a column `path` and, if known, `class` or `classID`. In a folder, labels come from file
+    names as UrbanSound8K has them, or from a subfolder's name that is a class; clips without a label are
+    sorted by what was heard.
 
     \b
     In the output folder:
@@ -84,8 +99,8 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
     confused.csv    the wrong decisions the network was surest of
     SUMMARY.md      counts and confusions; the same as numbers in summary.json
 
-    A run that was stopped or killed goes on where it was when the same command is given again. One run at a time works
-    in a folder; another one is refused and names it.
+    A run that was stopped or killed goes on where it was when the same command is given again. One run at a
+    time works in a folder; another one is refused and names it.
 
     \b
     audio-lrp dataset UrbanSound8K -o explained --rules epsilon --rules flat
@@ -110,16 +125,20 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
         with alone(folder):
             store = open_store(folder, settings)
             if forgotten := forget_mended(store, base):
-                say(f"a clip can be read now that could not be before: {forgotten} clips are explained again", err=True)
+                say(f"a clip can be read now that could not be before: {forgotten} clips are explained again",
+                    err=True)
             threads = 1 if jobs > 1 or backend in CLUSTERS else None
-            work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads, coordinator_of(backend))
+            work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads,
+                        coordinator_of(backend))
             explain_all(work, items, jobs, backend, scheduler)
             say("writing tables and pictures", err=True)
             summary = write_report(store, picture=picture)
     except (ValueError, OSError, ArithmeticError) as error:
         raise click.ClickException(str(error)) from None
-    except RuntimeError as error:  # what joblib raises when one of its processes was killed, for want of memory perhaps
-        raise click.ClickException(f"a worker ended ({error}); the same command goes on from there, with fewer --jobs if "
+    # what joblib raises when one of its processes was killed, for want of memory perhaps
+    except RuntimeError as error:
+        raise click.ClickException(f"a worker ended ({error}); the same command goes on from there, with "
+                                   "fewer --jobs if "
                                    "memory is short") from None
     say(f"{directory}: {headline(summary)}")
     if summary["errors"]:
@@ -127,7 +146,9 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
 
 
 def explain_all(work, items, jobs, backend, scheduler):
-    """Explain what is not explained yet, with a progress bar on stderr; Ctrl-C ends the command with a word on how to go on."""
+    """Explain what is not explained yet, with a progress bar on stderr; Ctrl-C ends the command with a word
+    on how to go on.
+    """
     from .dataset_run import work_through, workers
     left = work.store.clips_left()
     if left < len(items):
@@ -140,5 +161,6 @@ def explain_all(work, items, jobs, backend, scheduler):
             work_through(work, items, parallel, bar.update)
     except KeyboardInterrupt:
         done = len(items) - work.store.clips_left()
-        say("", f"stopped; {done} of {len(items)} clips are done. The same command goes on from there.", err=True)
+        say("", f"stopped; {done} of {len(items)} clips are done. The same command goes on from there.",
+            err=True)
         raise SystemExit(INTERRUPTED) from None

@@ -6,7 +6,8 @@ import pathlib
 import re
 
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3"}
-URBAN_NAME = re.compile(r"\d+-(\d)-\d+-\d+")  # recording-class-occurrence-slice, as UrbanSound8K names its clips
+# recording-class-occurrence-slice, as UrbanSound8K names its clips
+URBAN_NAME = re.compile(r"\d+-(\d)-\d+-\d+")
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -19,7 +20,8 @@ class Item:
 def read_items(source, class_names):
     """(base folder, items sorted by path) of a folder of sounds, an UrbanSound8K folder, or a CSV table.
 
-    source: a path. class_names: the model's. Raises ValueError that says what was found and what to do, or OSError.
+    source: a path. class_names: the model's. Raises ValueError that says what was found and what to do, or
+    OSError.
     """
     source = pathlib.Path(source)
     urban_table = source / "metadata" / "UrbanSound8K.csv"
@@ -47,12 +49,15 @@ def from_folder(folder, class_names):
             if path.suffix.lower() in SOUNDS and not name.startswith("."):
                 found.append(Item(path.relative_to(folder).as_posix(), label_of_path(path, class_names)))
     if not found:
-        raise ValueError(f"{folder}: holds no sounds ({', '.join(sorted(SOUNDS))}), not in its subfolders either")
+        raise ValueError(f"{folder}: holds no sounds ({', '.join(sorted(SOUNDS))}), not in its subfolders "
+                         "either")
     return found
 
 
 def label_of_path(path, class_names):
-    """The class number that UrbanSound8K's file name tells, or else the folder's name; None where neither is a class."""
+    """The class number that UrbanSound8K's file name tells, or else the folder's name; None where neither is
+    a class.
+    """
     match = URBAN_NAME.fullmatch(path.stem)
     if match:
         from features.synth import CLASSES  # the ten classes by UrbanSound8K's numbers
@@ -62,9 +67,11 @@ def label_of_path(path, class_names):
 
 
 def from_table(table, class_names):
-    """(base folder, items) of a CSV table with a column `path`, or UrbanSound8K's `slice_file_name` and `fold`.
+    """(base folder, items) of a CSV table with a column `path`, or UrbanSound8K's `slice_file_name` and
+    `fold`.
 
-    A `path` is relative to the table. `class` (a name) or else `classID` (the model's number) is the label; empty: none.
+    A `path` is relative to the table. `class` (a name) or else `classID` (the model's number) is the label;
+    empty: none.
     """
     with table.open(newline="", encoding="utf-8-sig") as lines:
         try:
@@ -79,7 +86,8 @@ def from_table(table, class_names):
     items, seen = [], {}
     for line, row in enumerate(rows, start=2):
         try:
-            path = row["path"] if "path" in columns else f"audio/fold{int(row['fold'])}/{row['slice_file_name']}"
+            path = (row["path"] if "path" in columns
+                    else f"audio/fold{int(row['fold'])}/{row['slice_file_name']}")
             path = path and path.strip()
             if not path:
                 raise ValueError("the path is empty")
@@ -87,7 +95,8 @@ def from_table(table, class_names):
             if path in seen:
                 raise ValueError(f"{path} was listed in line {seen[path]} already; keep one of the two")
             items.append(Item(path, label_of_row(row, class_names)))
-        except (ValueError, TypeError) as error:  # TypeError: a line that is too short has None in its last columns
+        # TypeError: a line that is too short has None in its last columns
+        except (ValueError, TypeError) as error:
             raise ValueError(f"{table}, line {line}: {error}") from None
         seen[path] = line
     # UrbanSound8K keeps its table in a folder beside the sounds'.
@@ -96,7 +105,8 @@ def from_table(table, class_names):
 
 
 def label_of_row(row, class_names):
-    """The class number of a table's row, or None; raises ValueError for a class that the model does not have."""
+    """The class number of a table's row, or None; raises ValueError for a class that the model does not have.
+    """
     name, number = (row.get("class") or "").strip(), (row.get("classID") or "").strip()
     unknown = (f"the model has no class {name or number!r}: it knows {', '.join(class_names)}, by `classID` "
                f"0..{len(class_names) - 1}; leave the label empty where there is none")

@@ -1,4 +1,6 @@
-"""One data-set run at a time in a folder: the operating system's lock, which ends with the process that holds it."""
+"""One data-set run at a time in a folder: the operating system's lock, which ends with the process that holds
+it.
+"""
 import contextlib
 import datetime
 import json
@@ -14,19 +16,22 @@ LOCK, OWNER = "run.lock", "run.owner.json"
 
 @contextlib.contextmanager
 def alone(directory):
-    """Keep other runs out of the folder during the block; for the process that coordinates a run, not its workers.
+    """Keep other runs out of the folder during the block; for the process that coordinates a run, not its
+    workers.
 
-    Raises ValueError that says who is at work there, or OSError where the folder cannot be locked. A run that was
-    killed keeps no other out.
+    Raises ValueError that says who is at work there, or OSError where the folder cannot be locked. A run that
+    was killed keeps no other out.
     """
     lock = filelock.FileLock(directory / LOCK)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        raise ValueError(f"{directory}: {owner_of(directory)} is at work in this folder; wait for it to end, or "
+        raise ValueError(f"{directory}: {owner_of(directory)} is at work in this folder; wait for it to end, "
+                         "or "
                          "choose another folder with -o") from None
     except OSError as error:
-        raise OSError(f"{directory}: cannot be locked against other runs ({error.strerror}); choose another folder "
+        raise OSError(f"{directory}: cannot be locked against other runs ({error.strerror}); choose another "
+                      "folder "
                       "with -o") from None
     try:
         with replacing(directory / OWNER) as partial:

@@ -1,7 +1,8 @@
-"""What a finished data-set run says: the mean maps of each class, the typical and the confused clips, the tables.
+"""What a finished data-set run says: the mean maps of each class, the typical and the confused clips, the
+tables.
 
-Everything is read batch by batch in the order of the clips, so that memory does not grow with their number, and sums do
-not depend on who explained what when.
+Everything is read batch by batch in the order of the clips, so that memory does not grow with their number,
+and sums do not depend on who explained what when.
 """
 import dataclasses
 import re
@@ -25,14 +26,16 @@ from .results import HEADINGS
 from .tables import csv_table
 
 TYPICAL, CONFUSED = 5, 20  # how many clips of a class, and of all, the lists name
-TITLES = {"right": "heard rightly", "wrong": "heard as something else", "heard": "without a label, heard as this"}
+TITLES = {"right": "heard rightly", "wrong": "heard as something else",
+          "heard": "without a label, heard as this"}
 
 
 @dataclasses.dataclass
 class Sums:
     """Sums over the clips of one class and outcome.
 
-    level: [64, 64] int64. relevance: {preset: [3, 64, 64] float64}: all of it, only the positive, only the negative.
+    level: [64, 64] int64. relevance: {preset: [3, 64, 64] float64}: all of it, only the positive, only the
+    negative.
     """
     count: int
     level: np.ndarray
@@ -56,27 +59,35 @@ class Sums:
 
     def mean_profiles(self, rules):
         """The mean of the clips' Profiles: for and against stay apart, they do not cancel between clips."""
-        _, positive, negative = (profiles.profiles_of(part[::-1] / self.count) for part in self.relevance[rules])
-        return dataclasses.replace(positive, bands_against=negative.bands_against, moments_against=negative.moments_against)
+        _, positive, negative = (profiles.profiles_of(part[::-1] / self.count)
+                                 for part in self.relevance[rules])
+        return dataclasses.replace(positive, bands_against=negative.bands_against,
+                                   moments_against=negative.moments_against)
 
 
 def outcome(row):
-    """(class number, outcome) that a clip is sorted under: its label, right or wrong; without a label what was heard."""
+    """(class number, outcome) that a clip is sorted under: its label, right or wrong; without a label what
+    was heard.
+    """
     if row["label"] is None:
         return row["predicted"], "heard"
     return row["label"], "right" if row["predicted"] == row["label"] else "wrong"
 
 
 def clips_of(store):
-    """Yield (row, level [64, 64], {preset: relevance [64, 64]}) for every clip that could be read, in order."""
+    """Yield (row, level [64, 64], {preset: relevance [64, 64]}) for every clip that could be read, in order.
+    """
     for number, (record, arrays) in enumerate(store.read()):
         for row in record["clips"]:
             place = row["number"] - store.rows(number).start
-            yield row, arrays["level"][place], {rules: arrays[f"relevance_{rules}"][place] for rules in store.settings["rules"]}
+            yield row, arrays["level"][place], {rules: arrays[f"relevance_{rules}"][place]
+                                                for rules in store.settings["rules"]}
 
 
 def write_report(store, *, picture="png"):
-    """Write all that is told of a finished run into its folder (`dataset_tables.FILES` says what), pictures as png, svg or pdf; returns the summary."""
+    """Write all that is told of a finished run into its folder (`dataset_tables.FILES` says what), pictures
+    as png, svg or pdf; returns the summary.
+    """
     settings, directory = store.settings, store.directory
     classes = len(settings["classes"])
     sums, typical, confused = {}, {}, []
@@ -95,7 +106,8 @@ def write_report(store, *, picture="png"):
             if how == "wrong":
                 keep_best(confused, CONFUSED, row["probability"], row)
             else:
-                keep_best(typical.setdefault((number, how, "probability"), []), TYPICAL, row["probability"], row)
+                keep_best(typical.setdefault((number, how, "probability"), []), TYPICAL, row["probability"],
+                          row)
     means = {key: one.mean_map(settings["rules"][0]) for key, one in sums.items()}
     for row, _, relevance in clips_of(store):  # once more: the means are known only now
         number, how = outcome(row)
@@ -112,7 +124,8 @@ def write_report(store, *, picture="png"):
 
 
 def keep_best(best, size, value, row):
-    """Insert (value, row) into the list of the `size` largest, largest first, equal ones in the clips' order."""
+    """Insert (value, row) into the list of the `size` largest, largest first, equal ones in the clips' order.
+    """
     best.append((value, row))
     best.sort(key=lambda pair: (-pair[0], pair[1]["number"]))
     del best[size:]
@@ -126,10 +139,13 @@ def likeness(r, mean):
 
 
 def title_of(settings, number, how, count):
-    """What a class's picture is called; a class that lost says what its relevance speaks for: not for the class, by default."""
+    """What a class's picture is called; a class that lost says what its relevance speaks for: not for the
+    class, by default.
+    """
     title = f"{settings['classes'][number]}, {TITLES[how]}: mean of {count} clip{'s' * (count > 1)}"
     if how == "wrong":
-        title += "; relevance of the class " + ("that won instead" if settings["target"] == "max" else "of the label")
+        title += "; relevance of the class " + ("that won instead" if settings["target"] == "max"
+                                                else "of the label")
     return title
 
 
@@ -138,7 +154,8 @@ def write_classes(directory, settings, sums, picture):
     from . import plots
     directory.mkdir(exist_ok=True)
     endings = [f"-heard-{rules}-profiles.{picture}" for rules in settings["rules"]]
-    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]], max(endings, key=len))
+    stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]],
+                         max(endings, key=len))
     for (number, how), one in sorted(sums.items()):
         stem = f"{stems[number]}-{how}"
         title = title_of(settings, number, how, one.count)
@@ -157,7 +174,8 @@ def mean_figure(one, title):
     from . import plots
     figure = plots.new_figure(5.2 * (1 + len(one.relevance)), 4.2, title)
     axes = figure.subplots(1, 1 + len(one.relevance), sharex=True, sharey=True)
-    spectrogram = axes[0].imshow(one.level / (255 * one.count), aspect="auto", extent=plots.EXTENT, cmap="magma", vmin=0, vmax=1,
+    spectrogram = axes[0].imshow(one.level / (255 * one.count), aspect="auto", extent=plots.EXTENT,
+                                 cmap="magma", vmin=0, vmax=1,
                                  interpolation="nearest")
     figure.colorbar(spectrogram, ax=axes[0], label="level (0: quietest, 1: loudest)")
     axes[0].set_title("mean mel spectrogram")
@@ -166,7 +184,8 @@ def mean_figure(one, title):
                         label="relevance (red for, blue against)")
         panel.set_title(f"mean {HEADINGS.get(rules, rules)}")
     for panel in axes:
-        panel.set(xlim=plots.EXTENT[:2], ylim=plots.EXTENT[2:], xlabel="time in seconds", ylabel="frequency in hertz")
+        panel.set(xlim=plots.EXTENT[:2], ylim=plots.EXTENT[2:], xlabel="time in seconds",
+                  ylabel="frequency in hertz")
         panel.label_outer()
         plots.frequency_axis(panel)
     return figure

@@ -1,4 +1,6 @@
-"""The work of a data-set run: batches of clips opened, explained and kept, by joblib's workers here or on other machines."""
+"""The work of a data-set run: batches of clips opened, explained and kept, by joblib's workers here or on
+other machines.
+"""
 import contextlib
 import dataclasses
 import functools
@@ -20,7 +22,8 @@ from lrp_core.chunks import single_threaded_blas
 from .common import load_image_model
 from .dataset_store import Store, with_gaps
 
-LIBRARIES = ("audio-lrp", "numba", "numpy", "scipy", "soundfile", "zarr")  # another version of these may give other bits
+# another version of these may give other bits
+LIBRARIES = ("audio-lrp", "numba", "numpy", "scipy", "soundfile", "zarr")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,8 +31,8 @@ class Work:
     """What a worker needs to know beside its clips; every path absolute, so that other processes find it.
 
     store: where to write. base: the folder the clips' paths start from. model: the model file.
-    threads: how many a single explanation may use; None for all. coordinator: the process number of the run whose
-    children the workers are, None where they are threads or another program's.
+    threads: how many a single explanation may use; None for all. coordinator: the process number of the run
+    whose children the workers are, None where they are threads or another program's.
     """
     store: Store
     base: pathlib.Path
@@ -44,13 +47,17 @@ def settings_of(base, items, network, model_path, rules, target, batch, *, engin
     The list of clips enters by each one's path, label, size and ends.
     """
     listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
-    return {"format": 4, "clips": len(items), "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
-            "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules), "target": target,
-            "engine": engine, "dtype": dtype, "batch": batch, "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
+    return {"format": 4, "clips": len(items),
+            "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
+            "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules),
+            "target": target,
+            "engine": engine, "dtype": dtype, "batch": batch,
+            "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
 
 
 def fingerprint(path):
-    """[size, digest of the first and the last 4 KiB] of a file, by which another sound of the same name is noticed without
+    """[size, digest of the first and the last 4 KiB] of a file, by which another sound of the same name is
+    noticed without
     reading all of it; None where it cannot be read."""
     try:
         if not path.is_file():  # a pipe would wait for its writer
@@ -66,10 +73,13 @@ def fingerprint(path):
 
 
 def forget_mended(store, base):
-    """Take back the records of batches with a clip that could not be read and now can; returns how many clips they have."""
+    """Take back the records of batches with a clip that could not be read and now can; returns how many clips
+    they have.
+    """
     forgotten = 0
     for number in range(store.batches):
-        if store.record(number).exists() and any(opens(base / row["path"]) for row in store.read_record(number)["errors"]):
+        if store.record(number).exists() and any(opens(base / row["path"])
+                                                 for row in store.read_record(number)["errors"]):
             store.record(number).unlink()
             forgotten += store.rows(number).stop - store.rows(number).start
     return forgotten
@@ -99,7 +109,9 @@ def network_of(path, digest):
 
 
 def coordinator_of(backend):
-    """This process's number where it starts worker processes of its own that can tell when it ends; else None."""
+    """This process's number where it starts worker processes of its own that can tell when it ends; else
+    None.
+    """
     return os.getpid() if backend == "loky" and os.name == "posix" else None
 
 
@@ -107,8 +119,8 @@ def coordinator_of(backend):
 def end_with(coordinator):
     """Let this worker process end soon after the one that started it, however that ended.
 
-    Left to themselves loky's workers would finish what waits in their queue, for a run that is gone, and then wait for
-    more for a minute. Whoever goes on with the run would share the machine with them.
+    Left to themselves loky's workers would finish what waits in their queue, for a run that is gone, and then
+    wait for more for a minute. Whoever goes on with the run would share the machine with them.
     """
     if coordinator in (None, os.getpid()):
         return
@@ -144,7 +156,8 @@ def explain_batch(work, number, items):
             levels.append(clip.level)
             rows.append({**row, "duration_s": clip.duration, "heard_s": clip.heard, "cut": bool(clip.cut),
                          "sample_rate": clip.sample_rate,
-                         "warnings": [words for words in ("silent" if clip.silent else "", clip.cut) if words]})
+                         "warnings": [words for words in ("silent" if clip.silent else "", clip.cut)
+                                      if words]})
     kept = [row["number"] - store.rows(number).start for row in rows]
     arrays = explain_levels(work, network, rows, np.array(levels, np.uint8).reshape(-1, 64, 64))
     store.write(number, {name: with_gaps(values, kept, len(items)) for name, values in arrays.items()},
@@ -161,40 +174,48 @@ def explain_levels(work, network, rows, levels):
         if not rows:
             continue
         target = "max" if settings["target"] == "max" else [row["label"] for row in rows]
-        e = lrp_core.explain(network, features.colour(levels), rules, target, engine=settings["engine"], dtype=settings["dtype"],
+        e = lrp_core.explain(network, features.colour(levels), rules, target, engine=settings["engine"],
+                             dtype=settings["dtype"],
                              threads=work.threads)
         arrays["logits"], arrays[f"relevance_{rules}"] = e.logits, e.relevance.sum(axis=-1).astype(np.float32)
-        for row, logits, probabilities, one, relevance in zip(rows, e.logits, e.probabilities, e.target, e.relevance):
+        for row, logits, probabilities, one, relevance in zip(rows, e.logits, e.probabilities, e.target,
+                                                              e.relevance):
             best = int(logits.argmax())
-            row.update(predicted=best, probability=float(probabilities[best]), target=int(one), logit=float(logits[one]))
+            row.update(predicted=best, probability=float(probabilities[best]), target=int(one),
+                       logit=float(logits[one]))
             row[f"relevance_{rules}"] = float(relevance.sum(dtype=np.float64))
     return arrays
 
 
 def check_seen(*folders):
-    """Refuse to work on a machine that does not see the run's folders: it would list every clip as missing."""
+    """Refuse to work on a machine that does not see the run's folders: it would list every clip as missing.
+    """
     for folder in folders:
         if not folder.is_dir():
-            raise FileNotFoundError(f"{folder}: not to be seen from {platform.node()}; every machine must see the sounds and the "
+            raise FileNotFoundError(f"{folder}: not to be seen from {platform.node()}; every machine must "
+                                    "see the sounds and the "
                                     "output under the same path")
 
 
 def work_through(work, items, parallel, progress):
     """Explain every batch that is not done yet by the joblib.Parallel of `workers`.
 
-    progress: called with the number of clips done since the last call. Whatever ends this call, the batches that have a
-    record stay done.
+    progress: called with the number of clips done since the last call. Whatever ends this call, the batches
+    that have a record stay done.
     """
     import joblib
-    tasks = (joblib.delayed(explain_batch)(work, number, items[work.store.rows(number)]) for number in work.store.undone())
-    # Results are written by the workers and come back as a count: nothing piles up here, however many clips there are.
+    tasks = (joblib.delayed(explain_batch)(work, number, items[work.store.rows(number)])
+             for number in work.store.undone())
+    # Results are written by the workers and come back as a count: nothing piles up here, however many clips
+    # there are.
     for count in parallel(tasks):
         progress(count)
 
 
 @contextlib.contextmanager
 def workers(backend, jobs, address=None):
-    """Give a joblib.Parallel for the block. backend: "loky" (processes), "threading", or a cluster of "dask" or "ray".
+    """Give a joblib.Parallel for the block. backend: "loky" (processes), "threading", or a cluster of "dask"
+    or "ray".
 
     address: the cluster's; without one a cluster of `jobs` processes is started on this machine.
     """
@@ -209,7 +230,8 @@ def workers(backend, jobs, address=None):
         elif backend == "ray":
             import ray
             from ray.util.joblib import register_ray
-            opened.enter_context(ray.init(address, **({} if address else {"num_cpus": jobs, "include_dashboard": False})))
+            opened.enter_context(ray.init(address, **({} if address
+                                                      else {"num_cpus": jobs, "include_dashboard": False})))
             register_ray()
             jobs, return_as = -1, "list"  # Ray's joblib backend hands nothing out before all is done
         elif backend == "loky":

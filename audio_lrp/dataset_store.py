@@ -1,9 +1,11 @@
-"""The folder of a data-set run: what lies where, what is written when, and how it is read again batch by batch.
+"""The folder of a data-set run: what lies where, what is written when, and how it is read again batch by
+batch.
 
     run.json           the settings and the digest of the list of clips, fixed by the first call
-    arrays.zarr        level [N, 64, 64] uint8, logits [N, classes] and relevance_PRESET [N, 64, 64] float32; a row for
-                       each line of the list of clips, zeros for a clip that could not be read
-    batches/00000.json the rest of what is known of a batch's clips; written last: it says that the batch is done
+    arrays.zarr        level [N, 64, 64] uint8, logits [N, classes] and relevance_PRESET [N, 64, 64] float32;
+                       a row for each line of the list of clips, zeros for a clip that could not be read
+    batches/00000.json the rest of what is known of a batch's clips; written last: it says that the batch is
+                       done
     run.lock           held by the run that is at work (`dataset_lock`), which run.owner.json names meanwhile
 
 A chunk of an array holds one batch: two workers never write to the same file.
@@ -21,11 +23,13 @@ from lrp_core.files import replacing
 
 from .dataset_lock import LOCK, OWNER
 
-DIGESTS = {"clips_sha256": "the clips differ in their names, labels or contents", "model_sha256": "the model file is another one"}
+DIGESTS = {"clips_sha256": "the clips differ in their names, labels or contents",
+           "model_sha256": "the model file is another one"}
 UNFINISHED = "part-arrays.zarr"
 # What a run leaves that is killed at its very beginning.
 BEGINNING = re.compile(rf"{re.escape(LOCK)}|(part-\d+-)?{re.escape(OWNER)}|part-\d+-run\.json")
-OURS = re.compile(r"part-\d+-.+\.(json|csv|md|png|svg|pdf|npz)")  # as `features.files.replacing` names what it is writing
+# as `features.files.replacing` names what it is writing
+OURS = re.compile(r"part-\d+-.+\.(json|csv|md|png|svg|pdf|npz)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Store:
             partial.write_text(json.dumps({**record, "arrays_sha256": digest(arrays)}, indent=1))
 
     def read(self):
-        """Yield (record, {array name: the batch's rows}) for every batch in order: no more than one is in memory.
+        """Yield (record, {array name: the batch's rows}) for every batch in order: no more than one is in
+        memory.
 
         Raises ValueError that names the record of a batch whose arrays are not what was written.
         """
@@ -84,12 +89,15 @@ class Store:
         for number, record in enumerate(self.records()):
             rows = {name: array[self.rows(number)] for name, array in arrays.items()}
             if record["arrays_sha256"] != digest(rows):
-                raise ValueError(f"{self.zarr}: the arrays of batch {number} are damaged; delete {self.record(number)} and repeat "
+                raise ValueError(f"{self.zarr}: the arrays of batch {number} are damaged; delete "
+                                 f"{self.record(number)} and repeat "
                                  "the command, which explains these clips again")
             yield record, rows
 
     def records(self):
-        """Yield the record of every batch in order: {"clips": rows of what could be read, "errors": rows of the others}."""
+        """Yield the record of every batch in order: {"clips": rows of what could be read, "errors": rows of
+        the others}.
+        """
         for number in range(self.batches):
             yield self.read_record(number)
 
@@ -98,14 +106,15 @@ class Store:
         try:
             return json.loads(self.record(number).read_text())
         except ValueError as error:
-            raise ValueError(f"{self.record(number)}: damaged ({error}); delete it and repeat the command") from None
+            raise ValueError(f"{self.record(number)}: damaged ({error}); delete it and repeat the "
+                             "command") from None
 
 
 def open_store(directory, settings):
     """The Store of a folder that is new, empty, or belongs to a run with the same settings.
 
-    The caller holds the folder (`dataset_lock.alone`). Raises ValueError that names what differs. What a killed process
-    left half-written is removed.
+    The caller holds the folder (`dataset_lock.alone`). Raises ValueError that names what differs. What a
+    killed process left half-written is removed.
     """
     store, run = Store(directory, settings), directory / "run.json"
     if run.exists():
@@ -117,7 +126,8 @@ def open_store(directory, settings):
     tidy(directory)
     if not store.zarr.exists():
         if any(store.record(number).exists() for number in range(store.batches)):
-            raise ValueError(f"{store.zarr}: missing, though {directory / 'batches'} says that batches are done; put it back, or "
+            raise ValueError(f"{store.zarr}: missing, though {directory / 'batches'} says that batches are "
+                             "done; put it back, or "
                              "choose another folder with -o")
         create_arrays(store)
     return store
@@ -128,7 +138,8 @@ def make_folder_of_run(directory):
     directory.mkdir(parents=True, exist_ok=True)
     others = [path.name for path in directory.iterdir() if not BEGINNING.fullmatch(path.name)]
     if others and not (directory / "run.json").exists():
-        raise ValueError(f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no run.json; choose a new or an "
+        raise ValueError(f"{directory}: holds other files ({', '.join(sorted(others)[:3])}) and no run.json; "
+                         "choose a new or an "
                          "empty folder with -o")
 
 
@@ -137,18 +148,22 @@ def check_same(run, settings):
     try:
         begun = json.loads(run.read_text())
     except ValueError as error:
-        raise ValueError(f"{run}: not the settings of a run ({error}); choose another folder with -o") from None
+        raise ValueError(f"{run}: not the settings of a run ({error}); choose another folder with "
+                         "-o") from None
     different = [name for name in settings if begun.get(name) != settings[name]]
     if different:
-        changes = "; ".join(DIGESTS.get(name) or f"{name} was {begun.get(name)}, is now {settings[name]}" for name in different)
-        raise ValueError(f"{run.parent}: belongs to a run with other settings: {changes}. Repeat the earlier call to go on "
+        changes = "; ".join(DIGESTS.get(name) or f"{name} was {begun.get(name)}, is now {settings[name]}"
+                            for name in different)
+        raise ValueError(f"{run.parent}: belongs to a run with other settings: {changes}. Repeat the earlier "
+                         "call to go on "
                          "with it, or choose another folder with -o")
 
 
 def tidy(directory):
     """Remove what a killed process was writing: our part-... files and Zarr's ....partial ones."""
     shutil.rmtree(directory / UNFINISHED, ignore_errors=True)
-    for path in (*directory.glob("part-*"), *directory.glob("*/part-*"), *directory.glob("arrays.zarr/**/*.partial")):
+    for path in (*directory.glob("part-*"), *directory.glob("*/part-*"),
+                 *directory.glob("arrays.zarr/**/*.partial")):
         if OURS.fullmatch(path.name) or path.suffix == ".partial":
             path.unlink(missing_ok=True)  # a worker that outlived the kill may be renaming it
 
@@ -160,7 +175,8 @@ def create_arrays(store):
     group = zarr.open_group(str(partial), mode="w")
     group.attrs.update(store.settings)
     for name, (shape, dtype) in store.shapes().items():
-        zarr.open_array(str(partial / name), mode="w", shape=(store.settings["clips"], *shape), dtype=dtype, fill_value=0,
+        zarr.open_array(str(partial / name), mode="w", shape=(store.settings["clips"], *shape), dtype=dtype,
+                        fill_value=0,
                         chunks=(store.settings["batch"], *shape))
     partial.rename(store.zarr)
 

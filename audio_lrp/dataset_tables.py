@@ -17,16 +17,20 @@ def class_name(settings, number):
 def index_columns(settings):
     """The columns of index.csv; `number` is the clip's row in the arrays."""
     return ("number", "path", "label", "predicted", "probability", "correct", "target", "logit",
-            *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "heard_s", "sample_rate", "warnings")
+            *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "heard_s", "sample_rate",
+            "warnings")
 
 
 def index_row(row, settings):
     """A clip's line in index.csv; `correct` is 1 or 0, empty without a label."""
     correct = "" if row["label"] is None else int(row["label"] == row["predicted"])
-    return (row["number"], row["path"], class_name(settings, row["label"]), class_name(settings, row["predicted"]),
-            DECIMALS(row["probability"]), correct, class_name(settings, row["target"]), DECIMALS(row["logit"]),
+    return (row["number"], row["path"], class_name(settings, row["label"]),
+            class_name(settings, row["predicted"]),
+            DECIMALS(row["probability"]), correct, class_name(settings, row["target"]),
+            DECIMALS(row["logit"]),
             *(DECIMALS(row[f"relevance_{rules}"]) for rules in settings["rules"]),
-            *(DECIMALS(row[name]) for name in ("duration_s", "heard_s", "sample_rate")), "; ".join(row["warnings"]))
+            *(DECIMALS(row[name]) for name in ("duration_s", "heard_s", "sample_rate")),
+            "; ".join(row["warnings"]))
 
 
 def write_errors(path, settings, records):
@@ -45,29 +49,37 @@ def write_typical(path, settings, lists):
     with csv_table(path, ("class", "outcome", "why", "rank", "value", "number", "path")) as write:
         for (number, outcome, why), best in sorted(lists.items()):
             for rank, (value, row) in enumerate(best, start=1):
-                write((class_name(settings, number), outcome, why, rank, DECIMALS(value), row["number"], row["path"]))
+                write((class_name(settings, number), outcome, why, rank, DECIMALS(value), row["number"],
+                       row["path"]))
 
 
 def write_confused(path, settings, confused):
-    """The wrong decisions that the network was surest of. confused: [(probability, row)], the surest first."""
+    """The wrong decisions that the network was surest of. confused: [(probability, row)], the surest first.
+    """
     with csv_table(path, ("rank", "label", "predicted", "probability", "number", "path")) as write:
         for rank, (probability, row) in enumerate(confused, start=1):
-            write((rank, class_name(settings, row["label"]), class_name(settings, row["predicted"]), DECIMALS(probability),
+            write((rank, class_name(settings, row["label"]), class_name(settings, row["predicted"]),
+                   DECIMALS(probability),
                    row["number"], row["path"]))
 
 
 def summary_of(settings, counts, unlabelled, errors, cut):
     """The run in figures, as JSON values.
 
-    counts: [classes, classes] int, labelled clips by label (rows) and prediction (columns). unlabelled: [classes] int, the
-    others by prediction. errors: how many could not be read. cut: how many are longer than what the network hears.
+    counts: [classes, classes] int, labelled clips by label (rows) and prediction (columns). unlabelled:
+    [classes] int, the others by prediction. errors: how many could not be read. cut: how many are longer than
+    what the network hears.
     """
     right, labelled = int(counts.trace()), int(counts.sum())
     by_class = {name: {"labelled": int(counts[number].sum()), "right": int(counts[number, number]),
-                       "heard_without_label": int(unlabelled[number])} for number, name in enumerate(settings["classes"])}
-    return {"clips": settings["clips"], "explained": labelled + int(unlabelled.sum()), "errors": errors, "cut": cut,
-            "labelled": labelled, "right": right, "accuracy": right / labelled if labelled else None, "classes": by_class,
-            "confusion": {"rows": "label", "columns": "predicted", "counts": counts.tolist()}, "settings": settings}
+                       "heard_without_label": int(unlabelled[number])} for number,
+                       name in enumerate(settings["classes"])}
+    return {"clips": settings["clips"], "explained": labelled + int(unlabelled.sum()), "errors": errors,
+            "cut": cut,
+            "labelled": labelled, "right": right, "accuracy": right / labelled if labelled else None,
+            "classes": by_class,
+            "confusion": {"rows": "label", "columns": "predicted", "counts": counts.tolist()},
+            "settings": settings}
 
 
 def write_summary(summary, directory):
@@ -86,7 +98,8 @@ def headline(summary):
     if summary["cut"]:
         line += f"; of {summary['cut']} only the first {SECONDS:g} s were heard"
     if summary["labelled"]:
-        line += f"; {summary['right']} of {summary['labelled']} with a label heard rightly ({summary['accuracy']:.1%})"
+        line += (f"; {summary['right']} of {summary['labelled']} with a label heard rightly "
+                 f"({summary['accuracy']:.1%})")
     return line
 
 
@@ -95,28 +108,41 @@ def markdown(summary):
     settings, names = summary["settings"], summary["settings"]["classes"]
     explained = "the class that won" if settings["target"] == "max" else "the class of the label"
     lines = ["# Data-set run", "", f"{headline(summary)}.", "",
-             f"Explained: {explained}, by {', '.join(settings['rules'])}. Model: sha256 {settings['model_sha256']}.", "",
-             "| class | with this label | heard rightly | share | so heard, without a label |", "|---|---:|---:|---:|---:|"]
+             f"Explained: {explained}, by {', '.join(settings['rules'])}. Model: sha256 "
+             f"{settings['model_sha256']}.", "",
+             "| class | with this label | heard rightly | share | so heard, without a label |",
+             "|---|---:|---:|---:|---:|"]
     for name, one in summary["classes"].items():
         share = f"{one['right'] / one['labelled']:.1%}" if one["labelled"] else ""
-        lines.append(f"| {markdown_text(name)} | {one['labelled']} | {one['right']} | {share} | {one['heard_without_label']} |")
+        lines.append(f"| {markdown_text(name)} | {one['labelled']} | {one['right']} | {share} | "
+                     f"{one['heard_without_label']} |")
     if summary["labelled"]:
-        lines += ["", "## Confusion", "", "Rows: the label. Columns: what the network heard, by class number.", "",
-                  "| label | " + " | ".join(map(str, range(len(names)))) + " |", "|---|" + "---:|" * len(names)]
-        lines += [f"| {number} {markdown_text(name)} | " + " | ".join(str(count or "·") for count in row) + " |"
+        lines += ["", "## Confusion", "", "Rows: the label. Columns: what the network heard, by class "
+                                          "number.", "",
+                  "| label | " + " | ".join(map(str, range(len(names)))) + " |",
+                  "|---|" + "---:|" * len(names)]
+        lines += [f"| {number} {markdown_text(name)} | " + " | ".join(str(count or "·") for count in row)
+                  + " |"
                   for number, (name, row) in enumerate(zip(names, summary["confusion"]["counts"]))]
     lines += ["", "## Files", "", *FILES, ""]
     return "\n".join(lines)
 
 
 FILES = (
-    "* `index.csv`: a line per clip: its row in the arrays, label, prediction, what was explained, relevance in total, and how "
-    "much of it was heard; in this and the other tables an apostrophe stands before text that a spreadsheet would run as a formula",
+    "* `index.csv`: a line per clip: its row in the arrays, label, prediction, what was explained, relevance "
+    "in total, and how "
+    "much of it was heard; in this and the other tables an apostrophe stands before text that a spreadsheet "
+    "would run as a formula",
     "* `errors.csv`: the clips that could not be read, and why",
-    "* `arrays.zarr`: `level` (the images as magma indices), `logits`, `relevance_PRESET`; rows of unreadable clips are zero",
-    "* `classes/CLASS-OUTCOME.npz` and a picture: mean level image and mean relevance maps. OUTCOME is right or wrong for the "
-    "clips with that label, heard for those without a label that were so heard; relevance is that of what was explained",
-    "* `classes/CLASS-OUTCOME-PRESET-profiles.csv` and a picture: mean relevance per frequency in hertz and per moment in seconds",
-    "* `typical.csv`: for each class the clips it was surest of, and those whose map is most like the class's mean map",
+    "* `arrays.zarr`: `level` (the images as magma indices), `logits`, `relevance_PRESET`; rows of "
+    "unreadable clips are zero",
+    "* `classes/CLASS-OUTCOME.npz` and a picture: mean level image and mean relevance maps. OUTCOME is right "
+    "or wrong for the "
+    "clips with that label, heard for those without a label that were so heard; relevance is that of what "
+    "was explained",
+    "* `classes/CLASS-OUTCOME-PRESET-profiles.csv` and a picture: mean relevance per frequency in hertz and "
+    "per moment in seconds",
+    "* `typical.csv`: for each class the clips it was surest of, and those whose map is most like the "
+    "class's mean map",
     "* `confused.csv`: the wrong decisions the network was surest of",
 )

@@ -5,12 +5,13 @@ from lrp_core.ledger import ROUNDING
 
 
 def whole_ledger(explanation, sound):
-    """The network's ledger continued by the front end's steps: one Ledger that ends at the sound's own samples.
+    """The network's ledger continued by the front end's steps: one Ledger that ends at the sound's own
+    samples.
 
-    explanation: of a single clip. sound: the SoundRelevance its relevance was carried down to. Start is the logit
-    that was explained, `arrived` the relevance of the samples; what digital silence dropped is booked as gated. Raises
-    ConservationError where a step of the front end does not add up to the rounding of double precision, or all of it
-    to that of the explanation.
+    explanation: of a single clip. sound: the SoundRelevance its relevance was carried down to. Start is the
+    logit that was explained, `arrived` the relevance of the samples; what digital silence dropped is booked
+    as gated. Raises ConservationError where a step of the front end does not add up to the rounding of double
+    precision, or all of it to that of the explanation.
     """
     steps = [Entry(step.name, "front end", "LRP-0", step.received, step.passed, 0.0, 0.0, step.dropped,
                    0.0, step.turnover) for step in sound.steps]

@@ -45,9 +45,12 @@ class Check:
 
 
 def check_mask(network, clip, mask, target, *, draws, rng):
-    """Ask the network what it hears in the masked cells, in all the others, and in as many cells drawn at random."""
+    """Ask the network what it hears in the masked cells, in all the others, and in as many cells drawn at
+    random.
+    """
     def keeps(chosen):
-        return int(network.logits(features.clip_image(masked(clip, chosen), features.SAMPLE_RATE)[None])[0].argmax()) == target
+        return int(network.logits(features.clip_image(masked(clip, chosen),
+                                                      features.SAMPLE_RATE)[None])[0].argmax()) == target
     drawn = [keeps(rng.permutation(mask.ravel()).reshape(mask.shape)) for _ in range(draws)]
     return Check(keeps(mask), keeps(~mask), float(np.mean(drawn)))
 
@@ -64,7 +67,8 @@ def refuse_to_overwrite(paths, stems, directory):
         for name in ("original", *PARTS):
             source = sources.get(place_of(directory, stem, name).resolve())
             if source is not None:
-                raise click.UsageError(f"{source} would be overwritten by a part of another sound; choose another "
+                raise click.UsageError(f"{source} would be overwritten by a part of another sound; choose "
+                                       "another "
                                        "folder with -o")
 
 
@@ -86,15 +90,18 @@ def describe(result, made, share):
     cells, against, _ = made.masks.mean(axis=(1, 2))
     e = result.main
     return [result.clip.name, *(f"  warning: {warning}" for warning in result.warnings),
-            f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the cells, "
+            f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the "
+            "cells, "
             f"of what speaks against it in {against:.2%}"]
 
 
 def summary_line(checks, draws):
     """The checks of all clips in a sentence."""
     count = len(checks)
-    return (f"the relevant part alone is heard as the class of {sum(c.kept for c in checks)} of {count} clips; as many cells drawn "
-            f"at random, of {sum(c.random for c in checks):.1f} ({draws} draws each); all but the relevant part, of "
+    return (f"the relevant part alone is heard as the class of {sum(c.kept for c in checks)} of {count} "
+            "clips; as many cells drawn "
+            f"at random, of {sum(c.random for c in checks):.1f} ({draws} draws each); all but the relevant "
+            "part, of "
             f"{sum(c.without for c in checks)}")
 
 
@@ -106,16 +113,18 @@ def summary_line(checks, draws):
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part carries: fewer cells are fewer sounds.")
 @click.option("--check", "draws", default=0, type=click.IntRange(0), metavar="DRAWS",
-              help="Ask the network what it hears in the part alone, beside DRAWS random masks of as many cells.")
+              help="Ask the network what it hears in the part alone, beside DRAWS random masks of as many "
+                   "cells.")
 @click.option("-o", "--output", "directory", default="heard", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
 def listen(clips, target, model_path, engine, dtype, rules, share, draws, directory):
     """Hear what a decision rests on: each CLIP taken apart by relevance.
 
-    Relevance is carried down to the cells of the short-time Fourier transform. The fewest cells that carry --share of
-    the positive relevance become CLIP-relevant.wav; those that carry as much of the negative CLIP-against.wav; all
-    others CLIP-remainder.wav. They are as loud as CLIP-original.wav, so that they can be compared, where their peaks allow it and
-    40 dB suffice. A file that cannot be read is named and left out; the exit code is then 1.
+    Relevance is carried down to the cells of the short-time Fourier transform. The fewest cells that carry
+    --share of the positive relevance become CLIP-relevant.wav; those that carry as much of the negative
+    CLIP-against.wav; all others CLIP-remainder.wav. They are as loud as CLIP-original.wav, so that they can
+    be compared, where their peaks allow it and 40 dB suffice. A file that cannot be read is named and left
+    out; the exit code is then 1.
 
     \b
     audio-lrp listen                          the embedded clip
@@ -139,7 +148,8 @@ def listen(clips, target, model_path, engine, dtype, rules, share, draws, direct
             if clip is None:
                 failed += 1
                 continue
-            e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target, engine=engine, dtype=dtype)
+            e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target,
+                                    engine=engine, dtype=dtype)
             sound, _ = down_to_sound(clip, e)
             made = parts(clip, sound, share=share)
             try:
@@ -148,7 +158,8 @@ def listen(clips, target, model_path, engine, dtype, rules, share, draws, direct
                 say(f"not written: {directory / stem}: {error}", err=True)
                 failed += 1
                 continue
-            answers.append([*describe(Result(clip, {rules: e}), made, share), f"  -> {directory}: {', '.join(written)}"])
+            answers.append([*describe(Result(clip, {rules: e}), made, share),
+                            f"  -> {directory}: {', '.join(written)}"])
             if draws and made.masks[0].any():
                 checks.append(check_mask(network, clip, made.masks[0], e.target, draws=draws, rng=rng))
                 answers[-1].append(f"  {summary_line(checks[-1:], draws)}")

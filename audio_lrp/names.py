@@ -26,9 +26,9 @@ def shortest_names(paths):
 def unique_stems(paths, ending):
     """A different stem for every path, in order, for the files that are written about it.
 
-    ending: the longest that a stem gets; both together are a file name that every system takes. What cannot be
-    printed becomes "_". Stems differ by more than case and the way accents are written, which some systems ignore,
-    and none is another one's with "-profiles".
+    ending: the longest that a stem gets; both together are a file name that every system takes. What cannot
+    be printed becomes "_". Stems differ by more than case and the way accents are written, which some systems
+    ignore, and none is another one's with "-profiles".
     """
     stems, taken = [], set()
     for path in paths:
@@ -42,7 +42,9 @@ def unique_stems(paths, ending):
 
 
 def safe_stem(stem, longest):
-    """The stem without what cannot be printed, in at most `longest` bytes of UTF-8: a longer one ends in its digest."""
+    """The stem without what cannot be printed, in at most `longest` bytes of UTF-8: a longer one ends in its
+    digest.
+    """
     safe = "".join(c if c.isprintable() else "_" for c in stem)
     if safe.split(".")[0].strip().casefold() in DEVICES:
         safe = f"_{safe}"

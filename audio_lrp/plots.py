@@ -11,7 +11,8 @@ HERTZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 DIVERGING = "RdBu_r"
 EXTENT = (0, features.SECONDS, 0, 128)
 TITLE = 160  # characters of a line above a figure
-# Text stays text; TrueType, for journals refuse Type 3 fonts. The salt makes a figure's bytes the same in each run.
+# Text stays text; TrueType, for journals refuse Type 3 fonts. The salt makes a figure's bytes the same in
+# each run.
 PRINT = {"svg.hashsalt": "audio-lrp", "svg.fonttype": "none", "pdf.fonttype": 42}
 FOR, AGAINST = "#b2182b", "#2166ac"  # the ends of the map; blue and red stay apart for the colour-blind
 
@@ -25,7 +26,9 @@ def new_figure(width, height, title):
 
 
 def save(figure, path):
-    """Write a figure in the format of the path's ending, whole or not at all; the same figure gives the same bytes."""
+    """Write a figure in the format of the path's ending, whole or not at all; the same figure gives the same
+    bytes.
+    """
     with replacing(path) as partial, matplotlib.rc_context(PRINT):
         # A date would make each file differ.
         undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
@@ -49,28 +52,35 @@ def scale_of(relevance):
 
 
 def draw_spectrogram(axes, clip, cmap="magma"):
-    """The mel spectrogram in decibels, low frequencies at the bottom; returns the picture for a colour bar."""
-    return axes.imshow(clip.decibels, origin="lower", aspect="auto", extent=EXTENT, cmap=cmap, interpolation="nearest")
+    """The mel spectrogram in decibels, low frequencies at the bottom; returns the picture for a colour bar.
+    """
+    return axes.imshow(clip.decibels, origin="lower", aspect="auto", extent=EXTENT, cmap=cmap,
+                       interpolation="nearest")
 
 
 def draw_relevance(axes, relevance):
-    """Relevance per pixel [64, 64], red for, blue against, white at zero; returns the picture for a colour bar."""
+    """Relevance per pixel [64, 64], red for, blue against, white at zero; returns the picture for a colour
+    bar.
+    """
     limit = scale_of(relevance)
-    return axes.imshow(relevance, aspect="auto", extent=EXTENT, cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
+    return axes.imshow(relevance, aspect="auto", extent=EXTENT, cmap=DIVERGING, vmin=-limit, vmax=limit,
+                       interpolation="nearest")
 
 
 def draw_overlay(axes, clip, relevance):
     """Relevance over the grey spectrogram, the more opaque the stronger."""
     draw_spectrogram(axes, clip, cmap="gray")
     opacity = np.clip(np.abs(relevance) / scale_of(relevance), 0, 1)
-    axes.imshow(relevance, aspect="auto", extent=EXTENT, cmap=DIVERGING, vmin=-scale_of(relevance), vmax=scale_of(relevance),
+    axes.imshow(relevance, aspect="auto", extent=EXTENT, cmap=DIVERGING, vmin=-scale_of(relevance),
+                vmax=scale_of(relevance),
                 alpha=opacity, interpolation="nearest")
 
 
 def explanation_figure(clip, maps, title):
     """The picture of one clip.
 
-    clip: a features.Clip. maps: {heading: relevance [64, 64]}; the first is the one laid over the spectrogram.
+    clip: a features.Clip. maps: {heading: relevance [64, 64]}; the first is the one laid over the
+    spectrogram.
     """
     panels = len(maps) + 2
     columns = -(-panels // 2)
@@ -79,7 +89,8 @@ def explanation_figure(clip, maps, title):
     figure.colorbar(draw_spectrogram(axes[0], clip), ax=axes[0], label="dB below the maximum")
     axes[0].set_title("mel spectrogram")
     for panel, (heading, relevance) in zip(axes[1:], maps.items()):
-        figure.colorbar(draw_relevance(panel, relevance), ax=panel, extend="both", label="relevance (red for, blue against)")
+        figure.colorbar(draw_relevance(panel, relevance), ax=panel, extend="both",
+                        label="relevance (red for, blue against)")
         panel.set_title(heading)
     first = next(iter(maps))
     draw_overlay(axes[panels - 1], clip, maps[first])

@@ -34,7 +34,8 @@ TEMPLATES = importlib.resources.files(__package__) / "templates"
 
 
 def embedded(*names):
-    """(text, its hash as a Content-Security-Policy names it) of styles or scripts that stand inside the page."""
+    """(text, its hash as a Content-Security-Policy names it) of styles or scripts that stand inside the page.
+    """
     content = "\n".join(TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in names)
     digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
     return markupsafe.Markup(content), f"'sha256-{digest}'"
@@ -46,9 +47,12 @@ def as_json(data):
 
 
 def rules_of(preset):
-    """What a preset does, in a few words for its button: the rules of its layers with weights, and the study's name of it."""
+    """What a preset does, in a few words for its button: the rules of its layers with weights, and the
+    study's name of it.
+    """
     written = list(dict.fromkeys(rule for _, kind, rule in preset["pages"]
-                                 if kind != "front end" and rule not in ("Pass()", "winner takes all", "LRP-0")))
+                                 if kind != "front end"
+                                 and rule not in ("Pass()", "winner takes all", "LRP-0")))
     study = [f"the study's {HEADINGS[preset['name']]}"] if preset["name"] in HEADINGS else []
     return "; ".join([*study, ", ".join(written)])
 
@@ -56,13 +60,17 @@ def rules_of(preset):
 def render(common, clips):
     """The page as text.
 
-    common: of `report_data.common_data`. clips: a list of `report_data.clip_data`. The same data give the same text.
+    common: of `report_data.common_data`. clips: a list of `report_data.clip_data`. The same data give the
+    same text.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+                                     lstrip_blocks=True)
     template = environment.from_string(TEMPLATES.joinpath("report.html.j2").read_text(encoding="utf-8"))
     (style, style_hash), (script, script_hash) = embedded("report.css"), embedded("pictures.js", "report.js")
-    # Nothing may be loaded, and nothing may run but these: not even a script that a clip's name would bring along.
-    policy = (f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; media-src blob:; img-src data:; "
+    # Nothing may be loaded, and nothing may run but these: not even a script that a clip's name would bring
+    # along.
+    policy = (f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; media-src blob:; "
+              "img-src data:; "
               "base-uri 'none'; form-action 'none'")
     return template.render(common=common, clips=clips, style=style, script=script, policy=policy,
                            as_json=as_json, rules_of=rules_of)
@@ -77,7 +85,8 @@ def presets_asked(names):
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
 @click.option("-o", "--output", "path", default="report.html", show_default=True,
               type=click.Path(dir_okay=False, path_type=pathlib.Path), help="The page to write.")
-@click.option("--rules", "names", type=click.Choice(PRESET_NAMES), multiple=True, default=PRESETS, show_default=True,
+@click.option("--rules", "names", type=click.Choice(PRESET_NAMES), multiple=True, default=PRESETS,
+              show_default=True,
               help="A preset to switch to in the page; repeat the option for several.")
 @options("model", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
@@ -85,10 +94,11 @@ def presets_asked(names):
 def report(clips, path, names, model_path, engine, dtype, share):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 
-    For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor that follows
-    the sound; the original and the relevant part, to hear in turn; the relevance per moment and per frequency; and the
-    ledger, layer by layer, as a table and as a picture. Nothing is loaded from anywhere: the one file is all there is
-    (about 2 MB per clip with three presets). A file that cannot be read is named and left out; the exit code is then 1.
+    For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor
+    that follows the sound; the original and the relevant part, to hear in turn; the relevance per moment and
+    per frequency; and the ledger, layer by layer, as a table and as a picture. Nothing is loaded from
+    anywhere: the one file is all there is (about 2 MB per clip with three presets). A file that cannot be
+    read is named and left out; the exit code is then 1.
 
     \b
     audio-lrp report                                       the embedded clip
@@ -103,7 +113,8 @@ def report(clips, path, names, model_path, engine, dtype, share):
     # What cannot be written should be known before the work, not after it.
     make_folder(path.parent)
     if "MP3" not in soundfile.available_formats():
-        raise click.ClickException(f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 and newer can")
+        raise click.ClickException(f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 and "
+                                   "newer can")
     paths = clips or (str(EMBEDDED_CLIP),)
     found, pages = [], {}
     steps = len(presets) * len(network.class_names)
@@ -113,7 +124,8 @@ def report(clips, path, names, model_path, engine, dtype, share):
             if clip is None:
                 bar.update(steps)
                 continue
-            data, pages = explain_or_complain(model_path, clip_data, network, clip, name, presets, share, lambda: bar.update(1),
+            data, pages = explain_or_complain(model_path, clip_data, network, clip, name, presets, share,
+                                              lambda: bar.update(1),
                                               engine=engine, dtype=dtype)
             found.append(data)
     if found:

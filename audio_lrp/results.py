@@ -12,7 +12,8 @@ from lrp_core.text import clean
 from . import profiles
 from .journey import down_to_sound
 
-UNSURE = 0.5  # below this probability the winner is more likely wrong than right, as far as probabilities are calibrated
+# below this probability the winner is more likely wrong than right, as far as probabilities are calibrated
+UNSURE = 0.5
 HEADINGS = {"epsilon": "LRP-epsilon", "preset_a_flat": "LRP-flat"}
 
 
@@ -35,7 +36,8 @@ class Result:
         return f"heard: {named}   explained: {e.class_names[e.target]} (logit {e.logits[e.target]:.2f})"
 
     def heading(self, name):
-        """What stands above a picture: the clip's name, the title, and how much of a longer sound was heard."""
+        """What stands above a picture: the clip's name, the title, and how much of a longer sound was heard.
+        """
         return "\n".join([f"{clean(name)}   {self.title}", *[self.clip.cut] * bool(self.clip.cut)])
 
     @property
@@ -49,7 +51,8 @@ class Result:
             found.append("the clip is silent: the network answers all the same, its answer means nothing")
         best = float(self.main.probabilities.max())
         if best < UNSURE:
-            found.append(f"unsure: no class reaches {UNSURE:.0%} (the likeliest has {best:.0%}); the sound may be none of the "
+            found.append(f"unsure: no class reaches {UNSURE:.0%} (the likeliest has {best:.0%}); the sound "
+                         "may be none of the "
                          f"{len(self.main.probabilities)}")
         return found
 
@@ -57,11 +60,12 @@ class Result:
 def heard(e):
     """The numbers of the classes that the network hears: the likeliest first.
 
-    Where each class has a probability of its own (a sigmoid at the network's end), all that reach UNSURE; else, and
-    where none does, the likeliest alone.
+    Where each class has a probability of its own (a sigmoid at the network's end), all that reach UNSURE;
+    else, and where none does, the likeliest alone.
     """
     order = np.argsort(-e.logits, kind="stable").tolist()
-    return [number for number in order if e.probabilities[number] >= UNSURE] or order[:1] if e.independent else order[:1]
+    return [number for number in order
+            if e.probabilities[number] >= UNSURE] or order[:1] if e.independent else order[:1]
 
 
 def presets_for(rules):
@@ -71,10 +75,13 @@ def presets_for(rules):
 
 
 def explain_clips(network, clips, rules, target, **how):
-    """Results for a batch of clips; the network must have class names. how: engine and dtype, as of `lrp_core.explain`."""
+    """Results for a batch of clips; the network must have class names. how: engine and dtype, as of
+    `lrp_core.explain`.
+    """
     images = np.stack([clip.image for clip in clips])
     by_preset = {name: lrp_core.explain(network, images, name, target, **how) for name in presets_for(rules)}
-    return [Result(clip, {name: e[index] for name, e in by_preset.items()}) for index, clip in enumerate(clips)]
+    return [Result(clip, {name: e[index] for name, e in by_preset.items()}) for index,
+            clip in enumerate(clips)]
 
 
 def maps(result):
@@ -86,9 +93,11 @@ def as_dict(result):
     """Everything but the arrays, as plain JSON values."""
     clip, e = result.clip, result.main
     return {
-        "clip": clip.name, "sample_rate": clip.sample_rate, "channels": clip.channels, "duration_s": clip.duration,
+        "clip": clip.name, "sample_rate": clip.sample_rate, "channels": clip.channels,
+        "duration_s": clip.duration,
         "heard_s": clip.heard,
-        "heard": e.class_names[int(e.logits.argmax())], "all_heard": [e.class_names[number] for number in heard(e)],
+        "heard": e.class_names[int(e.logits.argmax())],
+        "all_heard": [e.class_names[number] for number in heard(e)],
         "independent_probabilities": e.independent,
         "probabilities": {name: float(p) for name, p in zip(e.class_names, e.probabilities)},
         "logits": {name: float(z) for name, z in zip(e.class_names, e.logits)},
@@ -102,12 +111,14 @@ def as_dict(result):
 
 
 def write(result, directory, stem, picture="png"):
-    """Write the picture, STEM.json, STEM.npz, and the profiles as STEM-profiles.csv and a picture into `directory`.
+    """Write the picture, STEM.json, STEM.npz, and the profiles as STEM-profiles.csv and a picture into
+    `directory`.
 
     picture: png, svg or pdf. Each file is written whole or not at all. Returns their names.
     """
     from . import plots  # matplotlib is loaded only where something is drawn
-    plots.save(plots.explanation_figure(result.clip, maps(result), result.heading(stem)), directory / f"{stem}.{picture}")
+    plots.save(plots.explanation_figure(result.clip, maps(result), result.heading(stem)),
+               directory / f"{stem}.{picture}")
     sound, _ = down_to_sound(result.clip, result.main)
     clip_profiles = profiles.profiles_of(sound.mel)
     profiles.write_csv(clip_profiles, directory / f"{stem}-profiles.csv")
@@ -118,7 +129,8 @@ def write(result, directory, stem, picture="png"):
         np.savez_compressed(partial, image=result.clip.image, mel_db=result.clip.decibels.astype(np.float32),
                             logits=result.main.logits, probabilities=result.main.probabilities,
                             **{f"relevance_{name}": e.relevance for name, e in result.explanations.items()})
-    return [f"{stem}.{picture}", f"{stem}.json", f"{stem}.npz", f"{stem}-profiles.{picture}", f"{stem}-profiles.csv"]
+    return [f"{stem}.{picture}", f"{stem}.json", f"{stem}.npz", f"{stem}-profiles.{picture}",
+            f"{stem}-profiles.csv"]
 
 
 def bottom_line(ledger):

@@ -29,7 +29,9 @@ def csv_table(path, columns):
 
 
 def harmless(cell):
-    """A cell that no spreadsheet runs: an apostrophe comes before text that begins like a formula and is no number."""
+    """A cell that no spreadsheet runs: an apostrophe comes before text that begins like a formula and is no
+    number.
+    """
     if not isinstance(cell, str) or not cell.startswith(FORMULA) or is_number(cell):
         return cell
     return f"'{cell}"

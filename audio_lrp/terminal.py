@@ -7,7 +7,8 @@ from lrp_core.text import MESSAGE, clean
 
 
 class Commands(click.Group):
-    """A group of commands whose errors are cleaned, a line each: they quote file names and what is in files."""
+    """A group of commands whose errors are cleaned, a line each: they quote file names and what is in files.
+    """
 
     def make_context(self, *arguments, **extra):
         with cleaned_errors():

@@ -1,1 +1,3 @@
-"""Benchmarks: python -m benchmarks --help. Ratios within one run are what counts; absolute times are the machine's."""
+"""Benchmarks: python -m benchmarks --help. Ratios within one run are what counts; absolute times are the
+machine's.
+"""

@@ -25,13 +25,17 @@ from .machine import busy, circumstances
 from .progress import say
 
 OUTPUT = click.option("--output", metavar="DIR", type=click.Path(file_okay=False, path_type=pathlib.Path),
-                      default=report.RESULTS, help="Folder of NAME.json and NAME.svg.  [default: benchmarks/results]")
-WITHOUT_PEERS = click.option("--without-peers", is_flag=True, help="Time this project alone; needs nothing beside it.")
-ENVIRONMENTS = click.option("--environments", "folder", metavar="DIR", default=str(environments.DEFAULT), show_default=True,
+                      default=report.RESULTS, help="Folder of NAME.json and NAME.svg.  [default: "
+                                                   "benchmarks/results]")
+WITHOUT_PEERS = click.option("--without-peers", is_flag=True,
+                             help="Time this project alone; needs nothing beside it.")
+ENVIRONMENTS = click.option("--environments", "folder", metavar="DIR", default=str(environments.DEFAULT),
+                            show_default=True,
                             type=click.Path(file_okay=False),
                             help="Where the peers' environments lie or are made: about 3 GB.")
 PYTHON310 = click.option("--python310", metavar="PATH",
-                         help="A Python 3.9 or 3.10 for iNNvestigate, which runs on no later one; looked for on PATH and "
+                         help="A Python 3.9 or 3.10 for iNNvestigate, which runs on no later one; looked for "
+                              "on PATH and "
                               "in pyenv's folder where it is not given.")
 
 
@@ -51,16 +55,16 @@ def publish(benchmark, result, output, options=""):
 def main():
     """Time the engine. Compare rows of one run with each other; another machine or hour gives other numbers.
 
-    Each command prints a table, writes it to benchmarks/results as NAME.json with a plot, NAME.svg, and writes the page
-    benchmarks/RESULTS.md anew from all results that lie there.
+    Each command prints a table, writes it to benchmarks/results as NAME.json with a plot, NAME.svg, and
+    writes the page benchmarks/RESULTS.md anew from all results that lie there.
 
     \b
     python -m benchmarks throughput --without-peers   a few minutes, nothing to install
     python -m benchmarks throughput                   beside iNNvestigate, zennit and OpenVINO
-    python -m benchmarks all                          everything: plan for half an hour, and leave the machine alone
+    python -m benchmarks all                          everything: half an hour on a machine left alone
 
-    On first use the peers' environments are made with venv and pip under ~/.cache/audio-lrp-benchmarks. A peer that cannot
-    be had is named in the table with the reason, and the others run.
+    On first use the peers' environments are made with venv and pip under ~/.cache/audio-lrp-benchmarks. A
+    peer that cannot be had is named in the table with the reason, and the others run.
     """
     if warning := busy():
         say(warning)
@@ -75,9 +79,11 @@ def main():
 def run_throughput(repeats, without_peers, folder, python310, output):
     """Explanations per second, forward and backward, by preset and batch, beside the peers.
 
-    Before anything is timed, the relevance of 100 clips is compared with the peers'. Exits with 1, after the table, where
-    too few agree with iNNvestigate: fewer than 95 of 100 within 1e-4 (relative L2), or any beyond 1e-1. Where its own
-    float32 strays more often than that from its own float64, ours may stray from it on 10 clips in 100 more.
+    Before anything is timed, the relevance of 100 clips is compared with the peers'. Exits with 1, after the
+    table, where
+    too few agree with iNNvestigate: fewer than 95 of 100 within 1e-4 (relative L2), or any beyond 1e-1. Where
+    its own float32 strays more often than that from its own float64, ours may stray from it on 10 clips in
+    100 more.
     """
     network, (x, what) = study.network(), study.inputs()
     tools = () if without_peers else throughput.TOOLS
@@ -88,7 +94,8 @@ def run_throughput(repeats, without_peers, folder, python310, output):
         click.echo(sentence)
     missed = equality.shortfalls(result["equality"])
     if missed:
-        raise click.ClickException("the relevance is not the peer's, so the times above compare nothing:\n  " +
+        raise click.ClickException("the relevance is not the peer's, so the times above compare nothing:\n  "
+                                   +
                                    "\n  ".join(missed))
 
 
@@ -96,7 +103,9 @@ def run_throughput(repeats, without_peers, folder, python310, output):
 @repeats(20)
 @OUTPUT
 def run_layers(repeats, output):
-    """Milliseconds and GFLOP/s of each layer on one thread, forward and backward, beside the matrix product's rate."""
+    """Milliseconds and GFLOP/s of each layer on one thread, forward and backward, beside the matrix product's
+    rate.
+    """
     x, what = study.inputs()
     publish(layers, {"inputs": what, **layers.measure(study.network(), x, repeats=repeats)}, output)
 
@@ -108,10 +117,13 @@ def run_layers(repeats, output):
 @PYTHON310
 @OUTPUT
 def run_startup(repeats, without_peers, folder, python310, output):
-    """Seconds from a new process to its first explanation, with warm, cold and no kernel cache, beside TensorFlow's."""
+    """Seconds from a new process to its first explanation, with warm, cold and no kernel cache, beside
+    TensorFlow's.
+    """
     x, what = study.inputs()
     tools = () if without_peers else (environments.INNVESTIGATE,)
-    result = startup.measure(study.network(), x, repeats=repeats, tools=tools, folder=folder, python310=python310)
+    result = startup.measure(study.network(), x, repeats=repeats, tools=tools, folder=folder,
+                             python310=python310)
     publish(startup, {"inputs": what, **result}, output, " --without-peers" * without_peers)
 
 
@@ -136,7 +148,9 @@ def run_scaling(repeats, output):
 @main.command(name="sound")
 @OUTPUT
 def run_sound(output):
-    """Where relevance falls in mixtures with a known answer, and whether the network hears the same in the relevant cells."""
+    """Where relevance falls in mixtures with a known answer, and whether the network hears the same in the
+    relevant cells.
+    """
     clips, what = study.clips()
     opened = [features.open_clip(y, rate) for y, rate, _ in clips]
     publish(sound, {"inputs": what, **sound.measure(study.network(), opened)}, output)
@@ -145,7 +159,9 @@ def run_sound(output):
 @main.command(name="arrival")
 @OUTPUT
 def run_arrival(output):
-    """How many clips the network names right at other rates, levels and channels, as MP3, and without their upper bands."""
+    """How many clips the network names right at other rates, levels and channels, as MP3, and without their
+    upper bands.
+    """
     clips, what = study.clips()
     publish(arrival, {"inputs": what, **arrival.measure(study.network(), clips)}, output)
 
@@ -155,11 +171,14 @@ def run_arrival(output):
               help="The model file of an older network to stand beside the embedded one.")
 @OUTPUT
 def run_looks(before, output):
-    """What the network looks at, class by class, and whether it leans on silence, seams, noise or what recorders cut off."""
+    """What the network looks at, class by class, and whether it leans on silence, seams, noise or what
+    recorders cut off.
+    """
     network = study.network()
     fold, what = looks.held_out(network)
     result = looks.measure(network, fold, before=lrp_core.load(before) if before else None)
-    publish(looks, {"inputs": what, **result}, output, f" --before {pathlib.Path(before).name}" if before else "")
+    publish(looks, {"inputs": what, **result}, output, f" --before {pathlib.Path(before).name}" if before
+            else "")
 
 
 @main.command(name="all")
@@ -171,10 +190,12 @@ def run_looks(before, output):
 def run_all(context, output, **peers):
     """Everything, one after the other. Exits with 1 where one of them does, after the others have run."""
     failed = []
-    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_sound, run_arrival, run_looks):
+    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_sound, run_arrival,
+                    run_looks):
         say(f"\n{command.name}")
         try:
-            context.invoke(command, output=output, **(peers if command in (run_throughput, run_startup) else {}))
+            context.invoke(command, output=output,
+                           **(peers if command in (run_throughput, run_startup) else {}))
         except click.ClickException as error:
             error.show()
             failed.append(command.name)

@@ -1,4 +1,6 @@
-"""Does the network hear the same, however the sound arrives? Rates, channels, loudness, MP3: `python -m benchmarks arrival`."""
+"""Does the network hear the same, however the sound arrives? Rates, channels, loudness, MP3: `python -m
+benchmarks arrival`.
+"""
 import pathlib
 import tempfile
 
@@ -15,10 +17,10 @@ from .style import BLACK, BLUE, ORANGE
 from .tables import Table
 
 NAME, TITLE, SIZE = "arrival", "However the sound arrives", (9, 4.2)
-ABOUT = """The same clips as files of other rates, channels, levels and formats, read back and named by the embedded network:
-how many it names right, how many as it names the file as found, and how far the probability of that name moves on average.
-A rate of 16 kHz takes away what lies above 8 kHz. The network's test fold as a whole is there as images: their bands above
-11 and 8 kHz are taken away instead."""
+ABOUT = """The same clips as files of other rates, channels, levels and formats, read back and named by the
+embedded network: how many it names right, how many as it names the file as found, and how far the
+probability of that name moves on average. A rate of 16 kHz takes away what lies above 8 kHz. The network's
+test fold as a whole is there as images: their bands above 11 and 8 kHz are taken away instead."""
 CUTS = {"full": None, "nothing above 11 kHz": 11_000, "nothing above 8 kHz": 8_000}
 
 
@@ -56,7 +58,9 @@ WAYS = {
 
 
 def measure(network, clips, *, real=study.REAL):
-    """The result: a row for each way to arrive, and one for each cut of the test fold where the data set is at hand."""
+    """The result: a row for each way to arrive, and one for each cut of the test fold where the data set is
+    at hand.
+    """
     truth, rows, reference = np.array([number for _, _, number in clips]), [], None
     with tempfile.TemporaryDirectory() as folder, bar(len(WAYS) * len(clips), "arrival") as progress:
         for way, write in WAYS.items():
@@ -70,27 +74,33 @@ def measure(network, clips, *, real=study.REAL):
             reference = p if reference is None else reference
             heard, before = p.argmax(axis=1), reference.argmax(axis=1)
             place = np.arange(len(p))
-            rows.append({"way": way, "clips": len(p), "right": int((heard == truth).sum()), "same": int((heard == before).sum()),
+            rows.append({"way": way, "clips": len(p), "right": int((heard == truth).sum()),
+                         "same": int((heard == before).sum()),
                          "change": float(np.abs(p[place, before] - reference[place, before]).mean()),
                          "bytes": size / len(clips)})
     return {"rows": rows, "fold": whole_fold(network, real)}
 
 
 def whole_fold(network, real):
-    """Accuracy on the network's test fold without its upper bands: a row for each cut, or [] without the data set."""
+    """Accuracy on the network's test fold without its upper bands: a row for each cut, or [] without the data
+    set.
+    """
     if not real.exists():
         return []
     with np.load(real) as arrays:
         chosen = arrays["fold"] == int(network.metadata["training"]["name"].removeprefix("fold"))
         level, truth = arrays["level"][chosen], arrays["class_id"][chosen]
     return [{"cut": name, "clips": len(truth), "accuracy": float(
-        (network.logits(features.colour(cut_bands(level, hertz))).argmax(axis=1) == truth).mean())} for name, hertz in CUTS.items()]
+        (network.logits(features.colour(cut_bands(level, hertz))).argmax(axis=1) == truth).mean())} for name,
+        hertz in CUTS.items()]
 
 
 def tables(result):
     """For readers: the ways to arrive, and the whole fold."""
-    made = [Table("Clips that arrive in another way", ("way", ">clips", ">right", ">as before", ">change of probability", ">KB"),
-                  [[row["way"], row["clips"], row["right"], row["same"], f"{row['change']:.3f}", f"{row['bytes'] / 1e3:.0f}"]
+    made = [Table("Clips that arrive in another way",
+                  ("way", ">clips", ">right", ">as before", ">change of probability", ">KB"),
+                  [[row["way"], row["clips"], row["right"], row["same"], f"{row['change']:.3f}",
+                    f"{row['bytes'] / 1e3:.0f}"]
                    for row in result["rows"]])]
     if result["fold"]:
         made.append(Table("The whole test fold, as images", ("bands", ">clips", ">accuracy"),

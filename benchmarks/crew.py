@@ -10,7 +10,9 @@ from .progress import say
 
 @contextlib.contextmanager
 def at_work(tools, network, x, *, folder=environments.DEFAULT, python310=None):
-    """Start the tools on a network and images: ({name: Peer}, {name: why it is not available}) until the block ends."""
+    """Start the tools on a network and images: ({name: Peer}, {name: why it is not available}) until the
+    block ends.
+    """
     peers, unavailable = {}, {}
     with contextlib.ExitStack() as stack:
         path = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "study.npz"

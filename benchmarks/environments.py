@@ -30,7 +30,8 @@ class Unavailable(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A peer: its name, that of its files, the Python it needs ((3, 10), ...; None: the one that runs this), and what its
+    """A peer: its name, that of its files, the Python it needs ((3, 10), ...; None: the one that runs this),
+    and what its
     script is told beside the study."""
     name: str
     key: str
@@ -58,12 +59,16 @@ OPENVINO = Tool("OpenVINO", "openvino")
 
 def command(tool, folder, study, python310=None):
     """The command line that starts a tool on a study's .npz, its environment made where it is missing."""
-    return [str(ready(tool, pathlib.Path(folder).expanduser(), python310)), str(tool.script), str(study), *tool.arguments]
+    return [str(ready(tool, pathlib.Path(folder).expanduser(), python310)), str(tool.script), str(study),
+            *tool.arguments]
 
 
 def variables():
-    """The environment variables of a peer: ours without what points Python here. (No OMP_WAIT_POLICY=PASSIVE: it makes
-    torch slower at batch 1, and without it an idle peer burns no more than the first 10 ms, which `turns` waits for.)"""
+    """The environment variables of a peer: ours without what points Python here. (No OMP_WAIT_POLICY=PASSIVE:
+    it makes
+    torch slower at batch 1, and without it an idle peer burns no more than the first 10 ms, which `turns`
+    waits for.)
+    """
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
@@ -91,12 +96,15 @@ def interpreter(environment):
 
 def required(tool):
     """{package: version or None} that a tool's requirement files ask for."""
-    lines = [line.partition("#")[0].strip() for path, _ in tool.requirements for line in path.read_text().splitlines()]
+    lines = [line.partition("#")[0].strip() for path, _ in tool.requirements
+             for line in path.read_text().splitlines()]
     return {name: version or None for name, _, version in (line.partition("==") for line in lines if line)}
 
 
 def missing(tool, python):
-    """The requirements that an environment does not meet. A build's own mark, as in 2.13.0+cpu, does not count."""
+    """The requirements that an environment does not meet. A build's own mark, as in 2.13.0+cpu, does not
+    count.
+    """
     wanted = required(tool)
     if not python.exists():
         return list(wanted)
@@ -111,15 +119,18 @@ def find_python(tool, given=None):
     versions = [f"{major}.{minor}" for major, minor in tool.pythons]
     if given:
         if version_of(given) not in tool.pythons:
-            raise Unavailable(f"it needs Python {' or '.join(versions)}; the one that --python310 names is none")
+            raise Unavailable(f"it needs Python {' or '.join(versions)}; the one that --python310 names is "
+                              "none")
         return given
     root = os.environ.get("PYENV_ROOT", os.path.expanduser("~/.pyenv"))
     for version in versions:
-        candidates = [shutil.which(f"python{version}"), *sorted(glob.glob(f"{root}/versions/{version}*/bin/python"))]
+        candidates = [shutil.which(f"python{version}"),
+                      *sorted(glob.glob(f"{root}/versions/{version}*/bin/python"))]
         for candidate in filter(None, candidates):
             if version_of(candidate) in tool.pythons:
                 return candidate
-    raise Unavailable(f"it needs Python {' or '.join(versions)}, and none was found: name one with --python310 PATH")
+    raise Unavailable(f"it needs Python {' or '.join(versions)}, and none was found: name one with "
+                      "--python310 PATH")
 
 
 def version_of(python):
@@ -133,7 +144,9 @@ def version_of(python):
 
 
 def run(tool, words):
-    """Run a step of making an environment; raises Unavailable where it fails, with its last words on the terminal."""
+    """Run a step of making an environment; raises Unavailable where it fails, with its last words on the
+    terminal.
+    """
     try:
         done = subprocess.run(list(map(str, words)), capture_output=True, text=True, check=False)
         failed, text = done.returncode != 0, done.stderr + done.stdout
@@ -141,5 +154,6 @@ def run(tool, words):
         failed, text = True, str(error)
     if failed:
         say("\n".join(f"{tool.name}: {line}" for line in text.strip().splitlines()[-6:]))
-        raise Unavailable("its environment could not be made: run this again where packages can be installed, or make it "
+        raise Unavailable("its environment could not be made: run this again where packages can be "
+                          "installed, or make it "
                           f"by hand from benchmarks/peers/{tool.key}.txt")

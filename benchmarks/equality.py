@@ -1,4 +1,6 @@
-"""Do two tools find the same relevance? Asked before anything is timed: speed counts for the same answer only."""
+"""Do two tools find the same relevance? Asked before anything is timed: speed counts for the same answer
+only.
+"""
 import pathlib
 import tempfile
 
@@ -12,8 +14,8 @@ from .tables import Table
 
 CLOSE, FAR, LEAST_CLOSE = 1e-4, 1e-1, 0.95
 ALLOWANCE = 0.02  # so many fewer clips may be close in float32 than in float64
-# Where a peer in float32 strays that often from itself in float64, nobody can be close to it on 95 of 100 clips: α2β1
-# divides by z⁻ however small it is. We may then stray so much more often than the peer itself.
+# Where a peer in float32 strays that often from itself in float64, nobody can be close to it on 95 of 100
+# clips: α2β1 divides by z⁻ however small it is. We may then stray so much more often than the peer itself.
 MARGIN = 0.10
 PORTION = 32
 JUDGE = "iNNvestigate"  # the peer that we must agree with
@@ -21,7 +23,9 @@ FLOAT32, FLOAT64 = "Audio-LRP float32", "Audio-LRP float64"
 
 
 def relative(found, expected):
-    """||found - expected|| / ||expected|| of each clip; where nothing is expected, 0 for nothing and else infinity."""
+    """||found - expected|| / ||expected|| of each clip; where nothing is expected, 0 for nothing and else
+    infinity.
+    """
     found, expected = (np.reshape(array, (len(array), -1)).astype(np.float64) for array in (found, expected))
     difference, size = np.linalg.norm(found - expected, axis=1), np.linalg.norm(expected, axis=1)
     return np.divide(difference, size, out=np.where(difference > 0, np.inf, 0.0), where=size > 0)
@@ -43,7 +47,9 @@ def of_peer(peer, method):
 
 
 def check(network, x, pairs, peers):
-    """Rows that compare us with the peers. pairs: [(our preset or None for the logits, peer's name, its method)]."""
+    """Rows that compare us with the peers. pairs: [(our preset or None for the logits, peer's name, its
+    method)].
+    """
     rows, found, pairs = [], {}, [pair for pair in pairs if pair[1] in peers]
     with bar(len(pairs), "equality") as progress:
         for preset, name, method in pairs:
@@ -68,7 +74,9 @@ def of_ours(network, x, preset):
 
 
 def of_rounding(found):
-    """Rows that compare a peer with itself in double precision. found: {(peer's name, method): what it finds}."""
+    """Rows that compare a peer with itself in double precision. found: {(peer's name, method): what it
+    finds}.
+    """
     return [{"preset": method, "peer": f"{name}, float64", "method": method, "finder": name,
              **compared(single, found[f"{name}, float64", method])}
             for (name, method), single in found.items() if (f"{name}, float64", method) in found]
@@ -77,7 +85,8 @@ def of_rounding(found):
 def table(rows):
     """The comparison for readers."""
     def cells(row):
-        start = [row["finder"] if "finder" in row else FLOAT32, row["preset"] or "logits", f"{row['peer']}: {row['method']}"]
+        start = [row.get("finder", FLOAT32), row["preset"] or "logits",
+                 f"{row['peer']}: {row['method']}"]
         if "failure" in row:
             return [*start, row["failure"], "", ""]
         return [*start, f"{row['close']} of {row['of']}", f"{row['median']:.1e}", f"{row['largest']:.1e}"]
@@ -86,8 +95,11 @@ def table(rows):
 
 
 def least_close(rows, method, peer):
-    """The share of clips that must be close: LEAST_CLOSE, or MARGIN below what the peer's own rounding leaves close."""
-    own = [row["close"] / row["of"] for row in rows if row["peer"] == f"{peer}, float64" and row.get("finder") == peer
+    """The share of clips that must be close: LEAST_CLOSE, or MARGIN below what the peer's own rounding leaves
+    close.
+    """
+    own = [row["close"] / row["of"] for row in rows if row["peer"] == f"{peer}, float64"
+           and row.get("finder") == peer
            and row["method"] == f"{method}"]
     return min([LEAST_CLOSE, *(share - MARGIN for share in own if share < LEAST_CLOSE)])
 
@@ -100,9 +112,11 @@ def shortfalls(rows, peer=JUDGE):
         if row["peer"] == peer and row.get("finder") == FLOAT32:
             least = least_close(rows, row["method"], peer)
             if row["close"] < least * row["of"] - 1e-9:
-                found.append(f"{row['preset']}: only {row['close']} of {row['of']} clips lie within {CLOSE:g} of {peer}")
+                found.append(f"{row['preset']}: only {row['close']} of {row['of']} clips lie within "
+                             f"{CLOSE:g} of {peer}")
             if not row["largest"] <= FAR:
-                found.append(f"{row['preset']}: a clip lies {row['largest']:.1e} from {peer}, more than {FAR:g}")
+                found.append(f"{row['preset']}: a clip lies {row['largest']:.1e} from {peer}, more than "
+                             f"{FAR:g}")
     return found
 
 
@@ -110,6 +124,8 @@ def cost_of_rounding(rows, peer=JUDGE):
     """A sentence for each preset: whether float32 agrees with a peer about as often as float64 does."""
     close = {(row["preset"], row["finder"]): row["close"] / row["of"] for row in rows
              if row["peer"] == peer and "failure" not in row}
-    return [f"{preset}: float32 is {'no worse' if close[preset, FLOAT32] >= exact - ALLOWANCE - 1e-9 else 'WORSE'} "
-            f"than float64 by more than {ALLOWANCE:.0%} of the clips ({close[preset, FLOAT32]:.0%} and {exact:.0%} close)"
+    return [f"{preset}: float32 is "
+            f"{'no worse' if close[preset, FLOAT32] >= exact - ALLOWANCE - 1e-9 else 'WORSE'} "
+            f"than float64 by more than {ALLOWANCE:.0%} of the clips ({close[preset, FLOAT32]:.0%} and "
+            f"{exact:.0%} close)"
             for (preset, finder), exact in close.items() if finder == FLOAT64]

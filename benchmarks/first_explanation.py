@@ -1,4 +1,6 @@
-"""A fresh process from import to explanation, asked like a peer: `python -m benchmarks.first_explanation study.npz`."""
+"""A fresh process from import to explanation, asked like a peer: `python -m benchmarks.first_explanation
+study.npz`.
+"""
 import time
 
 BEGUN = time.perf_counter()

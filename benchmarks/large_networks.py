@@ -1,4 +1,5 @@
-"""ResNet-18 and VGG-16 from torch through ONNX: scores beside onnxruntime's, relevance beside zennit's, and the ledger.
+"""ResNet-18 and VGG-16 from torch through ONNX: scores beside onnxruntime's, relevance beside zennit's, and
+the ledger.
 
 Runs where torch, torchvision, onnx, onnxruntime and zennit are installed beside this project:
 
@@ -69,7 +70,8 @@ def compare(name):
     relevance = np.linalg.norm(e.relevance - expected) / np.linalg.norm(expected)
     residual = max(float(np.abs(entry.residual).max() / entry.turnover.max()) for entry in e.ledger)
     print(f"{name}: {network.parameters:,} parameters, logits {logits:.1e} (at most {LOGITS:g}), "
-          f"relevance {relevance:.1e} (at most {RELEVANCE:g}), largest residual of {len(e.ledger.entries)} nodes "
+          f"relevance {relevance:.1e} (at most {RELEVANCE:g}), largest residual of {len(e.ledger.entries)} "
+          "nodes "
           f"{residual:.1e} of the turnover (at most {RESIDUAL:g}); explained in {seconds:.1f} s")
     return logits <= LOGITS and relevance <= RELEVANCE and residual <= RESIDUAL
 
@@ -78,4 +80,4 @@ if __name__ == "__main__":
     unknown = [name for name in sys.argv[1:] if name not in CANONIZERS]
     if unknown or not sys.argv[1:]:
         sys.exit(f"usage: python benchmarks/large_networks.py [{'] ['.join(CANONIZERS)}]")
-    sys.exit(not all([compare(name) for name in sys.argv[1:]]))
+    sys.exit(not all(list(map(compare, sys.argv[1:]))))

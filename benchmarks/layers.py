@@ -11,9 +11,9 @@ from .style import BLUE, GREEN, ORANGE, PURPLE, RED, SKY, YELLOW
 from .tables import Table
 
 NAME, TITLE, SIZE = "layers", "Layer by layer", (11, 6.5)
-ABOUT = """Milliseconds for each clip on one thread in float32. GFLOP/s counts the operations of the direct algorithm,
-so that a kernel that needs fewer of them (Winograd's) may go beyond the rate of the matrix product, which is measured
-on one thread in the same run. In the plot, → is forward and ← backward."""
+ABOUT = """Milliseconds for each clip on one thread in float32. GFLOP/s counts the operations of the direct
+algorithm, so that a kernel that needs fewer of them (Winograd's) may go beyond the rate of the matrix
+product, which is measured on one thread in the same run. In the plot, → is forward and ← backward."""
 PRESETS = ("epsilon", "preset_a_flat", "preset_b")
 FIELDS = ("name", "direction", "kernel", "seconds", "flops")
 COLOURS = (BLUE, ORANGE, GREEN, SKY, RED, PURPLE, YELLOW)
@@ -33,10 +33,13 @@ def measure(network, x, *, repeats=20, presets=PRESETS, profile=None):
 
 
 def gathered(rows):
-    """The rows with those of the same node, direction and kernel taken together: a rule of two groups runs each twice."""
+    """The rows with those of the same node, direction and kernel taken together: a rule of two groups runs
+    each twice.
+    """
     found = {}
     for row in rows:
-        same = found.setdefault(tuple(row[key] for key in FIELDS[:3]), {**row, "seconds": 0.0, "flops": 0, "calls": 0})
+        same = found.setdefault(tuple(row[key] for key in FIELDS[:3]),
+                                {**row, "seconds": 0.0, "flops": 0, "calls": 0})
         same["seconds"] += row["seconds"]
         same["flops"] += row["flops"]
         same["calls"] += 1
@@ -57,14 +60,18 @@ def tables(result):
         return cells("total", "", "", sum(row["seconds"] for row in rows), sum(row["flops"] for row in rows))
     return [Table(f"{preset}: one clip on one thread; sgemm runs at {rate:.1f} GFLOP/s",
                   ("node", "direction", "kernel", ">ms", ">GFLOP/s", ">of sgemm"),
-                  [*[cells(**row) for row in gathered(rows)], total(rows)]) for preset, rows in result["presets"].items()]
+                  [*[cells(**row) for row in gathered(rows)], total(rows)]) for preset,
+                  rows in result["presets"].items()]
 
 
 def draw(result, figure):
-    """For each preset a bar for each node and direction, in the order of the computation, its parts coloured by kernel."""
+    """For each preset a bar for each node and direction, in the order of the computation, its parts coloured
+    by kernel.
+    """
     panels = figure.subplots(1, len(result["presets"]), squeeze=False)[0]
     kernels = dict.fromkeys(row["kernel"] for rows in result["presets"].values() for row in rows)
-    looks = {kernel: {"color": COLOURS[place % len(COLOURS)], "hatch": "////" if place >= len(COLOURS) else None}
+    looks = {kernel: {"color": COLOURS[place % len(COLOURS)], "hatch": "////" if place >= len(COLOURS)
+                      else None}
              for place, kernel in enumerate(kernels)}
     for axes, (preset, rows) in zip(panels, result["presets"].items()):
         draw_preset(axes, gathered(rows), looks)
@@ -85,5 +92,6 @@ def draw_preset(axes, rows, looks):
                   label=None if row["kernel"] in labelled else row["kernel"], **looks[row["kernel"]])
         left[place] += milliseconds
         labelled.add(row["kernel"])
-    axes.set_yticks(range(len(places)), [f"{name} {'→' if direction == 'forward' else '←'}" for name, direction in places])
+    axes.set_yticks(range(len(places)), [f"{name} {'→' if direction == 'forward' else '←'}" for name,
+                                         direction in places])
     axes.invert_yaxis()

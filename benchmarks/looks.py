@@ -14,11 +14,12 @@ from .progress import bar
 from .tables import Table
 
 NAME, TITLE, SIZE = "looks", "What the network looks at", (10, 20)
-ABOUT = """The embedded network's test fold, whose recordings it never heard. The picture shows for each class the mean
-spectrogram, the mean relevance (LRP-flat, red for, blue against) of the clips named right, and of other clips given its name. The
-tables ask for short cuts that the data set offers. A region's density is its share of the absolute relevance over its share of
-the image: 1 is what chance gives, below 1 it is looked at less than the rest. Then images are changed in ways that change
-little or nothing of what sounds; told is how many of the clips that the change concerns are named right with it, and how many
+ABOUT = """The embedded network's test fold, whose recordings it never heard. The picture shows for each
+class the mean spectrogram, the mean relevance (LRP-flat, red for, blue against) of the clips named right,
+and of other clips given its name. The tables ask for short cuts that the data set offers. A region's
+density is its share of the absolute relevance over its share of the image: 1 is what chance gives, below 1
+it is looked at less than the rest. Then images are changed in ways that change little or nothing of what
+sounds; told is how many of the clips that the change concerns are named right with it, and how many
 otherwise than without it."""
 RULES = "preset_a_flat"
 HERTZ = (0, 500, 2000, 8000, 22_050)
@@ -27,7 +28,9 @@ COLUMNS = 64 / features.SECONDS
 
 
 def rows_of(low, high):
-    """A boolean mask [64] of the image's rows, highest first, whose middle lies between two frequencies in Hz."""
+    """A boolean mask [64] of the image's rows, highest first, whose middle lies between two frequencies in
+    Hz.
+    """
     centres = band_edges(features.SAMPLE_RATE, BANDS)[1:-1].reshape(64, 2).mean(axis=1)[::-1]
     return (centres >= low) & (centres < high)
 
@@ -43,7 +46,9 @@ def ended(level, length):
 
 
 def around(middle):
-    """Boolean columns [N, 64]: those within one and a half of a place [N, 1]; none where that leaves the image."""
+    """Boolean columns [N, 64]: those within one and a half of a place [N, 1]; none where that leaves the
+    image.
+    """
     return (np.abs(np.arange(64) + 0.5 - middle) <= 1.5) & (middle < 62)
 
 
@@ -61,8 +66,9 @@ def smoothed(level, columns):
 def regions(fold):
     """{name: boolean masks [N, 64, 64]} of what the front end and the recorder leave in an image.
 
-    silence: behind a sound shorter than two seconds, which is played twice. its edge: the columns where it begins. seam:
-    the columns where a sound shorter than four seconds begins again. above 11 kHz: what a recorder of 22.05 kHz lacks.
+    silence: behind a sound shorter than two seconds, which is played twice. its edge: the columns where it
+    begins. seam: the columns where a sound shorter than four seconds begins again. above 11 kHz: what a
+    recorder of 22.05 kHz lacks.
     """
     length = length_of(fold.duration)
     columns = {"silence behind the sound": np.arange(64) >= 2 * length, "its edge": around(2 * length),
@@ -97,10 +103,14 @@ class Fold:
 
 
 def held_out(network, real=study.REAL):
-    """(Fold, what it is): the fold the network was not trained on, or procedural sounds where the data set is not at hand."""
+    """(Fold, what it is): the fold the network was not trained on, or procedural sounds where the data set is
+    not at hand.
+    """
     if not real.exists():
-        level = np.stack([features.open_clip(study.synthesize(n % 10, n), 44_100).level for n in range(study.CLIPS)])
-        return Fold(level, np.arange(study.CLIPS) % 10, np.full(study.CLIPS, 4.0)), f"{study.CLIPS} procedural sounds"
+        level = np.stack([features.open_clip(study.synthesize(n % 10, n), 44_100).level
+                          for n in range(study.CLIPS)])
+        return Fold(level, np.arange(study.CLIPS) % 10,
+                    np.full(study.CLIPS, 4.0)), f"{study.CLIPS} procedural sounds"
     number = int(network.metadata["training"]["name"].removeprefix("fold"))
     with np.load(real) as arrays:
         chosen = arrays["fold"] == number
@@ -119,20 +129,26 @@ def relevance_of(network, level, progress):
 
 
 def density(relevance, mask):
-    """Share of absolute relevance in a mask over the mask's share of the image, over all images that have such a place."""
+    """Share of absolute relevance in a mask over the mask's share of the image, over all images that have
+    such a place.
+    """
     some = mask.any(axis=(1, 2)) & ~mask.all(axis=(1, 2)) & relevance.any(axis=(1, 2))
     strength = np.abs(relevance[some])
-    shares = (strength * mask[some]).sum(axis=(1, 2)) / strength.sum(axis=(1, 2)) / mask[some].mean(axis=(1, 2))
+    shares = (
+        (strength * mask[some]).sum(axis=(1, 2)) / strength.sum(axis=(1, 2)) / mask[some].mean(axis=(1, 2))
+    )
     return {"clips": int(some.sum()), "area": float(mask[some].mean()) if some.any() else 0.0,
             "density": float(shares.mean()) if some.any() else 0.0}
 
 
 def small(images):
-    """The mean of images [n, 64, 64] over n and over squares of pixels: {"limit": the largest, "rows": 32 texts of numbers
+    """The mean of images [n, 64, 64] over n and over squares of pixels: {"limit": the largest, "rows": 32
+    texts of numbers
     in 1/127 of it}, or None for n = 0."""
     if not len(images):
         return None
-    mean = images.mean(axis=0, dtype=np.float64).reshape(SMALL, 64 // SMALL, SMALL, 64 // SMALL).mean(axis=(1, 3))
+    mean = images.mean(axis=0, dtype=np.float64).reshape(SMALL, 64 // SMALL, SMALL,
+                                                         64 // SMALL).mean(axis=(1, 3))
     limit = float(np.abs(mean).max())
     whole = np.rint(127 * mean / max(limit, 1e-30)).astype(int)
     return {"limit": limit, "rows": [" ".join(map(str, row)) for row in whole]}
@@ -147,9 +163,11 @@ def ask(network, fold, progress):
     """What one network does on the fold: regions, changes, classes."""
     relevance, logits = relevance_of(network, fold.level, progress)
     plain = logits.argmax(axis=1)
-    found = {"regions": {name: density(relevance, mask) for name, mask in regions(fold).items()}, "changes": {}, "classes": []}
+    found = {"regions": {name: density(relevance, mask) for name, mask in regions(fold).items()},
+             "changes": {}, "classes": []}
     for name, (level, chosen) in changes(fold).items():
-        heard = network.logits(features.colour(level[chosen])).argmax(axis=1) if chosen.any() else plain[chosen]
+        heard = (network.logits(features.colour(level[chosen])).argmax(axis=1) if chosen.any()
+                 else plain[chosen])
         progress.update(1)
         found["changes"][name] = {"clips": int(chosen.sum()), "right": share(heard == fold.truth[chosen]),
                                   "right_without": share(plain[chosen] == fold.truth[chosen]),
@@ -175,7 +193,9 @@ def share(which):
 
 
 def rise(positive, level):
-    """How much more positive relevance lies on columns that are louder than the one before than chance would put there."""
+    """How much more positive relevance lies on columns that are louder than the one before than chance would
+    put there.
+    """
     loud = level.mean(axis=1, dtype=np.float64)
     rising = np.diff(loud, axis=1, prepend=loud[:, :1]) > 4
     some = rising.any(axis=1) & positive.any(axis=(1, 2))
@@ -188,7 +208,8 @@ def measure(network, fold, *, before=None):
     """The result for the network, and for an older one beside it if there is one."""
     networks = {"now": network, **({"before": before} if before else {})}
     with bar(len(networks) * (len(fold.level) + len(changes(fold))), "looks") as progress:
-        return {"rules": RULES, "networks": {name: ask(one, fold, progress) for name, one in networks.items()}}
+        return {"rules": RULES, "networks": {name: ask(one, fold, progress) for name,
+                                             one in networks.items()}}
 
 
 def tables(result):
@@ -197,18 +218,23 @@ def tables(result):
     now = result["networks"]["now"]
     shown = list(networks)
     return [
-        Table("Density of relevance where no sound is", ("region", ">clips", ">share of the image", *(f">{name}" for name in shown)),
-              [[region, row["clips"], f"{row['area']:.2f}", *(f"{networks[name]['regions'][region]['density']:.2f}" for name in shown)]
+        Table("Density of relevance where no sound is",
+              ("region", ">clips", ">share of the image", *(f">{name}" for name in shown)),
+              [[region, row["clips"], f"{row['area']:.2f}",
+                *(f"{networks[name]['regions'][region]['density']:.2f}" for name in shown)]
                for region, row in now["regions"].items()]),
         Table("Named right without and with a change, and named otherwise than without it",
-              ("change", ">clips", *(f">right {name}" for name in shown), *(f">otherwise {name}" for name in shown)),
+              ("change", ">clips", *(f">right {name}" for name in shown),
+               *(f">otherwise {name}" for name in shown)),
               [[change, row["clips"], *(right(networks[name]["changes"][change]) for name in shown),
-                *(f"{networks[name]['changes'][change]['other']:.1%}" for name in shown)] for change, row in now["changes"].items()]),
+                *(f"{networks[name]['changes'][change]['other']:.1%}" for name in shown)] for change,
+                row in now["changes"].items()]),
         Table("Where the positive relevance of the clips named right lies",
               ("class", ">clips", *(f">right {name}" for name in shown),
                *(f">{low:,}-{high:,} Hz" for low, high in zip(HERTZ, HERTZ[1:])), ">density on rising sound"),
               [[row["class"], row["clips"], *(networks[name]["classes"][number]["right"] for name in shown),
-                *(f"{band:.0%}" for band in row["bands"]), f"{row['onset']:.2f}"] for number, row in enumerate(now["classes"])])]
+                *(f"{band:.0%}" for band in row["bands"]), f"{row['onset']:.2f}"] for number,
+                row in enumerate(now["classes"])])]
 
 
 def right(row):
@@ -217,7 +243,9 @@ def right(row):
 
 
 def draw(result, figure):
-    """A row for each class: mean spectrogram, and mean relevance of the clips named right and of others named so."""
+    """A row for each class: mean spectrogram, and mean relevance of the clips named right and of others named
+    so.
+    """
     now, before = (result["networks"].get(name) for name in ("now", "before"))
     columns = [(now, "spectrogram", "mean spectrogram"), (now, "map_right", "relevance, named right"),
                (now, "map_wrong", "relevance, others named so")]
@@ -235,8 +263,10 @@ def draw(result, figure):
                 panel.text(features.SECONDS / 2, 32, "none", ha="center")
                 continue
             limit = stored["limit"]
-            look = {"cmap": "magma", "vmin": 0} if key == "spectrogram" else {"cmap": "RdBu_r", "vmin": -limit}
-            panel.imshow(as_array(stored), extent=(0, features.SECONDS, 0, 64), aspect="auto", vmax=limit, interpolation="nearest",
+            look = {"cmap": "magma", "vmin": 0} if key == "spectrogram" else {"cmap": "RdBu_r",
+                                                                              "vmin": -limit}
+            panel.imshow(as_array(stored), extent=(0, features.SECONDS, 0, 64), aspect="auto", vmax=limit,
+                         interpolation="nearest",
                          **look)
         panels[0].set_yticks(heights, ["500", "2k", "8k"])
         panels[0].set_ylabel(f"{row['class']}\nhertz")

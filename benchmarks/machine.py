@@ -1,4 +1,6 @@
-"""The machine and the software in general terms: enough to judge a number by, nothing that tells whose machine it is."""
+"""The machine and the software in general terms: enough to judge a number by, nothing that tells whose
+machine it is.
+"""
 import datetime
 import importlib.metadata
 import os
@@ -13,7 +15,8 @@ from .peers.protocol import time_calls
 
 PACKAGES = ("numpy", "numba")
 # The features of a processor, widest vectors first, and how many float32 numbers such a vector holds.
-VECTORS = (("avx512f", "AVX-512", 16), ("avx2", "AVX2", 8), ("avx", "AVX", 8), ("neon", "NEON", 4), ("sse2", "SSE2", 4))
+VECTORS = (("avx512f", "AVX-512", 16), ("avx2", "AVX2", 8), ("avx", "AVX", 8), ("neon", "NEON", 4),
+           ("sse2", "SSE2", 4))
 
 
 def product_rate(dtype=np.float32, size=2048):
@@ -25,7 +28,8 @@ def product_rate(dtype=np.float32, size=2048):
 def vector_width():
     """(lanes, name) of the processor's widest vectors, in float32 numbers."""
     features = llvmlite.binding.get_host_cpu_features()
-    return next(((lanes, name) for feature, name, lanes in VECTORS if features.get(feature)), (1, "no vectors"))
+    return next(((lanes, name) for feature, name, lanes in VECTORS if features.get(feature)),
+                (1, "no vectors"))
 
 
 def machine():
@@ -36,18 +40,23 @@ def machine():
 
 def versions():
     """Versions of Python and of what computes here."""
-    return {"Python": platform.python_version(), **{name: importlib.metadata.version(name) for name in PACKAGES}}
+    return {"Python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES}}
 
 
 def busy():
-    """A warning where other programs are at work, which makes every number of a benchmark worth less; else None."""
+    """A warning where other programs are at work, which makes every number of a benchmark worth less; else
+    None.
+    """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
-    return f"WARNING: the machine is busy (load {load:.1f}); times will be off and vary" if load > 0.5 else None
+    return (f"WARNING: the machine is busy (load {load:.1f}); times will be off and vary" if load > 0.5
+            else None)
 
 
 def circumstances(command):
     """What every result begins with: the command that makes it, the date, the machine, the versions."""
-    return {"command": command, "date": datetime.date.today().isoformat(), "machine": machine(), "versions": versions()}
+    return {"command": command, "date": datetime.date.today().isoformat(), "machine": machine(),
+            "versions": versions()}
 
 
 def described(result):

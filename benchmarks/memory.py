@@ -12,9 +12,9 @@ from .style import BLACK, BLUE, ORANGE
 from .tables import Table
 
 NAME, TITLE, SIZE = "memory", "Memory", (8, 4)
-ABOUT = """The largest resident size of a fresh process that explains so many clips in one call (float32). A clip's
-image and its relevance take 48 KiB each, which the caller wants to have; what grows by more than that is the
-engine's."""
+ABOUT = """The largest resident size of a fresh process that explains so many clips in one call (float32). A
+clip's image and its relevance take 48 KiB each, which the caller wants to have; what grows by more than
+that is the engine's."""
 BATCHES, PRESETS = (1, 32, 256, 1024), ("epsilon", "preset_b")
 IMPORTS = "imports alone"
 ROOT = pathlib.Path(__file__).parents[1]
@@ -39,7 +39,8 @@ def measure(x, *, repeats=3, batches=BATCHES, presets=PRESETS):
 
 def of_process(path, preset, batch):
     """Peak bytes of one fresh process."""
-    words = [sys.executable, "-m", "benchmarks.peak_memory", str(path), str(batch), *([preset] if batch else [])]
+    words = [sys.executable, "-m", "benchmarks.peak_memory", str(path), str(batch),
+             *([preset] if batch else [])]
     return int(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout)
 
 

@@ -19,8 +19,9 @@ STATUS = pathlib.Path("/proc/self/status")
 def peak():
     """The largest resident size so far, in bytes.
 
-    Linux hands ru_maxrss of the process that started this one down to it, and so may tell the size of the benchmark;
-    VmHWM counts this program alone. Elsewhere ru_maxrss has to do (in bytes on macOS, in kilobytes otherwise).
+    Linux hands ru_maxrss of the process that started this one down to it, and so may tell the size of the
+    benchmark; VmHWM counts this program alone. Elsewhere ru_maxrss has to do (in bytes on macOS, in kilobytes
+    otherwise).
     """
     if STATUS.exists():
         line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
@@ -31,7 +32,8 @@ def peak():
 def main(path, clips, preset="epsilon"):
     if int(clips):
         images = np.load(path)
-        lrp_core.explain(lrp_core.load(EMBEDDED_MODEL), images[np.arange(int(clips)) % len(images)], preset, dtype="float32")
+        lrp_core.explain(lrp_core.load(EMBEDDED_MODEL), images[np.arange(int(clips)) % len(images)], preset,
+                         dtype="float32")
     print(peak())
 
 

@@ -17,7 +17,8 @@ class Peer:
     def __init__(self, name, command, environment=None, folder=None):
         self.name = name
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.errors,
                                         text=True, env=environment, cwd=folder)
         try:
             self.ready = self.reply()

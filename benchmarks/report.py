@@ -1,4 +1,6 @@
-"""What a benchmark leaves behind: NAME.json and NAME.svg in the results folder, and the page RESULTS.md of all of them."""
+"""What a benchmark leaves behind: NAME.json and NAME.svg in the results folder, and the page RESULTS.md of
+all of them.
+"""
 import json
 import pathlib
 
@@ -12,13 +14,15 @@ from .progress import say
 from .style import write_plot
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, sound, arrival, looks)}
+BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, sound, arrival,
+                                                 looks)}
 
 INTRODUCTION = """# How fast, and how well
 
-`python -m benchmarks NAME` made each part of this page, from `NAME.json` in the results folder; `python -m benchmarks all`
-makes them all anew. A time is a median, the numbers behind it are the quartiles. Absolute times are the machine's:
-compare within one part only, where everything was measured in turn in one run. The last three parts measure no time."""
+`python -m benchmarks NAME` made each part of this page, from `NAME.json` in the results folder; `python -m
+benchmarks all` makes them all anew. A time is a median, the numbers behind it are the quartiles. Absolute
+times are the machine's: compare within one part only, where everything was measured in turn in one run. The
+last three parts measure no time."""
 
 
 def publish(result, output=RESULTS):
@@ -28,7 +32,8 @@ def publish(result, output=RESULTS):
     benchmark = BENCHMARKS[result["name"]]
     click.echo("\n\n".join(table.text() for table in benchmark.tables(result)))
     write_text(output / f"{benchmark.NAME}.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    write_plot(output / f"{benchmark.NAME}.svg", lambda figure: benchmark.draw(result, figure), benchmark.SIZE)
+    write_plot(output / f"{benchmark.NAME}.svg", lambda figure: benchmark.draw(result, figure),
+               benchmark.SIZE)
     write_text(page_path(output), page(output))
     say(f"written: {benchmark.NAME}.json and {benchmark.NAME}.svg in {output}, and {page_path(output)}")
 

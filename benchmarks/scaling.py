@@ -10,8 +10,8 @@ from .tables import Table
 from .turns import Contestant, take_turns
 
 NAME, TITLE, SIZE = "scaling", "Scaling", (8, 4.5)
-ABOUT = """Explanations per second (`epsilon`, float32) by the number of clips in one call and of threads. The cost of
-a clip is given relative to that in a batch of 32 on as many threads."""
+ABOUT = """Explanations per second (`epsilon`, float32) by the number of clips in one call and of threads.
+The cost of a clip is given relative to that in a batch of 32 on as many threads."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 REFERENCE = 32
 
@@ -47,11 +47,14 @@ def tables(result):
 
     def cells(row):
         one, reference = by_case[1, row["batch"]], by_case.get((row["threads"], REFERENCE))
-        return [row["threads"], row["batch"], spread([1 / s for s in cost(row)]), paired(cost(one), cost(row)),
+        return [row["threads"], row["batch"], spread([1 / s for s in cost(row)]),
+                paired(cost(one), cost(row)),
                 f"{spread(cost(row)).median / spread(cost(reference)).median:.2f}" if reference else ""]
     return [Table(f"Clips per second; {result['inputs']}",
-                  (">threads", ">batch", ">clips/s", ">× one thread", f">cost of a clip, batch {REFERENCE} = 1"),
-                  [cells(row) for row in sorted(result["rows"], key=lambda row: (row["threads"], row["batch"]))])]
+                  (">threads", ">batch", ">clips/s", ">× one thread",
+                   f">cost of a clip, batch {REFERENCE} = 1"),
+                  [cells(row) for row in sorted(result["rows"],
+                                                key=lambda row: (row["threads"], row["batch"]))])]
 
 
 def draw(result, figure):
@@ -64,7 +67,8 @@ def draw(result, figure):
         batches = [row["batch"] for row in chosen]
         axes.plot(batches, [one.median for one in spreads], color=colour, marker=marker,
                   label=f"{count} thread{'s' * (count > 1)}")
-        axes.fill_between(batches, [one.low for one in spreads], [one.high for one in spreads], color=colour, alpha=0.2)
+        axes.fill_between(batches, [one.low for one in spreads], [one.high for one in spreads], color=colour,
+                          alpha=0.2)
     axes.set_xscale("log", base=2)
     axes.set_xticks(sorted({row["batch"] for row in rows}))
     axes.xaxis.set_major_formatter("{x:.0f}")

@@ -12,17 +12,21 @@ from .style import BLUE, GREEN, ORANGE, SKY
 from .tables import Table
 
 NAME, TITLE, SIZE = "startup", "Start", (9, 3.6)
-ABOUT = """Seconds of a new process until one clip, which lies in memory, is explained (`epsilon`, float32). Warm: the
-compiled kernels lie in the cache of a run before; cold: in an empty folder they are compiled first; without a cache:
-no folder can be written, as in some containers. The whole begins with the start of the process, and so is more than
-its parts."""
+ABOUT = """Seconds of a new process until one clip, which lies in memory, is explained (`epsilon`, float32).
+Warm: the compiled kernels lie in the cache of a run before; cold: in an empty folder they are compiled
+first; without a cache: no folder can be written, as in some containers. The whole begins with the start of
+the process, and so is more than its parts."""
 ROOT = pathlib.Path(__file__).parents[1]
-STEPS = {"import": "import", "load": "load the model", "first": "first explanation", "second": "second explanation"}
+STEPS = {"import": "import", "load": "load the model", "first": "first explanation",
+         "second": "second explanation"}
 METHODS = {"iNNvestigate": "lrp.epsilon"}
 
 
-def measure(network, x, *, repeats=3, tools=(environments.INNVESTIGATE,), folder=environments.DEFAULT, python310=None):
-    """The result: for each way to start, the seconds of its steps in each of `repeats` new processes, in turn."""
+def measure(network, x, *, repeats=3, tools=(environments.INNVESTIGATE,), folder=environments.DEFAULT,
+            python310=None):
+    """The result: for each way to start, the seconds of its steps in each of `repeats` new processes, in
+    turn.
+    """
     with tempfile.TemporaryDirectory() as temporary:
         temporary = pathlib.Path(temporary)
         path = temporary / "study.npz"
@@ -36,21 +40,26 @@ def measure(network, x, *, repeats=3, tools=(environments.INNVESTIGATE,), folder
             except environments.Unavailable as error:
                 unavailable[tool.name] = str(error)
         rows = in_turn(starts, repeats)
-    return {"rows": [*rows, *[{"start": name, "unavailable": reason} for name, reason in unavailable.items()]]}
+    return {"rows": [*rows, *[{"start": name, "unavailable": reason} for name,
+                              reason in unavailable.items()]]}
 
 
 def caches(temporary):
-    """{how: a function that gives the variables of a start}, with a kernel cache that is warm, cold or impossible."""
+    """{how: a function that gives the variables of a start}, with a kernel cache that is warm, cold or
+    impossible.
+    """
     nowhere = temporary / "a-file"
     nowhere.touch()
     unwritable = str(nowhere / "cache")  # a folder in a file: not even root's
     return {"warm": lambda: {"NUMBA_CACHE_DIR": str(temporary / "warm")},
             "cold": lambda: {"NUMBA_CACHE_DIR": tempfile.mkdtemp(dir=temporary)},
-            "without a cache": lambda: dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"), unwritable)}
+            "without a cache": lambda: dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"),
+                                                     unwritable)}
 
 
 def in_turn(starts, repeats):
-    """Rows of the starts, round by round. The first round warms the caches that are kept and does not count."""
+    """Rows of the starts, round by round. The first round warms the caches that are kept and does not count.
+    """
     rows = {name: {"start": name, "rounds": []} for name in starts}
     with bar(len(starts) * (repeats + 1), "startup") as progress:
         for counted in [False] + [True] * repeats:

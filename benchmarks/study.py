@@ -25,7 +25,9 @@ def images(count):
 
 
 def inputs(count=CLIPS, real=REAL):
-    """(images [count, 64, 64, 3], what they are): real clips drawn at random where the data set lies beside the checkout."""
+    """(images [count, 64, 64, 3], what they are): real clips drawn at random where the data set lies beside
+    the checkout.
+    """
     if not real.exists():
         return images(count), f"{count} procedural sounds"
     with np.load(real) as arrays:
@@ -35,9 +37,11 @@ def inputs(count=CLIPS, real=REAL):
 
 
 def clips(folder=REAL.parent / "clips"):
-    """([(samples [n], rate in Hz, class number)], what they are): the real clips beside the checkout, or the embedded one.
+    """([(samples [n], rate in Hz, class number)], what they are): the real clips beside the checkout, or the
+    embedded one.
 
-    The real ones are padded to four seconds with zeros, which are taken off: the front end knows what to do with a short sound.
+    The real ones are padded to four seconds with zeros, which are taken off: the front end knows what to do
+    with a short sound.
     """
     paths = sorted(folder.glob("*.wav"))
     if not paths:
@@ -53,7 +57,8 @@ def repeated(x, count):
 
 
 def layers(network):
-    """The network in plain words for the peers: a list of dicts. A ReLU belongs to the layer before it; dropout and the
+    """The network in plain words for the peers: a list of dicts. A ReLU belongs to the layer before it;
+    dropout and the
     softmax, which nobody explains, are left out."""
     found = []
     for node in network.nodes:
@@ -75,5 +80,6 @@ def layers(network):
 
 def write(path, network, x):
     """One .npz with the network and the images, for peers that know nothing of this project."""
-    arrays = {f"{node.name}/{key}": getattr(node.layer, key) for node in network.nodes for key in node.layer.arrays}
+    arrays = {f"{node.name}/{key}": getattr(node.layer, key) for node in network.nodes
+              for key in node.layer.arrays}
     np.savez(path, x=x, layers=np.array(json.dumps(layers(network))), **arrays)

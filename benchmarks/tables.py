@@ -4,7 +4,8 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Rows of text under headings. Columns whose heading begins with ">" are numbers and stand to the right."""
+    """Rows of text under headings. Columns whose heading begins with ">" are numbers and stand to the right.
+    """
     title: str
     headings: tuple
     rows: list
@@ -14,7 +15,8 @@ class Table:
         lines = [[heading.lstrip(">") for heading in self.headings], *self.rows]
         widths = [max(len(str(line[column])) for line in lines) for column in range(len(self.headings))]
         aligned = ["  ".join(f"{cell!s:{'>' if heading.startswith('>') else '<'}{width}}"
-                             for cell, heading, width in zip(line, self.headings, widths)).rstrip() for line in lines]
+                             for cell, heading, width in zip(line, self.headings, widths)).rstrip()
+                             for line in lines]
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
         return "\n".join([self.title, rule, aligned[0], rule, *aligned[1:], rule])
 

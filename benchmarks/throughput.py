@@ -12,13 +12,14 @@ from .tables import Table
 from .turns import Contestant, take_turns
 
 NAME, TITLE, SIZE = "throughput", "Throughput", (9, 8)
-ABOUT = """Explanations per second of the study's network (1,958,730 parameters, images of 64 x 64 x 3): a forward
-pass and the rules backward for each clip's winning class, on all cores. iNNvestigate's analyzers are compared with
-our presets of the same rules. zennit splits the bias in its αβ rules, so it is compared with our presets by its
-composites' names. OpenVINO explains nothing: its forward pass alone is the mark to beat. "× as fast": the time of
-that row by the time of Audio-LRP in float32 on the same rules, measured next to each other in the same round.
-Equality comes first: the table at the end compares the relevance of the same clips, and iNNvestigate's with its own
-in double precision, for where the last bit of a float32 decides who wins in a pool, right answers differ."""
+ABOUT = """Explanations per second of the study's network (1,958,730 parameters, images of 64 x 64 x 3): a
+forward pass and the rules backward for each clip's winning class, on all cores. iNNvestigate's analyzers
+are compared with our presets of the same rules. zennit splits the bias in its αβ rules, so it is compared
+with our presets by its composites' names. OpenVINO explains nothing: its forward pass alone is the mark to
+beat. "× as fast": the time of that row by the time of Audio-LRP in float32 on the same rules, measured next
+to each other in the same round. Equality comes first: the table at the end compares the relevance of the
+same clips, and iNNvestigate's with its own in double precision, for where the last bit of a float32 decides
+who wins in a pool, right answers differ."""
 TOOLS = (INNVESTIGATE, INNVESTIGATE_64, ZENNIT, OPENVINO)
 BATCHES = (32, 1)
 OURS = "Audio-LRP"
@@ -36,23 +37,29 @@ PRESETS = {"epsilon": Rules("lrp.epsilon", "epsilon"),
 
 
 def measure(network, x, peers, unavailable, *, batches=BATCHES, repeats=7, least=LEAST_SECONDS):
-    """The result: equality first, then the times, in turn. peers: {name: Peer}; unavailable: {name: reason}."""
+    """The result: equality first, then the times, in turn. peers: {name: Peer}; unavailable: {name: reason}.
+    """
     pairs = [pair for preset, rules in PRESETS.items()
              for pair in ((preset, INNVESTIGATE.name, rules.innvestigate),
-                          (preset, INNVESTIGATE_64.name, rules.innvestigate), (rules.zennit, ZENNIT.name, rules.zennit))]
+                          (preset, INNVESTIGATE_64.name, rules.innvestigate),
+                          (rules.zennit, ZENNIT.name, rules.zennit))]
     equal = equality.check(network, x, [*pairs, (None, OPENVINO.name, "forward")], peers)
     rows = [row for preset in PRESETS for batch in batches
             for row in race(network, x, preset, batch, peers, unavailable, repeats, least)]
     classes = [all_classes(network, x, preset, repeats, least) for preset in PRESETS]
     return {"equality": equal, "rows": rows, "classes": classes,
-            "peers": {name: peer.ready["versions"] for name, peer in peers.items() if name != INNVESTIGATE_64.name}}
+            "peers": {name: peer.ready["versions"] for name, peer in peers.items()
+                      if name != INNVESTIGATE_64.name}}
 
 
 def lanes(preset):
-    """(tool, method, type, our preset on the same rules) of all that is timed for a preset, neighbours compared."""
+    """(tool, method, type, our preset on the same rules) of all that is timed for a preset, neighbours
+    compared.
+    """
     rules = PRESETS[preset]
     found = [(OURS, preset, "float32", preset), ("OpenVINO", "forward", "float32", preset),
-             ("iNNvestigate", rules.innvestigate, "float32", preset), ("zennit", rules.zennit, "float32", rules.zennit),
+             ("iNNvestigate", rules.innvestigate, "float32", preset),
+             ("zennit", rules.zennit, "float32", rules.zennit),
              (OURS, rules.zennit, "float32", rules.zennit), (OURS, preset, "float64", preset)]
     return list(dict.fromkeys(found))
 
@@ -61,14 +68,18 @@ def race(network, x, preset, batch, peers, unavailable, repeats, least):
     """The rows of one preset and batch: seconds of each round, or why there are none."""
     def timer(tool, method, dtype):
         if tool == OURS:
-            return lambda: time_calls(lambda: lrp_core.explain(network, x[:batch], method, dtype=dtype), least)
+            return lambda: time_calls(lambda: lrp_core.explain(network, x[:batch], method, dtype=dtype),
+                                      least)
         return lambda: peers[tool].ask(method, batch, seconds=least)
     contestants = [Contestant(lane, timer(*lane[:3])) for lane in lanes(preset) if lane[0] in (OURS, *peers)]
     seconds = take_turns(contestants, repeats, f"{preset}, batch {batch}")
-    reasons = unavailable | {contestant.key[0]: contestant.failure for contestant in contestants if contestant.failure}
-    return [{"preset": preset, "batch": batch, "tool": tool, "method": method, "dtype": dtype, "same_rules": ours,
+    reasons = unavailable | {contestant.key[0]: contestant.failure for contestant in contestants
+                             if contestant.failure}
+    return [{"preset": preset, "batch": batch, "tool": tool, "method": method, "dtype": dtype,
+             "same_rules": ours,
              **({"seconds": seconds[lane]} if lane in seconds else {"unavailable": reasons[tool]})}
-            for lane in lanes(preset) for tool, method, dtype, ours in [lane] if lane in seconds or tool in reasons]
+            for lane in lanes(preset) for tool, method, dtype, ours in [lane] if lane in seconds
+            or tool in reasons]
 
 
 def all_classes(network, x, preset, repeats, least):
@@ -78,13 +89,15 @@ def all_classes(network, x, preset, repeats, least):
 
     def every():
         lrp_core.explain_each(network, x[:1], preset, "all", dtype="float32")
-    contestants = [Contestant("one", lambda: time_calls(one, least)), Contestant("all", lambda: time_calls(every, least))]
+    contestants = [Contestant("one", lambda: time_calls(one, least)),
+                   Contestant("all", lambda: time_calls(every, least))]
     return {"preset": preset, **take_turns(contestants, repeats, f"{preset}, all classes")}
 
 
 def ours_beside(rows, row):
     """The row of Audio-LRP in float32 on the same rules."""
-    return next(one for one in rows if (one["tool"], one["dtype"], one["preset"], one["batch"], one["method"]) ==
+    return next(one for one in rows if (one["tool"], one["dtype"], one["preset"], one["batch"],
+                                        one["method"]) ==
                 (OURS, "float32", row["preset"], row["batch"], row["same_rules"]))
 
 
@@ -97,7 +110,8 @@ def tables(result):
                            [cells(rows, row) for row in rows if row["batch"] == batch]))
     found.append(Table("All ten classes of one clip in one call (float32)",
                        ("preset", ">one class, ms", ">all classes, ms", ">× the time of one"),
-                       [[row["preset"], spread([s * 1e3 for s in row["one"]]), spread([s * 1e3 for s in row["all"]]),
+                       [[row["preset"], spread([s * 1e3 for s in row["one"]]),
+                         spread([s * 1e3 for s in row["all"]]),
                          paired(row["all"], row["one"])] for row in result["classes"]]))
     return [*found, equality.table(result["equality"])] if result["equality"] else found
 
@@ -118,7 +132,8 @@ def draw(result, figure):
     for axes, batch in zip(figure.subplots(len(batches), 1, squeeze=False)[:, 0], batches):
         draw_batch(axes, [row for row in result["rows"] if row["batch"] == batch and "seconds" in row])
         axes.set(title=f"batch {batch}", xlabel="explanations per second (more is better)")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3,
+                  frameon=False)
 
 
 BARS = {"Audio-LRP float32": BLUE, "Audio-LRP float32, zennit's rules": SKY, "Audio-LRP float64": GREEN,
@@ -137,10 +152,12 @@ def draw_batch(axes, rows):
         at = [list(PRESETS).index(row["preset"]) + 0.16 * (number - 2) for row in chosen]
         medians = [one.median for one in spreads]
         errors = [[one.median - one.low for one in spreads], [one.high - one.median for one in spreads]]
-        drawn = axes.barh(at, medians, 0.15, color=colour, label=name, xerr=errors, error_kw={"elinewidth": 1})
+        drawn = axes.barh(at, medians, 0.15, color=colour, label=name, xerr=errors,
+                          error_kw={"elinewidth": 1})
         axes.bar_label(drawn, fmt="%.0f", padding=6, fontsize=8)
     marks = [row["batch"] / s for row in rows if row["tool"] == "OpenVINO" for s in row["seconds"]]
     if marks:
-        axes.axvline(spread(marks).median, color="black", linestyle="--", label="OpenVINO, forward pass alone")
+        axes.axvline(spread(marks).median, color="black", linestyle="--",
+                     label="OpenVINO, forward pass alone")
     axes.set_yticks(range(len(PRESETS)), list(PRESETS))
     axes.invert_yaxis()

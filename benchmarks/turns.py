@@ -1,4 +1,6 @@
-"""Measure several tools in turn: one, the other, the one again. What slows the machine for a while slows all of them."""
+"""Measure several tools in turn: one, the other, the one again. What slows the machine for a while slows all
+of them.
+"""
 import dataclasses
 import time
 import typing
@@ -11,7 +13,8 @@ PAUSE = 0.03  # seconds in which the threads of the tool that was measured last 
 
 @dataclasses.dataclass
 class Contestant:
-    """Something to time. measure(): seconds of one call, measured so that the turns before it do not matter."""
+    """Something to time. measure(): seconds of one call, measured so that the turns before it do not matter.
+    """
     key: typing.Hashable
     measure: typing.Callable
     seconds: list = dataclasses.field(default_factory=list)

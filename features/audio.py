@@ -1,4 +1,6 @@
-"""Sound in: read any file libsndfile knows, mix to mono, resample, and fit to the four seconds the network hears."""
+"""Sound in: read any file libsndfile knows, mix to mono, resample, and fit to the four seconds the network
+hears.
+"""
 import fractions
 import math
 import os
@@ -19,9 +21,12 @@ class AudioError(ValueError):
 
 def check_rate(sample_rate, name="the sound"):
     """Refuse a sample rate that no recording has."""
-    number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool)
+    number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(
+        sample_rate, bool
+    )
     if not number or not RATES[0] <= sample_rate <= RATES[1]:
-        raise AudioError(f"{name}: the sample rate must lie in {RATES[0]}..{RATES[1]} Hz, found {sample_rate!r}")
+        raise AudioError(f"{name}: the sample rate must lie in {RATES[0]}..{RATES[1]} Hz, found "
+                         f"{sample_rate!r}")
     return sample_rate
 
 
@@ -44,7 +49,8 @@ def read(path, seconds=SECONDS):
             # Block by block: a file's header may promise any length and a thousand channels.
             with np.errstate(invalid="ignore"):  # infinity in both channels, which is refused below
                 blocks = [block.mean(axis=1) for block in
-                          file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64", always_2d=True)]
+                          file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64",
+                                      always_2d=True)]
             duration = max(file.frames, 0) / rate
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
         raise AudioError(f"{path}: not a sound file that can be read (WAV, FLAC, OGG and MP3 can be): "
@@ -59,18 +65,22 @@ def check_samples(y, name="the sound"):
         raise AudioError(f"{name}: holds no samples")
     usable = np.abs(y) < LOUDEST  # False for NaN too
     if not usable.all():
-        raise AudioError(f"{name}: holds NaN, infinity or samples beyond {LOUDEST:g} ({np.count_nonzero(~usable)} of "
+        raise AudioError(f"{name}: holds NaN, infinity or samples beyond {LOUDEST:g} "
+                         f"({np.count_nonzero(~usable)} of "
                          f"{y.size}); repair the recording")
     return y
 
 
 def to_mono(y, name="the sound"):
-    """Mix an array [n] or [n, channels] to [n] float64; whole-number samples are scaled to [-1, 1] by their type."""
+    """Mix an array [n] or [n, channels] to [n] float64; whole-number samples are scaled to [-1, 1] by their
+    type.
+    """
     y = np.asarray(y)
     if y.dtype.kind not in "fiu":
         raise AudioError(f"{name}: samples must be numbers, found {y.dtype}")
     if y.dtype.kind in "iu" and y.dtype.itemsize > 4:
-        raise AudioError(f"{name}: {y.dtype} samples do not tell their full scale; pass int16, int32 or floats in [-1, 1]")
+        raise AudioError(f"{name}: {y.dtype} samples do not tell their full scale; pass int16, int32 or "
+                         "floats in [-1, 1]")
     if y.ndim not in (1, 2):
         raise AudioError(f"{name}: samples must have shape [n] or [n, channels], found {y.shape}")
     if y.ndim == 2 and y.shape[1] > 64:
@@ -88,21 +98,27 @@ def to_mono(y, name="the sound"):
 def rate_ratio(sample_rate, target=SAMPLE_RATE):
     """(up, down): the ratio target / sample_rate in whole numbers of at most 2,000.
 
-    Exact for every common rate and off by less than 1e-4 otherwise; an odd rate would need a filter of millions of taps.
+    Exact for every common rate and off by less than 1e-4 otherwise; an odd rate would need a filter of
+    millions of taps.
     """
     ratio = fractions.Fraction(target / sample_rate).limit_denominator(2000)
     return ratio.numerator, ratio.denominator
 
 
 def resampling_filter(up, down):
-    """The low-pass filter between two rates: 20·max(up, down) + 1 taps of sum 1, a Kaiser window (β = 5) around a sinc."""
-    import scipy.signal  # takes longer to import than a clip to explain, and a sound at 44.1 kHz does not need it
+    """The low-pass filter between two rates: 20·max(up, down) + 1 taps of sum 1, a Kaiser window (β = 5)
+    around a sinc.
+    """
+    # takes longer to import than a clip to explain, and a sound at 44.1 kHz does not need it
+    import scipy.signal
     longest = max(up, down)
     return scipy.signal.firwin(20 * longest + 1, 1 / longest, window=("kaiser", 5.0))
 
 
 def resample(y, sample_rate, target=SAMPLE_RATE):
-    """Resample y [n] from `sample_rate` to `target` Hz with SciPy's polyphase filter: ceil(n·up / down) samples."""
+    """Resample y [n] from `sample_rate` to `target` Hz with SciPy's polyphase filter: ceil(n·up / down)
+    samples.
+    """
     up, down = rate_ratio(sample_rate, target)
     if up == down:
         return y
@@ -111,14 +127,18 @@ def resample(y, sample_rate, target=SAMPLE_RATE):
 
 
 def fit(y, samples):
-    """Exactly `samples` of y: a shorter sound is played twice, then followed by digital silence; a longer one is cut."""
+    """Exactly `samples` of y: a shorter sound is played twice, then followed by digital silence; a longer one
+    is cut.
+    """
     if len(y) < samples:
         y = np.concatenate((y, y))
     return np.concatenate((y[:samples], np.zeros(max(samples - len(y), 0))))
 
 
 def fit_back(ratio, length):
-    """The transpose of `fit`: [samples] -> [length], the two times a sound was played added up, what was cut left at zero."""
+    """The transpose of `fit`: [samples] -> [length], the two times a sound was played added up, what was cut
+    left at zero.
+    """
     back = np.zeros(length)
     for start in (0, length) if length < len(ratio) else (0,):
         part = ratio[start:start + length]

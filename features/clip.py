@@ -1,4 +1,5 @@
-"""A clip on its way from sound to image, every stage kept: what plots and reports show beside the relevance."""
+"""A clip on its way from sound to image, every stage kept: what plots and reports show beside the relevance.
+"""
 import dataclasses
 import os
 
@@ -16,7 +17,8 @@ class Clip:
     name: the file's path, or "array". sample_rate, channels, duration: as found, in Hz and seconds.
     original: [n] float64, the first four seconds as found: mono, at their own rate.
     sound: [176400] float64, what is analysed: mono, 44.1 kHz, four seconds.
-    decibels: [128, 345], the mel spectrogram, low bands first. level: [64, 64] uint8. image: [64, 64, 3] float32.
+    decibels: [128, 345], the mel spectrogram, low bands first. level: [64, 64] uint8. image: [64, 64, 3]
+    float32.
     """
     name: str
     sample_rate: float
@@ -30,7 +32,8 @@ class Clip:
 
     @property
     def heard(self):
-        """How many seconds of the file the network hears: all of a short one, the first four of a longer one."""
+        """How many seconds of the file the network hears: all of a short one, the first four of a longer one.
+        """
         return min(len(self.original) / self.sample_rate, SECONDS)
 
     @property
@@ -74,7 +77,8 @@ def clip_image(path_or_array, sample_rate=None):
     """The image the network sees of a sound: (64, 64, 3) float32 in [0, 1].
 
     path_or_array: a sound file (any format, rate and number of channels libsndfile reads), or samples [n] or
-        [n, channels] with their `sample_rate` in Hz. Shorter than 4 s: played twice, then silence; longer: cut.
+        [n, channels] with their `sample_rate` in Hz. Shorter than 4 s: played twice, then silence; longer:
+        cut.
 
     Row 0 holds the highest frequencies, column 0 the first moment. Raises as `open_clip`.
     """

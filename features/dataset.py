@@ -1,4 +1,6 @@
-"""A folder laid out as UrbanSound8K is -> one array file of level images; resumable, a bad clip is listed and left out."""
+"""A folder laid out as UrbanSound8K is -> one array file of level images; resumable, a bad clip is listed and
+left out.
+"""
 import concurrent.futures
 import csv
 import dataclasses
@@ -25,22 +27,26 @@ class Item:
 
 
 def items(folder):
-    """The clips of an UrbanSound8K folder (metadata/UrbanSound8K.csv, audio/fold1..fold10), in the table's order.
+    """The clips of an UrbanSound8K folder (metadata/UrbanSound8K.csv, audio/fold1..fold10), in the table's
+    order.
 
     Raises FileNotFoundError or ValueError that says what is missing.
     """
     folder = pathlib.Path(folder)
     table = folder / "metadata" / "UrbanSound8K.csv"
     if not table.is_file():
-        raise FileNotFoundError(f"{table}: there is no such table; {folder} should hold metadata/ and audio/ as UrbanSound8K does")
+        raise FileNotFoundError(f"{table}: there is no such table; {folder} should hold metadata/ and audio/ "
+                                "as UrbanSound8K does")
     found = []
     with table.open(newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
             try:
                 fold, name = int(row["fold"]), row["slice_file_name"]
-                found.append(Item(folder / "audio" / f"fold{fold}" / name, pathlib.Path(name).stem, fold, int(row["classID"])))
+                found.append(Item(folder / "audio" / f"fold{fold}" / name, pathlib.Path(name).stem, fold,
+                                  int(row["classID"])))
             except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{table}, line {number}: not a row of UrbanSound8K's table ({error!r})") from None
+                raise ValueError(f"{table}, line {number}: not a row of UrbanSound8K's table "
+                                 f"({error!r})") from None
     if not found:
         raise ValueError(f"{table}: the table is empty")
     return found
@@ -63,9 +69,9 @@ def level_or_error(item):
 def extract(folder, path, *, progress=None):
     """Write the level images of an UrbanSound8K folder to `path` (.npz: level, name, fold, class_id).
 
-    Every 256 clips a part is written beside `path`; an interrupted call goes on behind the last part. Returns the
-    list of messages about clips that could not be read and were left out. progress: called with the number of
-    clips done since the last call.
+    Every 256 clips a part is written beside `path`; an interrupted call goes on behind the last part. Returns
+    the list of messages about clips that could not be read and were left out. progress: called with the
+    number of clips done since the last call.
     """
     todo, parts = items(folder), pathlib.Path(f"{path}.parts")
     parts.mkdir(parents=True, exist_ok=True)
@@ -84,7 +90,8 @@ def extract(folder, path, *, progress=None):
     if list(name) != [item.name for item in todo]:
         raise ValueError(f"{parts}: the parts belong to another table; delete the folder and start again")
     good = error == ""
-    save_arrays(path, level=level[good], name=name[good], fold=np.array([item.fold for item in todo], np.uint8)[good],
+    save_arrays(path, level=level[good], name=name[good],
+                fold=np.array([item.fold for item in todo], np.uint8)[good],
                 class_id=np.array([item.class_id for item in todo], np.uint8)[good])
     shutil.rmtree(parts)
     return [str(message) for message in error[~good]]

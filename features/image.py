@@ -13,7 +13,8 @@ SIZE = 64
 
 @functools.cache
 def magma():
-    """The 256 colours of matplotlib's magma map: [256, 3] float32 in [0, 1], from the table beside this file."""
+    """The 256 colours of matplotlib's magma map: [256, 3] float32 in [0, 1], from the table beside this file.
+    """
     table = importlib.resources.files(__package__) / "data" / "magma.csv"
     with table.open() as lines:
         colours = np.loadtxt(lines, delimiter=",", dtype=np.float32)
@@ -25,7 +26,8 @@ def colour(level):
     """Colour magma indices: level [..., H, W] uint8 -> image [..., H, W, 3] float32 in [0, 1]."""
     level = np.asarray(level)
     if level.dtype != np.uint8:
-        raise TypeError(f"colour map indices must be uint8, got {level.dtype}: quantise with `level_image` first")
+        raise TypeError(f"colour map indices must be uint8, got {level.dtype}: quantise with `level_image` "
+                        "first")
     return magma()[level]
 
 
@@ -51,7 +53,8 @@ def area_weights(size, cells):
 
 
 def level_image(decibels):
-    """Mel decibels [bands, frames] (low bands first) -> magma indices [64, 64] uint8 (low bands at the bottom).
+    """Mel decibels [bands, frames] (low bands first) -> magma indices [64, 64] uint8 (low bands at the
+    bottom).
 
         level = A_bands · flip(stretch(dB)) · A_framesᵀ,   index = min(floor(256·level), 255)
     """

@@ -1,4 +1,6 @@
-"""Relevance made audible: the cells that a decision rests on, those that speak against it, and the remainder, as sound."""
+"""Relevance made audible: the cells that a decision rests on, those that speak against it, and the remainder,
+as sound.
+"""
 import dataclasses
 import warnings
 
@@ -18,10 +20,12 @@ class Parts:
     """A sound taken apart by relevance; each [176400] float64 at 44.1 kHz, as loud as the original
     where peaks and 40 dB allow it, without clicks.
 
-    relevant: the cells that carry `share` of the positive relevance; against: those that carry `share` of the negative;
-    remainder: all other cells. masks: the three as booleans [3, frames, bins]; they divide the cells among them.
-    gains: what each part was multiplied by to be as loud as the original. part / gain, added up, is the original again
-    (but for the fades of 5 ms at both ends).
+    relevant: the cells that carry `share` of the positive relevance; against: those that carry `share` of the
+    negative;
+    remainder: all other cells. masks: the three as booleans [3, frames, bins]; they divide the cells among
+    them.
+    gains: what each part was multiplied by to be as loud as the original. part / gain, added up, is the
+    original again (but for the fades of 5 ms at both ends).
     """
     relevant: np.ndarray
     against: np.ndarray
@@ -39,7 +43,8 @@ def strongest(relevance, share):
     carried = np.cumsum(np.maximum(relevance.ravel()[order], 0))
     mask = np.zeros(relevance.size, bool)
     if carried[-1] > 0:
-        # One cell less than the first place at which the share is reached may not do: searchsorted finds that place.
+        # One cell less than the first place at which the share is reached may not do: searchsorted finds that
+        # place.
         mask[order[:np.searchsorted(carried, share * carried[-1]) + 1]] = True
     return mask.reshape(relevance.shape)
 
@@ -55,8 +60,10 @@ def loudness(y):
 def gain_to(target, y):
     """What to multiply y by so that it is `target` LUFS loud: at most 40 dB, and no sample beyond 0.99.
 
-    Nothing is raised for silence. The standard leaves out moments below -70 LUFS, and those that are much softer than the
-    others: which ones they are changes with the gain, so it is measured again at the level that will be heard.
+    Nothing is raised for silence. The standard leaves out moments below -70 LUFS, and those that are much
+    softer than the
+    others: which ones they are changes with the gain, so it is measured again at the level that will be
+    heard.
     """
     peak = np.abs(y).max(initial=0)
     most = min(10 ** (LOUDEST_GAIN / 20), PEAK / max(peak, np.finfo(np.float64).tiny))
@@ -86,7 +93,9 @@ def divide(cells, *, share=0.5):
 
 
 def audible(sound):
-    """A sound as a file can hold it: where samples go beyond full scale, all of it softer, with its peak at 0.99."""
+    """A sound as a file can hold it: where samples go beyond full scale, all of it softer, with its peak at
+    0.99.
+    """
     peak = np.abs(sound).max(initial=0)
     return sound * (PEAK / peak) if peak > 1 else sound
 
@@ -97,10 +106,11 @@ def masked(clip, mask):
 
 
 def parts(clip, sound, *, share=0.5):
-    """Take a clip apart by the relevance of its STFT cells; the original to compare with is `audible(clip.sound)`.
+    """Take a clip apart by the relevance of its STFT cells; the original to compare with is
+    `audible(clip.sound)`.
 
-    clip: a Clip. sound: the SoundRelevance carried down to it. share: how much of the positive (and of the negative)
-    relevance the part keeps. Returns Parts. Raises ValueError for a share outside (0, 1].
+    clip: a Clip. sound: the SoundRelevance carried down to it. share: how much of the positive (and of the
+    negative) relevance the part keeps. Returns Parts. Raises ValueError for a share outside (0, 1].
     """
     masks = divide(sound.cells, share=share)
     cut = [fade(masked(clip, mask)) for mask in masks]

@@ -14,7 +14,8 @@ def hann(length):
 def stft(y, window=WINDOW, hop=HOP):
     """Y[m, k] = Σ_n w_n · y[m·hop + n - window/2] · e^{-2πi kn / window}, for k = 0..window/2.
 
-    y [n] -> [1 + n // hop, 1 + window // 2] complex. Frames are centred: y is continued by zeros on both sides.
+    y [n] -> [1 + n // hop, 1 + window // 2] complex. Frames are centred: y is continued by zeros on both
+    sides.
     """
     padded = np.pad(np.asarray(y, np.float64), window // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
@@ -34,12 +35,15 @@ def istft(spectrum, length, window=WINDOW, hop=HOP):
     For a spectrum that `stft` made it is the sound itself. Windows that overlap fade each frame in and out.
     """
     frames = scipy.fft.irfft(spectrum, window, axis=1) * hann(window)
-    y, weight = overlap_add(frames, length, hop), overlap_add(np.broadcast_to(hann(window) ** 2, frames.shape), length, hop)
+    y, weight = overlap_add(frames, length, hop), overlap_add(np.broadcast_to(hann(window) ** 2,
+                                                                              frames.shape), length, hop)
     return y / np.maximum(weight, np.finfo(np.float64).tiny)
 
 
 def overlap_add(frames, length, hop=HOP):
-    """Add frames [m, window], each `hop` samples later than the last, and take off the padding of `stft`: -> [length]."""
+    """Add frames [m, window], each `hop` samples later than the last, and take off the padding of `stft`: ->
+    [length].
+    """
     window = frames.shape[1]
     y = np.zeros(max(length + 2 * (window // 2), (len(frames) - 1) * hop + window))
     for number, frame in enumerate(frames):

@@ -1,7 +1,7 @@
 """Procedural sounds of the ten urban classes: seeded stand-ins for recordings where no data set is at hand.
 
-Each class is one function that builds a scene from shared parts: noise, harmonics, strikes, envelopes, a room, a
-street. Time is in seconds, frequency in Hz; a filter is a function from frequency to gain.
+Each class is one function that builds a scene from shared parts: noise, harmonics, strikes, envelopes, a
+room, a street. Time is in seconds, frequency in Hz; a filter is a function from frequency to gain.
 """
 import dataclasses
 import math
@@ -16,7 +16,8 @@ LENGTHS = (0.05, 60.0)
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One clip's clock and its two sources of chance: `choose` draws the scene (pitches, times, levels), `hiss` the
+    """One clip's clock and its two sources of chance: `choose` draws the scene (pitches, times, levels),
+    `hiss` the
     noise samples, so that a seed gives the same scene at every sample rate."""
     rate: int
     seconds: float
@@ -47,7 +48,8 @@ class Stage:
 
 
 def tilt(stage, corner, per_octave, bumps=2.0):
-    """A filter: flat up to `corner`, then `per_octave` dB for each octave, and random bumps of that many dB."""
+    """A filter: flat up to `corner`, then `per_octave` dB for each octave, and random bumps of that many dB.
+    """
     bump = stage.choose.normal(0, bumps, 12)  # one an octave: 16 Hz, 32 Hz, ... 32 kHz
 
     def gain(frequency):
@@ -59,7 +61,8 @@ def tilt(stage, corner, per_octave, bumps=2.0):
 
 def band(low, high, per_octave=24.0):
     """A filter: passes low..high and falls by `per_octave` dB for each octave outside."""
-    return lambda frequency: np.minimum(np.minimum(frequency / low, high / frequency.clip(1)), 1) ** (per_octave / 6.02)
+    return lambda frequency: np.minimum(np.minimum(frequency / low, high / frequency.clip(1)),
+                                        1) ** (per_octave / 6.02)
 
 
 def formants(centres, widths, strengths, floor=0.02):
@@ -69,7 +72,9 @@ def formants(centres, widths, strengths, floor=0.02):
 
 
 def shape(stage, signal, *filters):
-    """Filter a signal [n] in the frequency domain; some silence is added so that its end does not reach its start."""
+    """Filter a signal [n] in the frequency domain; some silence is added so that its end does not reach its
+    start.
+    """
     size = scipy.fft.next_fast_len(len(signal) + stage.samples(0.02), real=True)
     spectrum = scipy.fft.rfft(signal, size)
     for gain in filters:
@@ -89,7 +94,8 @@ def harmonics(stage, pitch, strengths):
     partial, total, highest = 1.0, np.zeros(len(pitch)), pitch.max() / stage.rate
     for number, strength in enumerate(strengths, 1):
         partial = partial * turn
-        if number * highest > 0.45:  # fade out before half the sample rate, else the partial comes back as an alias
+        # fade out before half the sample rate, else the partial comes back as an alias
+        if number * highest > 0.45:
             strength = strength * np.clip(10 - 20 * number * pitch / stage.rate, 0, 1)
         total += strength * partial.imag
     return total
@@ -108,10 +114,12 @@ def glide(size, places, pitches):
 def rhythm(stage, per_second, jitter, spread):
     """Impulses [n], per_second [n] of them, uneven by `jitter` of a gap, of strengths exp(spread·N(0, 1))."""
     due = np.cumsum(per_second) / stage.rate  # how many should have come by now
-    own = np.random.default_rng(stage.choose.integers(2 ** 32))  # so that their number does not touch later draws
+    # so that their number does not touch later draws
+    own = np.random.default_rng(stage.choose.integers(2 ** 32))
     late, strong = own.standard_normal((math.ceil(due[-1]), 2)).T
     train = np.zeros(stage.size)
-    train[np.searchsorted(due, np.arange(len(late)) + jitter * late).clip(0, stage.size - 1)] = np.exp(spread * strong)
+    train[np.searchsorted(due, np.arange(len(late))
+                          + jitter * late).clip(0, stage.size - 1)] = np.exp(spread * strong)
     return train
 
 
@@ -121,7 +129,9 @@ def follow(impulses, response):
 
 
 def ring(stage, modes, t60s, strengths):
-    """A struck body: Σ_i strength_i · sin(2π·mode_i·t) · 10^(−3t/t60_i), modes near half the sample rate left out."""
+    """A struck body: Σ_i strength_i · sin(2π·mode_i·t) · 10^(−3t/t60_i), modes near half the sample rate left
+    out.
+    """
     time = stage.time(stage.samples(max(t60s)))[:, None]
     heard = np.where(np.less(modes, 0.45 * stage.rate), strengths, 0.0)
     return (np.sin(2 * np.pi * time * modes) * 10 ** (-3 * time / t60s)) @ heard
@@ -134,7 +144,9 @@ def decay(stage, size, t60, attack=1e-6):
 
 
 def fade(stage, size, rise, fall):
-    """An envelope with half-cosine edges: from 0 to 1 in `rise` seconds, and back at the end in `fall` seconds."""
+    """An envelope with half-cosine edges: from 0 to 1 in `rise` seconds, and back at the end in `fall`
+    seconds.
+    """
     time = stage.time(size)
     return (1 - np.cos(np.pi * np.minimum(time / rise, (time[-1] - time) / fall).clip(0, 1))) / 2
 
@@ -154,31 +166,39 @@ def interrupt(stage, signal, chance):
 
 
 def outdoors(stage, signal, t60, wet, quiet):
-    """Set a sound into a street: (signal + wet · echo) / its peak + murmur; the last three arguments are ranges.
+    """Set a sound into a street: (signal + wet · echo) / its peak + murmur; the last three arguments are
+    ranges.
 
-    The echo is noise that decays in `t60` seconds, high frequencies earlier; the murmur lies `quiet` dB below the peak.
+    The echo is noise that decays in `t60` seconds, high frequencies earlier; the murmur lies `quiet` dB below
+    the peak.
     """
     longest, loud = stage.octaves(*t60), 10 ** (-stage.between(*quiet) / 20)
     size = stage.samples(min(longest, 2.0))
     tail = sum(weight * noise(stage, size, band(low, high)) * decay(stage, size, longest * part, attack=0.003)
-               for low, high, part, weight in ((60, 600, 1.0, 1.0), (600, 3000, 0.8, 0.7), (3000, 16000, 0.45, 0.4)))
+               for low, high, part, weight in ((60, 600, 1.0, 1.0), (600, 3000, 0.8, 0.7),
+                                               (3000, 16000, 0.45, 0.4)))
     scene = signal + stage.octaves(*wet) * follow(signal, tail / np.sqrt(np.sum(tail ** 2)))
-    murmur = noise(stage, stage.size, tilt(stage, stage.octaves(60, 400), stage.between(-8, -4), 4), band(40, 20000))
+    murmur = noise(stage, stage.size, tilt(stage, stage.octaves(60, 400), stage.between(-8, -4), 4),
+                   band(40, 20000))
     return scene / np.abs(scene).max() + loud * stage.wander(1, 0.3) * murmur
 
 
 def air_conditioner(stage):
     """Air flow: noise falling with frequency; motor: hum at multiples of the mains; fan: its blades' tone."""
-    air = noise(stage, stage.size, tilt(stage, stage.octaves(60, 250), stage.between(-8, -5), 2), band(30, 20000))
+    air = noise(stage, stage.size, tilt(stage, stage.octaves(60, 250), stage.between(-8, -5), 2),
+                band(30, 20000))
     mains, whine = 2 * stage.choose.choice([50.0, 60.0]), stage.octaves(900, 4000)
     hum = harmonics(stage, np.full(stage.size, mains), falling(8, stage.between(0.6, 1.6)))
-    blades = harmonics(stage, stage.octaves(130, 420) * stage.wander(0.5, 0.002), falling(10, stage.between(0.5, 1.5)))
+    blades = harmonics(stage, stage.octaves(130, 420) * stage.wander(0.5, 0.002),
+                       falling(10, stage.between(0.5, 1.5)))
     motor = stage.octaves(0.002, 0.03) * np.sin(2 * np.pi * min(whine, 0.4 * stage.rate) * stage.time())
-    return (air + stage.octaves(0.05, 0.6) * hum + stage.octaves(0.05, 0.6) * blades + motor) * stage.wander(3, 0.04)
+    return (air + stage.octaves(0.05, 0.6) * hum + stage.octaves(0.05, 0.6) * blades
+            + motor) * stage.wander(3, 0.04)
 
 
 def car_horn(stage):
-    """Two steel diaphragms a third apart: steady buzzing harmonics through a trumpet that favours 1..4 kHz."""
+    """Two steel diaphragms a third apart: steady buzzing harmonics through a trumpet that favours 1..4 kHz.
+    """
     chord = np.array([1.0, stage.choose.choice([6 / 5, 5 / 4, 4 / 3])])[:stage.choose.choice([1, 2, 2, 2])]
     chord *= stage.octaves(300, 470)
     trumpet = formants([stage.between(400, 700), stage.octaves(1500, 2600), stage.octaves(2800, 4500)],
@@ -196,16 +216,21 @@ def car_horn(stage):
 
 
 def call(stage, pitch, breath, tract):
-    """A voice's one sound: harmonics of the vocal cords along pitch [n], and breath noise, through a vocal tract."""
+    """A voice's one sound: harmonics of the vocal cords along pitch [n], and breath noise, through a vocal
+    tract.
+    """
     cords = harmonics(stage, pitch, falling(min(int(9000 / pitch.min()), 30), 0.9))
     return shape(stage, cords + breath * stage.hiss.standard_normal(len(pitch)), tract, band(150, 9000, 9))
 
 
 def children_playing(stage):
-    """Children at different distances: words of gliding syllables, drawn-out shouts and squeals, and a ball's thuds."""
+    """Children at different distances: words of gliding syllables, drawn-out shouts and squeals, and a ball's
+    thuds.
+    """
     track = np.zeros(stage.size)
     for _ in range(stage.choose.integers(3, 5)):
-        voice, loud, at = stage.octaves(270, 480), stage.octaves(0.15, 1.0), stage.between(0, 0.1) * stage.seconds
+        voice, loud, at = stage.octaves(270, 480), stage.octaves(0.15,
+                                                                 1.0), stage.between(0, 0.1) * stage.seconds
         while at < stage.seconds:
             word = stage.choose.random() < 0.7
             lift = 1.0 if word else stage.octaves(1.4, 3)
@@ -225,16 +250,21 @@ def children_playing(stage):
 
 
 def dog_bark(stage):
-    """Barks: the pitch leaps up and drops by an octave within 0.1..0.25 s, rough, through a snout's resonances."""
+    """Barks: the pitch leaps up and drops by an octave within 0.1..0.25 s, rough, through a snout's
+    resonances.
+    """
     voice, length, rough = stage.octaves(280, 900), stage.octaves(0.1, 0.25), stage.octaves(0.1, 0.8)
     snout = formants(np.array([650, 1500, 3000]) * (voice / 500) ** 0.4, [350, 500, 900], [1.0, 0.6, 0.3])
     track, at = np.zeros(stage.size), stage.between(0.02, 0.4) * min(stage.seconds, 1.0)
     while at < stage.seconds:
         for _ in range(stage.choose.integers(1, 5)):
             lasts = length * stage.octaves(0.85, 1.2)
-            pitch = glide(stage.samples(lasts), [0, 0.2, 0.5, 1], [0.6, 1, 0.85, 0.4]) * voice * stage.octaves(0.9, 1.1)
-            envelope = decay(stage, len(pitch), 4 * lasts, attack=0.012) * fade(stage, len(pitch), 0.005, 0.05)
-            growl = 1 + 0.5 * rough * np.sin(np.pi * np.cumsum(pitch) / stage.rate)  # at half the pitch: vocal fry
+            pitch = glide(stage.samples(lasts), [0, 0.2, 0.5, 1],
+                          [0.6, 1, 0.85, 0.4]) * voice * stage.octaves(0.9, 1.1)
+            envelope = decay(stage, len(pitch), 4 * lasts, attack=0.012) * fade(stage, len(pitch), 0.005,
+                                                                                0.05)
+            # at half the pitch: vocal fry
+            growl = 1 + 0.5 * rough * np.sin(np.pi * np.cumsum(pitch) / stage.rate)
             add(stage, track, call(stage, pitch, rough, snout) * growl * envelope, at)
             at += lasts + stage.octaves(0.1, 0.35)
         at += stage.octaves(0.2, 1.5)
@@ -242,8 +272,11 @@ def dog_bark(stage):
 
 
 def drilling(stage):
-    """A motor's buzz and gear whine whose speed sags under load, dust noise in time with it, often hammer blows."""
-    speed = glide(stage.size, [0, 0.3, 1], stage.octaves(90, 320) * stage.octaves(0.8, 1.2, 3)) * stage.wander(8, 0.01)
+    """A motor's buzz and gear whine whose speed sags under load, dust noise in time with it, often hammer
+    blows.
+    """
+    speed = glide(stage.size, [0, 0.3, 1], stage.octaves(90, 320) * stage.octaves(0.8, 1.2,
+                                                                                  3)) * stage.wander(8, 0.01)
     motor = harmonics(stage, speed, falling(40, stage.between(0.3, 1.0)) * stage.octaves(0.4, 2, 40))
     gears = harmonics(stage, speed * stage.choose.integers(9, 20), [1.0, 0.4, 0.2])
     dust = noise(stage, stage.size, tilt(stage, stage.octaves(1500, 6000), -8, 6), band(250, 16000, 6))
@@ -256,7 +289,9 @@ def drilling(stage):
 
 
 def engine_idling(stage):
-    """Four cylinders fire in turn, none quite like the next: pulses through an exhaust pipe's modes, valves ticking."""
+    """Four cylinders fire in turn, none quite like the next: pulses through an exhaust pipe's modes, valves
+    ticking.
+    """
     pulses = rhythm(stage, stage.octaves(16, 36) * stage.wander(1.5, 0.02), 0.03, 0.12)
     pulses *= stage.octaves(0.6, 1.3, 4)[np.cumsum(pulses > 0) % 4]
     pipe = np.array([45, 75, 110, 180, 300, 500, 800, 1300]) * stage.octaves(0.75, 1.33, 8)
@@ -270,7 +305,9 @@ def engine_idling(stage):
 
 
 def gun_shot(stage):
-    """Powder gas bursts out: p(t) = (1 − t/τ)·e^(−t/τ) (Friedlander) and a noise crack, then echoes that die away."""
+    """Powder gas bursts out: p(t) = (1 − t/τ)·e^(−t/τ) (Friedlander) and a noise crack, then echoes that die
+    away.
+    """
     time, tau = stage.time(stage.samples(1.5)), stage.octaves(0.001, 0.006)
     blast = stage.octaves(0.5, 3) * (1 - time / tau) * np.exp(-time / tau)
     crack = noise(stage, len(time), tilt(stage, stage.octaves(500, 4000), -5, 3))
@@ -287,11 +324,13 @@ def gun_shot(stage):
 
 
 def jackhammer(stage):
-    """A steel chisel struck 8..20 times a second: broadband impacts, ringing steel, ground thud, compressor."""
+    """A steel chisel struck 8..20 times a second: broadband impacts, ringing steel, ground thud, compressor.
+    """
     hits = rhythm(stage, stage.octaves(8, 20) * stage.wander(1, 0.02), 0.02, 0.1)
     impacts = noise(stage, stage.size, tilt(stage, stage.octaves(1500, 6000), -5, 4), band(150, 20000))
     impacts *= follow(hits, decay(stage, stage.samples(0.1), stage.octaves(0.03, 0.08)))
-    steel = ring(stage, stage.octaves(300, 12000, 16), stage.octaves(0.03, 0.15, 16), stage.octaves(0.1, 0.8, 16))
+    steel = ring(stage, stage.octaves(300, 12000, 16), stage.octaves(0.03, 0.15, 16),
+                 stage.octaves(0.1, 0.8, 16))
     ground = ring(stage, stage.octaves(60, 180, 2), [0.1, 0.1], stage.octaves(0.1, 0.7, 2))
     drone = noise(stage, stage.size, tilt(stage, stage.octaves(200, 2000), -4, 4), band(50, 20000))
     machine = impacts + stage.octaves(0.3, 1.5) * follow(hits, steel) + follow(hits, ground)
@@ -301,7 +340,11 @@ def jackhammer(stage):
 
 def siren_pitch(stage):
     """Wail (slow rise and fall), yelp (the same, fast), or hi-lo (two notes in turn): pitch [n] in Hz."""
-    kind, low, rise = stage.choose.choice(3, p=[0.4, 0.4, 0.2]), stage.octaves(450, 800), stage.between(0.3, 0.6)
+    kind, low, rise = (
+        stage.choose.choice(3, p=[0.4, 0.4, 0.2]),
+        stage.octaves(450, 800),
+        stage.between(0.3, 0.6),
+    )
     period = stage.octaves(*[(2.0, 6.0), (0.2, 0.45), (0.8, 1.4)][kind])
     turn = (stage.time() / period + stage.choose.random()) % 1
     if kind == 2:
@@ -343,16 +386,23 @@ def drum(stage, track, beat, loud):
 
 
 def street_music(stage):
-    """A busker's band: bass and chords of a four-chord song, a pentatonic melody, perhaps drums; a crowd murmurs."""
+    """A busker's band: bass and chords of a four-chord song, a pentatonic melody, perhaps drums; a crowd
+    murmurs.
+    """
     track, beat, key = np.zeros(stage.size), 60 / stage.between(80, 145), stage.octaves(98, 185)
     beats = np.arange(0, stage.seconds, beat)
-    roots = stage.choose.permutation([0, 5, 7, 9])[np.arange(len(beats)) // 2 % 4]  # in semitones: I, IV, V, vi
+    # in semitones: I, IV, V, vi
+    roots = stage.choose.permutation([0, 5, 7, 9])[np.arange(len(beats)) // 2 % 4]
     guitar, accordion, piano = (1.3, 1.5, 0.0), (0.9, 6.0, 0.004), (1.8, 3.0, 0.0)
     fiddle, mandolin, flute = (1.0, 5.0, 0.006), (0.8, 2.0, 0.0), (2.0, 6.0, 0.008)
-    chords, lead = stage.choose.choice([guitar, accordion, piano]), stage.choose.choice([fiddle, mandolin, flute])
+    chords, lead = (
+        stage.choose.choice([guitar, accordion, piano]),
+        stage.choose.choice([fiddle, mandolin, flute]),
+    )
     play(stage, track, guitar, beats, key / 2 * 2 ** (roots / 12), beat, 1.0)
     for interval in (0, 4, 7):
-        tone = roots + np.where((roots == 9) & (interval == 4), 3, interval)  # the chord on the sixth is minor
+        # the chord on the sixth is minor
+        tone = roots + np.where((roots == 9) & (interval == 4), 3, interval)
         play(stage, track, chords, beats[::2], key * 2 ** (tone[::2] / 12), 2 * beat, 0.35)
     quick = np.arange(0, stage.seconds, beat / 2)
     quick = quick[stage.choose.random(len(quick)) < 0.75]
@@ -369,12 +419,15 @@ CLASSES = tuple(MAKERS)
 
 
 def class_index(name_or_index):
-    """The index of a class given by name or index; ValueError names an unknown class and lists the known ones."""
+    """The index of a class given by name or index; ValueError names an unknown class and lists the known
+    ones.
+    """
     if isinstance(name_or_index, str) and name_or_index in CLASSES:
         return CLASSES.index(name_or_index)
     if isinstance(name_or_index, (int, np.integer)) and 0 <= name_or_index < len(CLASSES):
         return int(name_or_index)
-    raise ValueError(f"unknown class {name_or_index!r}; known are {', '.join(CLASSES)}, or 0..{len(CLASSES) - 1}")
+    raise ValueError(f"unknown class {name_or_index!r}; known are {', '.join(CLASSES)}, or "
+                     f"0..{len(CLASSES) - 1}")
 
 
 def synthesize(name_or_index, seed=0, *, sample_rate=44_100, seconds=4.0):
@@ -386,12 +439,16 @@ def synthesize(name_or_index, seed=0, *, sample_rate=44_100, seconds=4.0):
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"the seed must be a whole number from 0, found {seed!r}")
     if not RATES[0] <= sample_rate <= RATES[1] or sample_rate != int(sample_rate):
-        raise ValueError(f"sample_rate must be a whole number of Hz in {RATES[0]}..{RATES[1]}, found {sample_rate!r}")
+        raise ValueError(f"sample_rate must be a whole number of Hz in {RATES[0]}..{RATES[1]}, found "
+                         f"{sample_rate!r}")
     if not LENGTHS[0] <= seconds <= LENGTHS[1]:
         raise ValueError(f"seconds must lie in {LENGTHS[0]}..{LENGTHS[1]}, found {seconds!r}")
-    stage = Stage(int(sample_rate), float(seconds), round(seconds * sample_rate), np.random.default_rng([seed, index]),
+    stage = Stage(int(sample_rate), float(seconds), round(seconds * sample_rate),
+                  np.random.default_rng([seed, index]),
                   np.random.default_rng([seed, index, 1]))
     level, lowest, highest = stage.octaves(0.2, 0.95), stage.octaves(30, 90), stage.octaves(7000, 20000)
-    microphone = scipy.signal.butter(4, [lowest, min(highest, 0.45 * sample_rate)], "bandpass", fs=sample_rate, output="sos")
-    signal = scipy.signal.sosfilt(microphone, MAKERS[CLASSES[index]](stage))  # causal: nothing sounds before a shot
+    microphone = scipy.signal.butter(4, [lowest, min(highest, 0.45 * sample_rate)], "bandpass",
+                                     fs=sample_rate, output="sos")
+    # causal: nothing sounds before a shot
+    signal = scipy.signal.sosfilt(microphone, MAKERS[CLASSES[index]](stage))
     return (signal * (level / np.abs(signal).max())).astype(np.float32)

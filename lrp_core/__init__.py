@@ -87,6 +87,7 @@ def from_onnx(path, *, class_names=None, fold=True):
 
 
 def profile(network, x, rules="epsilon", *, engine="auto", dtype="float64", repeats=9):
-    """Where the time of an explanation goes, step by step: a table to print. See `lrp_core.profiles.profile`."""
+    """Where the time of an explanation goes, step by step: a table to print. See `lrp_core.profiles.profile`.
+    """
     from .profiles import profile as run
     return run(network, x, rules, engine=engine, dtype=dtype, repeats=repeats)

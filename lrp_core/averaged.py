@@ -5,8 +5,10 @@ from .explain import explain
 from .target import NOBODY, WINNER, Contrast, resolve
 
 
-def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, engine="auto", dtype="float64", threads=None):
-    """(x - x') · mean gradient of the score along the straight way from a baseline x' to x; like x, in `dtype`.
+def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, engine="auto", dtype="float64",
+                         threads=None):
+    """(x - x') · mean gradient of the score along the straight way from a baseline x' to x; like x, in
+    `dtype`.
 
         R = (x - x') · 1/steps · Σ_k ∇f(x' + (k + 1/2)/steps · (x - x')),    k = 0..steps - 1
 
@@ -25,7 +27,8 @@ def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, en
     return _averaged(network, x, target, inputs, finish, engine, dtype, threads)
 
 
-def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, engine="auto", dtype="float64", threads=None):
+def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, engine="auto", dtype="float64",
+                threads=None):
     """The mean gradient over inputs with Gaussian noise added; like x, in `dtype`.
 
         R = 1/samples · Σ_k ∇f(x + n_k),    n_k ~ N(0, (noise · (max x - min x))²)
@@ -51,7 +54,8 @@ def _averaged(network, x, target, inputs, finish, engine, dtype, threads):
         # The class is that of the sample itself, whatever wins on the way to it.
         favoured, other = (int(winner if number == WINNER else number) for number in (favoured, other))
         one = favoured if other == NOBODY else Contrast(favoured, other)
-        gradients = explain(network, inputs(sample), "gradient", one, engine=engine, dtype=dtype, threads=threads).relevance
+        gradients = explain(network, inputs(sample), "gradient", one, engine=engine, dtype=dtype,
+                            threads=threads).relevance
         out.append(finish(sample, gradients.mean(axis=0, dtype=np.float64)).astype(dtype))
     return out[0] if single else np.stack(out)
 

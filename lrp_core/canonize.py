@@ -11,7 +11,8 @@ from .sizes import products
 from .text import quote
 
 PARITY = 1e-4
-MAX_CHECKED = 1 << 34  # multiplications of a network that is run to compare it with its folded form: a second or two
+# multiplications of a network that is run to compare it with its folded form: a second or two
+MAX_CHECKED = 1 << 34
 
 
 # What may stand between the last activation and the output: numbers that only change places.
@@ -19,10 +20,11 @@ ONLY_MOVED = (L.Dropout, L.Flatten, L.Reshape, L.Permute, L.Cropping2D)
 
 
 def final_activation(network):
-    """(node, moves): the softmax or sigmoid that makes the network's scores probabilities, and the nodes after it.
+    """(node, moves): the softmax or sigmoid that makes the network's scores probabilities, and the nodes
+    after it.
 
-    (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax counts where
-    there is one row of numbers for it to norm.
+    (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax counts
+    where there is one row of numbers for it to norm.
     """
     nodes, moves = {node.name: node for node in network.nodes}, []
     node = network.nodes[-1]
@@ -35,10 +37,11 @@ def final_activation(network):
 
 
 def without_final_activation(network):
-    """The network without the softmax or sigmoid at its end, so that its output is the scores z; others as they are.
+    """The network without the softmax or sigmoid at its end, so that its output is the scores z; others as
+    they are.
 
-    Explanations start from z. Starting from σ(z) would divide it by z, and where z < 0 every relevance would change
-    its sign.
+    Explanations start from z. Starting from σ(z) would divide it by z, and where z < 0 every relevance would
+    change its sign.
     """
     last, moves = final_activation(network)
     if last is None:
@@ -55,14 +58,15 @@ def without_final_activation(network):
 
 
 def fold_batch_norm(network):
-    """The network with every BatchNorm taken into the linear layer before it, or behind it, where that is exact.
+    """The network with every BatchNorm taken into the linear layer before it, or behind it, where that is
+    exact.
 
         behind W:   a (W x + b) + d  =  (a W) x + (a b + d)
         before W:   W (a x + d) + b  =  (W a) x + (W d + b),  not where W's input is padded with zeros
 
-    Both need that nothing else reads what lies between. A BatchNorm that cannot be folded stays, and is explained
-    as the diagonal linear map it is. Raises ValueError where the logits of the two networks differ by more than
-    1e-4 on random inputs (networks of more than 2^34 multiplications are not run for that).
+    Both need that nothing else reads what lies between. A BatchNorm that cannot be folded stays, and is
+    explained as the diagonal linear map it is. Raises ValueError where the logits of the two networks differ
+    by more than 1e-4 on random inputs (networks of more than 2^34 multiplications are not run for that).
     """
     folding = _Folding(network)
     if not folding.fold():
@@ -80,7 +84,9 @@ def fold_batch_norm(network):
 
 
 class _Folding:
-    """The nodes of a network while pairs of them become one. Only the neighbours of a pair are looked at again."""
+    """The nodes of a network while pairs of them become one. Only the neighbours of a pair are looked at
+    again.
+    """
 
     def __init__(self, network):
         self._nodes = {node.name: node for node in network.nodes}
@@ -140,7 +146,8 @@ class _Folding:
 
 def _unpadded(layer):
     """Does every output of this layer see real inputs only?"""
-    return isinstance(layer, L.Dense) or (isinstance(layer, L.Conv2D) and layer.padding == "valid" and layer.groups == 1)
+    return isinstance(layer, L.Dense) or (isinstance(layer, L.Conv2D) and layer.padding == "valid"
+                                          and layer.groups == 1)
 
 
 def _merged(norm, layer, *, before):

@@ -20,7 +20,8 @@ def is_whole(value):
 def check_met(unmet, start):
     """Raise ValueError where `keep` names nodes that no relevance from `start` has met."""
     if unmet:
-        raise ValueError(f"keep: no relevance reaches {listing(map(quote, sorted(unmet)))} from {quote(start)}")
+        raise ValueError(f"keep: no relevance reaches {listing(map(quote, sorted(unmet)))} from "
+                         f"{quote(start)}")
 
 
 def check_scores(network, trace):
@@ -29,4 +30,5 @@ def check_scores(network, trace):
         return
     for node in network.nodes:
         if not np.abs(trace.outputs[node.name]).max() < np.finfo(np.float32).max:
-            raise ValueError(f"the output of node {quote(node.name)} overflows: its weights or the input are too large")
+            raise ValueError(f"the output of node {quote(node.name)} overflows: its weights or the input are "
+                             "too large")

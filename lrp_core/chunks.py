@@ -1,7 +1,8 @@
 """Work through a batch in small chunks on several threads, with one BLAS thread each.
 
-A chunk's arrays stay near the cache, memory is bounded whatever the batch, and since every product runs for one
-sample on one BLAS thread, a sample's numbers do not depend on the batch, the chunk or the number of threads.
+A chunk's arrays stay near the cache, memory is bounded whatever the batch, and since every product runs for
+one sample on one BLAS thread, a sample's numbers do not depend on the batch, the chunk or the number of
+threads.
 """
 import concurrent.futures
 import os
@@ -44,7 +45,9 @@ def default_threads():
 
 
 def within(memory, sample_bytes, threads, chunk=CHUNK):
-    """(threads, samples a chunk) that keep to `memory` bytes when a sample at work takes `sample_bytes`; None: no bound."""
+    """(threads, samples a chunk) that keep to `memory` bytes when a sample at work takes `sample_bytes`;
+    None: no bound.
+    """
     if memory is None:
         return threads, chunk
     if isinstance(memory, bool) or not isinstance(memory, (int, float)):

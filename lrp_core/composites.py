@@ -1,10 +1,10 @@
 """Which layer gets which rule: ordered (condition, rule) lists, the first match wins.
 
-A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Layers with
-weights take the rule of the first condition that holds. Other layers have a default: average pools, sums of inputs,
-batch and layer normalisation, and layers of one's own take LRP-0; activations, dropout, reshapes and padding pass
-relevance on; a max-pool gives it to the winner. Where a condition names just that layer, or a class of layers without
-weights, they take its rule instead.
+A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Layers
+with weights take the rule of the first condition that holds. Other layers have a default: average pools, sums
+of inputs, batch and layer normalisation, and layers of one's own take LRP-0; activations, dropout, reshapes
+and padding pass relevance on; a max-pool gives it to the winner. Where a condition names just that layer, or
+a class of layers without weights, they take its rule instead.
 """
 import dataclasses
 import fnmatch
@@ -31,7 +31,8 @@ class Firsts:
 
     def __init__(self, network):
         weighted = [node for node in network.nodes if ruled(node)]
-        self.weighted, self.last_weighted = weighted[0] if weighted else None, weighted[-1] if weighted else None
+        self.weighted, self.last_weighted = (weighted[0] if weighted else None, weighted[-1] if weighted
+                                             else None)
         self.convolution = next((node for node in network.nodes if is_convolution(network, node)), None)
         self.views = {INPUT}  # the network's input, and what only puts it into another shape
         for node in network.nodes:
@@ -51,7 +52,9 @@ def firsts(network):
 
 
 def first_layer(network, node):
-    """The layer with weights that reads the network's input, directly or through a reshape (iNNvestigate's first)."""
+    """The layer with weights that reads the network's input, directly or through a reshape (iNNvestigate's
+    first).
+    """
     return ruled(node) and node.inputs[0] in firsts(network).views
 
 
@@ -71,7 +74,9 @@ def last_with_weights(network, node):
 
 
 def up_to(name):
-    """A condition: the node `name` and all that stand before it. `[(up_to("conv2b"), Flat()), ...]` is flat until there."""
+    """A condition: the node `name` and all that stand before it. `[(up_to("conv2b"), Flat()), ...]` is flat
+    until there.
+    """
     def before(network, node):
         if name not in network.positions:
             raise ValueError(f"up_to: no node is named {quote(name)}; there are {listing(network.positions)}")
@@ -98,15 +103,18 @@ class Composite:
     def __post_init__(self):
         for pair in self.pairs:
             if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[1], Rule)):
-                raise TypeError(f"rules must be (condition, rule) pairs with a rule such as Epsilon(), got {pair!r}")
+                raise TypeError(f"rules must be (condition, rule) pairs with a rule such as Epsilon(), got "
+                                f"{pair!r}")
             condition = pair[0]
             if not (isinstance(condition, str) or callable(condition)):
-                raise TypeError(f"a condition is a layer class, a name pattern or a function, got {condition!r}")
+                raise TypeError(f"a condition is a layer class, a name pattern or a function, got "
+                                f"{condition!r}")
 
     def check(self, network):
         """Refuse name patterns that match no layer: they are misspelt."""
         for condition, _ in self.pairs:
-            if isinstance(condition, str) and not any(fnmatch.fnmatchcase(node.name, condition) for node in network.nodes):
+            if isinstance(condition, str) and not any(fnmatch.fnmatchcase(node.name, condition)
+                                                      for node in network.nodes):
                 raise ValueError(f"the pattern {quote(condition)} matches no layer; "
                                  f"the layers are {listing(network.positions)}")
 
@@ -121,22 +129,29 @@ class Composite:
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
     def rules_for(self, network):
-        """The rule for each node of a network, in its order; raises ValueError as `check` and `rule_for` do."""
+        """The rule for each node of a network, in its order; raises ValueError as `check` and `rule_for` do.
+        """
         self.check(network)
         return tuple(self.rule_for(network, node) for node in network.nodes)
 
     def table(self, network):
-        """Which rule each layer of a network gets, as text; without a softmax or sigmoid at its end, which is not explained."""
+        """Which rule each layer of a network gets, as text; without a softmax or sigmoid at its end, which is
+        not explained.
+        """
         network = without_final_activation(network)
-        rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll) else repr(rule))
+        rows = [(node.name, node.layer.type, "winner takes all" if isinstance(node.layer, L.WinnerTakesAll)
+                 else repr(rule))
                 for node, rule in zip(network.nodes, self.rules_for(network))]
         return table(rows, "<<<", header=False)
 
 
 def meant(condition, node):
-    """Does a condition name just this layer, or a class of it? What holds for layers with weights too speaks of these only."""
+    """Does a condition name just this layer, or a class of it? What holds for layers with weights too speaks
+    of these only.
+    """
     if isinstance(condition, type):
-        return isinstance(node.layer, condition) and (condition is type(node.layer) or not issubclass(L.Weighted, condition))
+        return isinstance(node.layer, condition) and (condition is type(node.layer)
+                                                      or not issubclass(L.Weighted, condition))
     return condition == node.name
 
 
@@ -146,14 +161,18 @@ def checked(rule, node):
     if crosses_by_itself(rule):
         return rule
     if not can_cross(layer):
-        raise ValueError(f"layer {quote(node.name)} ({layer.type}) cannot be explained: LRP has no rule for it; "
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}) cannot be explained: LRP has no rule for "
+                         "it; "
                          f"register a function with @lrp_core.flow.register({layer.type})")
     if crossing in PASSES and not isinstance(rule, Pass):
-        raise ValueError(f"layer {quote(node.name)} ({layer.type}) passes relevance on: the rule {rule!r} does nothing there; "
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}) passes relevance on: the rule {rule!r} "
+                         "does nothing there; "
                          "give it a rule that defines through(layer, x, y, r)")
-    if crossing in MIXES and (isinstance(rule, Pass) or not (isinstance(layer, L.Weighted) or can_share(rule, layer))):
+    if crossing in MIXES and (isinstance(rule, Pass)
+                              or not (isinstance(layer, L.Weighted) or can_share(rule, layer))):
         raise ValueError(f"layer {quote(node.name)} ({layer.type}) mixes its inputs"
-                         f"{' without weights' * (not isinstance(layer, L.Weighted))}: the rule {rule!r} cannot cross it; "
+                         f"{' without weights' * (not isinstance(layer, L.Weighted))}: the rule {rule!r} "
+                         "cannot cross it; "
                          "Zero() and Epsilon() can, and rules that define through(layer, x, y, r)")
     return rule
 
@@ -182,7 +201,9 @@ def _innvestigate(name, convolution, *, flat=False):
 
 
 def preset_b_flat_until(name):
-    """iNNvestigate's lrp.sequential_preset_b_flat_until_idx: preset_b, but flat up to and including the node `name`."""
+    """iNNvestigate's lrp.sequential_preset_b_flat_until_idx: preset_b, but flat up to and including the node
+    `name`.
+    """
     return Composite(f"preset_b_flat_until {name}", ((up_to(name), Flat()), *PRESETS["preset_b"].pairs))
 
 
@@ -200,9 +221,9 @@ def epsilon_gamma_box(low, high):
     return _zennit("epsilon_gamma_box", Gamma(0.25), (first_convolution, ZBox(low, high)))
 
 
-# The first five agree with iNNvestigate's analyzers (Alber et al. 2019): lrp.epsilon, lrp.sequential_preset_a, ...;
-# its α-β rules keep the whole bias. The others agree with zennit's composites (Anders et al. 2021), which split it and
-# want batch normalisation folded first (`canonize.fold_batch_norm`).
+# The first five agree with iNNvestigate's analyzers (Alber et al. 2019): lrp.epsilon,
+# lrp.sequential_preset_a, ...; its α-β rules keep the whole bias. The others agree with zennit's composites
+# (Anders et al. 2021), which split it and want batch normalisation folded first (`canonize.fold_batch_norm`).
 PRESETS = {composite.name: composite for composite in (
     Composite("epsilon", ((everywhere, Epsilon(1e-7)),)),
     _innvestigate("preset_a", AlphaBeta(1.0, 0.0, "whole")),
@@ -227,7 +248,8 @@ def composite(rules):
     if isinstance(rules, str):
         found = {**PRESETS, **METHODS}.get(ALIASES.get(rules, rules))
         if found is None:
-            raise ValueError(f"there is no preset {quote(rules)}; there are {', '.join([*PRESETS, *METHODS, *ALIASES])}")
+            raise ValueError(f"there is no preset {quote(rules)}; there are "
+                             f"{', '.join([*PRESETS, *METHODS, *ALIASES])}")
         return found
     if isinstance(rules, Rule):
         return Composite(repr(rules), ((everywhere, rules),))

@@ -14,7 +14,8 @@ from .target import Contrast, resolve
 from .text import listing, quote
 
 ENGINES, DTYPES = ("auto", "numba", "numpy"), ("float64", "float32")
-# Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by compiling.
+# Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by
+# compiling.
 WORTH_COMPILING = 1_000_000
 
 
@@ -26,42 +27,47 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
     x: one sample [*input_shape] or a batch [n, *input_shape].
     rules: a preset's name (see `composites`), a rule for every layer with weights, or an ordered list of
         (condition, rule).
-    target: "max" for the winning class, a class's name or index, a Contrast of two, or one of these for each sample.
-    start: instead of a class, an inner node: (name, channel) or (name, (position ..., channel)); its output there is
-        what is explained. `target` is then only reported.
+    target: "max" for the winning class, a class's name or index, a Contrast of two, or one of these for each
+    sample.
+    start: instead of a class, an inner node: (name, channel) or (name, (position ..., channel)); its output
+        there is what is explained. `target` is then only reported.
     stop: the name of a node at which relevance stays: `relevance` is then the relevance at its output.
-    keep: {node name: channels}: only the relevance of these channels goes on below that node (conditional relevance,
-        as in concept relevance propagation, Achtibat et al. 2023).
+    keep: {node name: channels}: only the relevance of these channels goes on below that node (conditional
+        relevance, as in concept relevance propagation, Achtibat et al. 2023).
     layers: keep the relevance at every node (`Explanation.layers`).
-    engine: "numba" is the compiled engine; what it has no kernel for it leaves to NumPy (`profile` tells what, and why).
-        "numpy" is the readable one. "auto" takes the compiled one, except for gradients, for networks so small that
-        compiling gains nothing, and where Numba is not installed.
-    dtype: what is computed in and what relevance comes back in: "float64", with ledgers that close to about 1e-15, or
-        "float32", faster and to about 1e-6 of a layer's turnover.
+    engine: "numba" is the compiled engine; what it has no kernel for it leaves to NumPy (`profile` tells
+        what, and why). "numpy" is the readable one. "auto" takes the compiled one, except for gradients, for
+        networks so small that compiling gains nothing, and where Numba is not installed.
+    dtype: what is computed in and what relevance comes back in: "float64", with ledgers that close to about
+        1e-15, or "float32", faster and to about 1e-6 of a layer's turnover.
     threads: how many threads explain; all processors by default. Results do not depend on it.
-    memory: a bound in bytes on what the samples at work take (weights, input and results come on top); by default
-        what the machine has free. Fewer samples than `threads` could take are at work at a time where that is needed.
+    memory: a bound in bytes on what the samples at work take (weights, input and results come on top); by
+        default what the machine has free. Fewer samples than `threads` could take are at work at a time where
+        that is needed.
     progress: called with the number of samples done since the last call.
 
-    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, before the forward pass where a
-    sample would take more than the machine's free memory; and ConservationError where the relevance does not add up to
-    rounding, which would be an error of this program.
+    Returns an Explanation. Raises ValueError or TypeError that names what is wrong, before the forward pass
+    where a sample would take more than the machine's free memory; and ConservationError where the relevance
+    does not add up to rounding, which would be an error of this program.
     """
-    return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers, engine=engine,
+    return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers,
+                        engine=engine,
                         dtype=dtype, threads=threads, memory=memory, progress=progress)[0]
 
 
-def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop=None, keep=None, layers=False,
+def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop=None, keep=None,
+                 layers=False,
                  engine="auto", dtype="float64", threads=None, memory=None, progress=None):
     """Explanations of several targets that share one forward pass: a list, in the order of `targets`.
 
-    targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything else is
-    as in `explain`.
+    targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything
+    else is as in `explain`.
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be 'float64' or 'float32', got {quote(dtype)}")
     if not isinstance(network, Network):
-        raise TypeError(f"network must be a Network, as `lrp_core.load` gives one; got {type(network).__name__}")
+        raise TypeError(f"network must be a Network, as `lrp_core.load` gives one; got "
+                        f"{type(network).__name__}")
     x, single = network.check_input(x)
     method = composite(rules)
     scored = network.scoring
@@ -76,7 +82,8 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     masks = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
     wanted = [resolve(one, len(x), network) for one in targets]
     check_results(scored, len(x) * len(wanted), stop or INPUT, layers)
-    request = Request(network, x, single, method, wanted, place, stop, masks, layers, dtype, threads, memory, progress)
+    request = Request(network, x, single, method, wanted, place, stop, masks, layers, dtype, threads, memory,
+                      progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
     from .numba_engine import entry  # brings Numba along, half a second that the readable engine does without
@@ -86,13 +93,15 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
 def chosen_engine(engine, network, method):
     """"numba" or "numpy": what computes a method for a network when `engine` is asked for.
 
-    Gradients have no kernels. "auto" decides by the network alone, so that a sample's numbers do not depend on what it
-    is explained with. Raises ValueError for an unknown name or where Numba is asked for and not installed.
+    Gradients have no kernels. "auto" decides by the network alone, so that a sample's numbers do not depend
+    on what it is explained with. Raises ValueError for an unknown name or where Numba is asked for and not
+    installed.
     """
     check_engine(engine)
     if isinstance(method, GradientMethod) or engine == "numpy":
         return "numpy"
-    return "numba" if engine == "numba" or (has_numba() and network.multiply_adds >= WORTH_COMPILING) else "numpy"
+    return "numba" if engine == "numba" or (has_numba()
+                                            and network.multiply_adds >= WORTH_COMPILING) else "numpy"
 
 
 def check_engine(engine):
@@ -100,7 +109,8 @@ def check_engine(engine):
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {quote(engine)}")
     if engine == "numba" and not has_numba():
-        raise ValueError("engine='numba' needs the package numba: pip install numba, or choose engine='numpy'")
+        raise ValueError("engine='numba' needs the package numba: pip install numba, or choose "
+                         "engine='numpy'")
 
 
 def has_numba():
@@ -120,14 +130,16 @@ def channel_mask(network, name, channels):
     size = known("keep", network, name)[-1]
     channels = np.atleast_1d(channels)
     if channels.dtype.kind not in "iu" or not channels.size or channels.min() < 0 or channels.max() >= size:
-        raise ValueError(f"keep: node {quote(name)} has the channels 0..{size - 1}, got {quote(channels.tolist())}")
+        raise ValueError(f"keep: node {quote(name)} has the channels 0..{size - 1}, got "
+                         f"{quote(channels.tolist())}")
     return np.isin(np.arange(size), channels).astype(np.float64)
 
 
 def start_mask(network, start):
     """(node name, mask over its output) of a channel or a neuron of an inner node."""
     if not isinstance(start, tuple) or len(start) != 2:
-        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got {quote(start)}")
+        raise ValueError(f"start must be (node name, channel) or (node name, (position ..., channel)), got "
+                         f"{quote(start)}")
     name, place = start
     shape = known("start", network, name)
     at = place if isinstance(place, tuple) else (place,)
@@ -140,7 +152,8 @@ def start_mask(network, start):
 
 
 def rank_channels(explanation, name):
-    """The channels of a node by the relevance they carry, most relevant first: (channels, relevance [channels]).
+    """The channels of a node by the relevance they carry, most relevant first: (channels, relevance
+    [channels]).
 
     Needs an explanation of a single sample made with `layers=True`.
     """

@@ -14,8 +14,8 @@ from .ledger import Ledger
 class Explanation:
     """The relevance of an input for a network's score, with the book of where it went.
 
-    relevance: like x (or the output of the node it was stopped at), in the dtype that was asked for; positive where x
-        speaks for the target, negative where it speaks against.
+    relevance: like x (or the output of the node it was stopped at), in the dtype that was asked for; positive
+        where x speaks for the target, negative where it speaks against.
     logits: the scores, [classes] or [n, classes], float32.
     target: the class number that was explained, an int or [n].
     class_names: the network's, or None.
@@ -35,16 +35,21 @@ class Explanation:
 
     @classmethod
     def join(cls, chunks, request):
-        """The answer to a request from the (logits, targets, relevance by node, ledger) of consecutive chunks."""
+        """The answer to a request from the (logits, targets, relevance by node, ledger) of consecutive
+        chunks.
+        """
         logits, targets, relevance, ledgers = zip(*chunks)
         at = {name: np.concatenate([r[name] for r in relevance]) for name in relevance[0]}
         ledger = Ledger(ledgers[0].pages, np.concatenate([one.numbers for one in ledgers], axis=-1),
-                        np.concatenate([one.start for one in ledgers]), np.concatenate([one.arrived for one in ledgers]))
+                        np.concatenate([one.start for one in ledgers]),
+                        np.concatenate([one.arrived for one in ledgers]))
         return cls.answer(request, np.concatenate(logits), np.concatenate(targets), at, ledger)
 
     @classmethod
     def answer(cls, request, logits, targets, relevance, ledger):
-        """What a caller gets: relevance is {node name: [n, *its shape]}; a single sample loses its batch axis."""
+        """What a caller gets: relevance is {node name: [n, *its shape]}; a single sample loses its batch
+        axis.
+        """
         network = request.network
         whole = cls(relevance[request.end], logits.astype(np.float32), targets, network.class_names,
                     relevance if request.layers else None, ledger, network.activation)
@@ -58,7 +63,8 @@ class Explanation:
         """
         layers = {f"layers/{name}": r for name, r in (self.layers or {}).items()}
         with replacing(path) as partial, open(partial, "wb") as file:
-            np.savez_compressed(file, relevance=self.relevance, logits=self.logits, probabilities=self.probabilities,
+            np.savez_compressed(file, relevance=self.relevance, logits=self.logits,
+                                probabilities=self.probabilities,
                                 target=self.target, class_names=np.array(self.class_names or (), str),
                                 ledger=np.array(json.dumps(self.ledger.to_dict())), **layers)
 
@@ -66,13 +72,16 @@ class Explanation:
     def probabilities(self):
         """What the network's own last layer makes of the logits, in their shape (softmax where it has none).
 
-        After a softmax they sum to 1; after a sigmoid each class has its own, and several may be above one half.
+        After a softmax they sum to 1; after a sigmoid each class has its own, and several may be above one
+        half.
         """
         return self.activation.forward(self.logits)
 
     @property
     def independent(self):
-        """Does each class have a probability of its own, as after a sigmoid, so that several may hold at once?"""
+        """Does each class have a probability of its own, as after a sigmoid, so that several may hold at
+        once?
+        """
         return isinstance(self.activation, Sigmoid)
 
     def __getitem__(self, index):
@@ -81,5 +90,6 @@ class Explanation:
             raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
         index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
-        return Explanation(self.relevance[index], self.logits[index], int(self.target[index]), self.class_names,
+        return Explanation(self.relevance[index], self.logits[index], int(self.target[index]),
+                           self.class_names,
                            layers, self.ledger.sample(index), self.activation)

@@ -1,4 +1,6 @@
-"""Files are opened here, by path and regular files only, and written whole or not at all; the error for unusable ones."""
+"""Files are opened here, by path and regular files only, and written whole or not at all; the error for
+unusable ones.
+"""
 import contextlib
 import lzma
 import os
@@ -13,7 +15,8 @@ from .text import MESSAGE, clean, quote
 LONGEST_PATH = 1 << 15
 
 # What zipfile and its decompressors raise for damaged archives.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError, NotImplementedError,
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError,
+              NotImplementedError,
               RuntimeError)
 
 
@@ -30,8 +33,8 @@ class ModelFileError(ValueError):
 def opened(path):
     """The regular file at `path`, open for reading bytes.
 
-    Pipes and devices are refused: one may never answer, another never end. Raises TypeError for what is no path,
-    ModelFileError, FileNotFoundError and the system's other errors.
+    Pipes and devices are refused: one may never answer, another never end. Raises TypeError for what is no
+    path, ModelFileError, FileNotFoundError and the system's other errors.
     """
     if isinstance(path, (bytes, bytearray, memoryview)):
         raise TypeError(f"the path of a file is wanted, got {len(path):,} bytes ({bytes(path[:8])!r}...): "
@@ -50,9 +53,12 @@ def opened(path):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Give a temporary path beside `path` (same ending) to write to; rename it to `path` when the block succeeds."""
+    """Give a temporary path beside `path` (same ending) to write to; rename it to `path` when the block
+    succeeds.
+    """
     path = pathlib.Path(path)
-    partial = path.with_name(f"part-{os.getpid()}-{path.name[-60:]}")  # at most 255 bytes, the longest that a name may have
+    # at most 255 bytes, the longest that a name may have
+    partial = path.with_name(f"part-{os.getpid()}-{path.name[-60:]}")
     try:
         yield partial
         os.replace(partial, path)

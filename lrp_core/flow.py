@@ -6,7 +6,7 @@ Strangers' layers use the same door as ours:
 
     @lrp_core.flow.register(MyLayer)
     def through_my_layer(layer, rule, xs, y, r, book):
-        book.gated += ...          # what does not arrive at the inputs, sample by sample, so that the ledger adds up
+        book.gated += ...          # what does not arrive at the inputs, for each sample: the ledger adds up
         return [r_in]
 
 `gradients.gradient_flow` is its twin for gradients. The arithmetic of LRP's rules is in `through_linear`.
@@ -24,10 +24,11 @@ from .stabilize import share, stabilize
 
 
 class Book:
-    """What one layer absorbed of each sample's relevance while it was crossed: a float64 array [n] for each of `ABSORBED`.
+    """What one layer absorbed of each sample's relevance while it was crossed: a float64 array [n] for each
+    of `ABSORBED`.
 
-    bias, stabilizer, gated, by_rule: see `ledger.Entry`; add to them in place. kept: what the layer's `forward_keeping`
-    kept for its way back, or None.
+    bias, stabilizer, gated, by_rule: see `ledger.Entry`; add to them in place. kept: what the layer's
+    `forward_keeping` kept for its way back, or None.
     """
 
     def __init__(self, samples, kept=None):
@@ -40,9 +41,9 @@ class Book:
 def flow(layer, rule, xs, y, r, book):
     """Carry relevance from a layer's output to its inputs: [R_in for each of xs].
 
-    layer: decides, by its type, which of the registered functions runs. rule: the Rule chosen for it. xs: its inputs,
-    [n, *shape] each. y: its output. r: the relevance there, in y's shape. book: a Book; what does not arrive must be
-    booked there. Raises ValueError for a layer that nothing is registered for.
+    layer: decides, by its type, which of the registered functions runs. rule: the Rule chosen for it. xs: its
+    inputs, [n, *shape] each. y: its output. r: the relevance there, in y's shape. book: a Book; what does not
+    arrive must be booked there. Raises ValueError for a layer that nothing is registered for.
     """
     raise ValueError(f"{layer.type} cannot be explained: LRP has no rule for it; "
                      f"register a function with @lrp_core.flow.register({layer.type})")
@@ -71,7 +72,8 @@ def through_linear(layer, rule, xs, y, r, book):
         if is_forward(group, layer):
             z = y
         else:
-            z = sum((term.sign * layer.linear(part, term.kernel, term.bias) for term, part in parts), np.zeros_like(y))
+            z = sum((term.sign * layer.linear(part, term.kernel, term.bias) for term, part in parts),
+                    np.zeros_like(y))
         s = divide(r if group.gate is None else r * group.gate(y), z, rule, group.coefficient, book)
         for term, part in parts:
             r_in += (group.coefficient * term.sign) * part * layer.adjoint(s, term.kernel, x.shape[1:])
@@ -140,7 +142,9 @@ def total(array):
 
 
 def divide(r, z, rule, coefficient, book):
-    """s = r / stabilize(z), where z is not zero; books what the stabilizer takes, and takes the rest off `gated`."""
+    """s = r / stabilize(z), where z is not zero; books what the stabilizer takes, and takes the rest off
+    `gated`.
+    """
     stable = stabilize(z, rule.stabilizer(z))
     s, shared = share(r, stable)
     book.stabilizer += coefficient * total(s * (stable - z))

@@ -1,13 +1,15 @@
-"""Gradients as baselines, through the same networks and into the same ledger: no second tool for a comparison.
+"""Gradients as baselines, through the same networks and into the same ledger: no second tool for a
+comparison.
 
-Four presets: "gradient", "input_x_gradient", "guided_backprop" and "deconvnet". They start from 1 at the explained
+Four presets: "gradient", "input_x_gradient", "guided_backprop" and "deconvnet". They start from 1 at the
+explained
 score, not from the score, and conserve nothing: their ledger books the difference of every layer as gated.
 Integrated gradients and SmoothGrad average gradients over inputs.
 
 `gradient_flow` is the twin of `flow.flow`, and as open to layers from outside.
 
-Sources: Zeiler and Fergus 2014 (deconvnet); Springenberg et al. 2015 (guided backprop); Sundararajan et al. 2017
-(integrated gradients); Smilkov et al. 2017 (SmoothGrad).
+Sources: Zeiler and Fergus 2014 (deconvnet); Springenberg et al. 2015 (guided backprop); Sundararajan et al.
+2017 (integrated gradients); Smilkov et al. 2017 (SmoothGrad).
 """
 import dataclasses
 import functools
@@ -33,7 +35,9 @@ def guided(layer, x, r):
 
 
 def deconvolved(layer, x, r):
-    """Through a ReLU positive gradients, whatever the ReLU did: r⁺. Other activations as the chain rule has it."""
+    """Through a ReLU positive gradients, whatever the ReLU did: r⁺. Other activations as the chain rule has
+    it.
+    """
     return np.maximum(r, 0) if isinstance(layer, (L.ReLU, L.ReLU6)) else plain(layer, x, r)
 
 
@@ -54,8 +58,9 @@ METHODS = {method.name: method for method in (
 def gradient_flow(layer, method, xs, y, r, book):
     """Carry a gradient from a layer's output to its inputs: [dscore/dx for each of xs].
 
-    method: the GradientMethod asked for. The other arguments are those of `flow.flow`, with r the gradient at y. For a
-    layer of one's own: @lrp_core.gradient_flow.register(MyLayer). Raises ValueError where nothing is registered.
+    method: the GradientMethod asked for. The other arguments are those of `flow.flow`, with r the gradient at
+    y. For a layer of one's own: @lrp_core.gradient_flow.register(MyLayer). Raises ValueError where nothing is
+    registered.
     """
     raise ValueError(f"{layer.type} has no gradient here; register a function with "
                      f"@lrp_core.gradient_flow.register({layer.type})")
@@ -111,7 +116,9 @@ class GradientStep:
 
 
 def plan_gradient(network, method):
-    """A GradientStep for every node in topological order; raises ValueError that names a node without a gradient."""
+    """A GradientStep for every node in topological order; raises ValueError that names a node without a
+    gradient.
+    """
     for node in network.nodes:
         if gradient_flow.dispatch(type(node.layer)) is gradient_flow.dispatch(object):
             inside = " inside a network, only dropped at its end" if isinstance(node.layer, L.Softmax) else \

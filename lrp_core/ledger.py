@@ -4,12 +4,12 @@ With the terms and groups of `rules`, for each layer
 
     Σ R_out - Σ R_in  =  Σ c·s·σb'                        absorbed by the bias
                        + Σ c·s·(stabilize(z) - z)          absorbed by the stabilizer
-                       + Σ R_out - Σ c·m·R_out             gated: no input to give it to, or coefficients that do
-                                                           not sum to 1 (m is 1 where z is not zero)
+                       + Σ R_out - Σ c·m·R_out             gated: no input to give it to, or coefficients
+                                                           that do not sum to 1 (m is 1 where z is not zero)
 
-is an identity; the residual is what rounding leaves of it. A rule that carries relevance across a layer by itself
-(`Rule.through`) may keep some, or add some: that is booked as `by_rule`. R_out arrives at the layer's output from above, R_in is
-handed on to its input. All sums are kept in float64, one for each sample.
+is an identity; the residual is what rounding leaves of it. A rule that carries relevance across a layer by
+itself (`Rule.through`) may keep some, or add some: that is booked as `by_rule`. R_out arrives at the layer's
+output from above, R_in is handed on to its input. All sums are kept in float64, one for each sample.
 """
 import dataclasses
 import functools
@@ -21,7 +21,8 @@ from .text import listing, quote, table
 
 # A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
 ROUNDING = {"float64": 1e-9, "float32": 1e-3}
-# Nor is one below this, however small the turnover: the numbers of a million units underflow there, or lose their digits.
+# Nor is one below this, however small the turnover: the numbers of a million units underflow there, or lose
+# their digits.
 UNDERFLOW = {"float64": 1e-300, "float32": 1e-30}
 
 # What a layer may absorb, each a column of the ledger; one more needs no more than its name here.
@@ -34,10 +35,13 @@ class ConservationError(ArithmeticError):
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One layer's line of the ledger; every field after `rule` is a float64 array [n], or a number for a single sample.
+    """One layer's line of the ledger; every field after `rule` is a float64 array [n], or a number for a
+    single sample.
 
-    received: Σ R_out, relevance that arrived at the layer's output. passed: Σ R_in, relevance handed to its input.
-    bias, stabilizer, gated, by_rule: what was absorbed on the way. turnover: Σ|R_out| + Σ|R_in|, the scale of rounding.
+    received: Σ R_out, relevance that arrived at the layer's output. passed: Σ R_in, relevance handed to its
+    input.
+    bias, stabilizer, gated, by_rule: what was absorbed on the way. turnover: Σ|R_out| + Σ|R_in|, the scale of
+    rounding.
     """
     name: str
     type: str
@@ -55,15 +59,17 @@ class Entry:
     @property
     def residual(self):
         """What is left when everything booked is taken off: rounding."""
-        return functools.reduce(operator.sub, (getattr(self, name) for name in ABSORBED), self.received - self.passed)
+        return functools.reduce(operator.sub, (getattr(self, name) for name in ABSORBED),
+                                self.received - self.passed)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ledger:
     """The entries of all layers in the order relevance meets them: output first.
 
-    pages: (name, type, rule) of each entry. numbers: [entries, 7, n] float64, or [entries, 7] for a single sample, in the
-    order of Entry.NUMBERS. start: the relevance the explanation began with (the explained logit), [n] or a number.
+    pages: (name, type, rule) of each entry. numbers: [entries, 7, n] float64, or [entries, 7] for a single
+    sample, in the order of Entry.NUMBERS. start: the relevance the explanation began with (the explained
+    logit), [n] or a number.
     arrived: Σ of the relevance at the network's input.
     """
     pages: tuple
@@ -80,7 +86,8 @@ class Ledger:
     @functools.cached_property
     def entries(self):
         """An Entry for each layer."""
-        return tuple(Entry(*page, *(row if row.ndim > 1 else row.tolist())) for page, row in zip(self.pages, self.numbers))
+        return tuple(Entry(*page, *(row if row.ndim > 1 else row.tolist())) for page,
+                     row in zip(self.pages, self.numbers))
 
     def __iter__(self):
         return iter(self.entries)
@@ -90,13 +97,17 @@ class Ledger:
         for entry in self.entries:
             if entry.name == name:
                 return entry
-        raise KeyError(f"the ledger has no layer {quote(name)}; it has {listing(page[0] for page in self.pages)}")
+        raise KeyError(f"the ledger has no layer {quote(name)}; it has "
+                       f"{listing(page[0] for page in self.pages)}")
 
     @property
     def total(self):
-        """The whole network: start - arrived = bias + stabilizer + gated + by_rule + residual, summed over layers."""
+        """The whole network: start - arrived = bias + stabilizer + gated + by_rule + residual, summed over
+        layers.
+        """
         # Layer by layer, not `sum`: its order, and so the last bit, would depend on the number of samples.
-        return Entry("total", "", "", self.start, self.arrived, *functools.reduce(operator.add, self.numbers[:, 2:]))
+        return Entry("total", "", "", self.start, self.arrived,
+                     *functools.reduce(operator.add, self.numbers[:, 2:]))
 
     @property
     def residual(self):
@@ -104,26 +115,32 @@ class Ledger:
         return np.max([np.abs(entry.residual) for entry in (*self.entries, self.total)], axis=0)
 
     def check(self, tolerance, floor=0.0):
-        """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's turnover.
+        """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's
+        turnover.
 
         floor: the residual that is no error however small the turnover: what underflow leaves.
         """
         total = self.total
         numbers = np.array([*self.numbers, [getattr(total, name) for name in Entry.NUMBERS]]).swapaxes(0, 1)
-        residual, limit = np.abs(functools.reduce(operator.sub, numbers[:-1])), tolerance * numbers[-1] + floor
+        residual, limit = np.abs(functools.reduce(operator.sub,
+                                                  numbers[:-1])), tolerance * numbers[-1] + floor
         bad = ~(residual <= limit)
         if bad.any():
             place = tuple(np.argwhere(bad)[0])
-            name, sample = [*(page[0] for page in self.pages), "total"][place[0]], place[1] if len(place) > 1 else 0
-            raise ConservationError(f"layer {quote(name)}: {residual[place]:.3g} of the relevance is unaccounted "
+            name, sample = [*(page[0] for page in self.pages),
+                            "total"][place[0]], place[1] if len(place) > 1 else 0
+            raise ConservationError(f"layer {quote(name)}: {residual[place]:.3g} of the relevance is "
+                                    "unaccounted "
                                     f"for (sample {sample}; rounding explains {limit[place]:.3g})")
 
     def check_finite(self, dtype):
-        """Raise ValueError, naming the first layer, where relevance overflows the numbers it is computed in."""
+        """Raise ValueError, naming the first layer, where relevance overflows the numbers it is computed in.
+        """
         finite = np.isfinite(self.numbers).reshape(len(self.pages), -1).all(axis=1)
         if not finite.all():
             more = "; use dtype='float64'" if dtype == "float32" else ""
-            raise ValueError(f"the relevance at layer {quote(self.pages[int(finite.argmin())][0])} overflows {dtype}: its "
+            raise ValueError(f"the relevance at layer {quote(self.pages[int(finite.argmin())][0])} overflows "
+                             f"{dtype}: its "
                              f"weights or the input are too large{more}")
 
     def sample(self, index):
@@ -134,13 +151,15 @@ class Ledger:
         """The ledger as plain numbers and lists, for JSON."""
         def plain(entry):
             return {"layer": entry.name, "type": entry.type, "rule": entry.rule,
-                    **{name: np.asarray(getattr(entry, name)).tolist() for name in (*Entry.NUMBERS, "residual")}}
+                    **{name: np.asarray(getattr(entry, name)).tolist()
+                       for name in (*Entry.NUMBERS, "residual")}}
         return {"layers": [plain(entry) for entry in self.entries], "total": plain(self.total)}
 
     def __str__(self):
         """The table; for a batch, of each number's mean over the samples."""
         absorbed = ABSORBED if np.any([entry.by_rule for entry in self.entries]) else ABSORBED[:-1]
-        rows = [("layer", "rule", "R out", "R in", *(name.replace("_", " ") for name in absorbed), "residual")]
+        rows = [("layer", "rule", "R out", "R in", *(name.replace("_", " ") for name in absorbed),
+                 "residual")]
         for entry in (*self.entries, self.total):
             numbers = [float(np.mean(getattr(entry, name))) for name in ("received", "passed", *absorbed)]
             rows.append((entry.name, entry.rule, *(f"{round(n, 4) + 0.0:.4f}" for n in numbers),

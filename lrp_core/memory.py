@@ -1,8 +1,8 @@
 """How many bytes an explanation takes, worked out before it begins, and how many the machine has free.
 
-The outputs of all nodes are kept until relevance has come back through them. On top come, at one node at a time, the
-arrays that crossing it needs, and the relevance that waits at other nodes meanwhile. The factors below are measured:
-at most what NumPy's arrays of a layer take, rounded up (`tests/test_memory.py`).
+The outputs of all nodes are kept until relevance has come back through them. On top come, at one node at a
+time, the arrays that crossing it needs, and the relevance that waits at other nodes meanwhile. The factors
+below are measured: at most what NumPy's arrays of a layer take, rounded up (`tests/test_memory.py`).
 """
 import dataclasses
 import math
@@ -21,7 +21,8 @@ VIEWS = (L.Dropout, L.Flatten, L.Reshape, L.Cropping2D)  # their outputs are vie
 
 
 class TooLarge(ValueError):
-    """Something takes more memory than the machine has free; the message says what, how much, and what to do."""
+    """Something takes more memory than the machine has free; the message says what, how much, and what to do.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Need:
     """How many numbers one sample takes.
 
     outputs: those of all nodes. forward, backward: the most at once in each direction, outputs included.
-    crossing: the most that crossing one node forward takes besides. node, largest: the name of the node with the
-    largest array, and the numbers in it.
+    crossing: the most that crossing one node forward takes besides. node, largest: the name of the node with
+    the largest array, and the numbers in it.
     """
     outputs: int
     forward: int
@@ -43,8 +44,8 @@ class Need:
 def need(network, split=None):
     """The Need of a network.
 
-    split: the names of the linear nodes whose rule looks at parts of weights or inputs, which takes more than LRP-0;
-    all of them by default.
+    split: the names of the linear nodes whose rule looks at parts of weights or inputs, which takes more than
+    LRP-0; all of them by default.
     """
     last = network.nodes[-1].name
     outputs = largest = math.prod(network.input_shape)
@@ -65,23 +66,30 @@ def need(network, split=None):
                 waiting[one] = math.prod(shape)
         if (array := largest_array(node.layer, shapes, made)) > largest:
             largest, name = array, node.name
-    return Need(int(outputs), int(outputs + most_forward), int(outputs + most_backward), int(most_forward), name,
+    return Need(int(outputs), int(outputs + most_forward), int(outputs + most_backward), int(most_forward),
+                name,
                 largest)
 
 
 def largest_array(layer, shapes, made):
-    """Numbers in the largest array of a layer: its output, its input with padding, or its windows side by side."""
-    windows = isinstance(layer, (L.Conv2D, L.Conv1D)) and unrolled(layer, math.prod(extents(layer, shapes, made)[1]))
+    """Numbers in the largest array of a layer: its output, its input with padding, or its windows side by
+    side.
+    """
+    windows = isinstance(layer, (L.Conv2D, L.Conv1D)) and unrolled(layer,
+                                                                   math.prod(extents(layer, shapes, made)[1]))
     return max(math.prod(made), padded(layer, shapes, made), int(windows))
 
 
 def kept(layer, shapes, made):
-    """Numbers of a node's output that stay until relevance has come back through it, a pool's winners included."""
+    """Numbers of a node's output that stay until relevance has come back through it, a pool's winners
+    included.
+    """
     if isinstance(layer, VIEWS):
         return 0
     if isinstance(layer, L.Conv2DTranspose):  # may be a view of a map with padding
         return padded(layer, shapes, made)
-    if isinstance(layer, L.WinnerTakesAll):  # a winner takes a byte or two, eight in a pool over the whole map
+    # a winner takes a byte or two, eight in a pool over the whole map
+    if isinstance(layer, L.WinnerTakesAll):
         return math.prod(made) * (2 if isinstance(layer, L.GlobalMaxPool2D) else 1.25)
     return math.prod(made)
 
@@ -89,7 +97,8 @@ def kept(layer, shapes, made):
 def crossing_forward(layer, shapes, made):
     """Numbers in the arrays that a layer's forward pass takes besides its inputs and output."""
     x, y, around = sum(map(math.prod, shapes)), math.prod(made), padded(layer, shapes, made)
-    around = 1.2 * around * (around > x or isinstance(layer, L.Conv2DTranspose))  # nothing is copied without padding
+    # nothing is copied without padding
+    around = 1.2 * around * (around > x or isinstance(layer, L.Conv2DTranspose))
     if isinstance(layer, (L.Conv2D, L.Conv1D)):
         return around + unrolled(layer, math.prod(extents(layer, shapes, made)[1])) + 1.2 * y
     if isinstance(layer, L.Conv2DTranspose):
@@ -125,14 +134,17 @@ def unrolled(layer, places):
 
 
 def shares(layer, shapes, made):
-    """Numbers that the adjoint of a linear layer makes of one position in the window, for all places at once."""
+    """Numbers that the adjoint of a linear layer makes of one position in the window, for all places at once.
+    """
     if not isinstance(layer, (L.Conv2D, L.Conv1D, L.Conv2DTranspose)):
         return math.prod(made)
     return math.prod(extents(layer, shapes, made)[1]) * layer.kernel.shape[-2]
 
 
 def sample_bytes(network, dtype, split=None, *, layers=False):
-    """Bytes that one sample takes at most while it is explained; `layers`: the relevance at every node is kept."""
+    """Bytes that one sample takes at most while it is explained; `layers`: the relevance at every node is
+    kept.
+    """
     found = need(network, split)
     backward = np.dtype(dtype).itemsize * (found.backward + layers * found.outputs)
     # The forward pass is in double precision, and is converted as a whole.
@@ -154,7 +166,9 @@ def check(needed, what, advice):
 
 
 def check_results(network, explanations, end, layers):
-    """Raise TooLarge where the results of explanations, relevance at node `end` or at all nodes, exceed what is free."""
+    """Raise TooLarge where the results of explanations, relevance at node `end` or at all nodes, exceed what
+    is free.
+    """
     numbers = math.prod(network.shapes[end]) + layers * sum(map(math.prod, network.shapes.values()))
     # Those of chunks, and one array of all of them.
     check(8 * explanations * numbers, f"the relevance of {explanations:,} explanations",
@@ -162,7 +176,9 @@ def check_results(network, explanations, end, layers):
 
 
 def check_forward(network, x):
-    """Raise TooLarge, which names the largest node, where a forward pass of a batch x takes more than is free."""
+    """Raise TooLarge, which names the largest node, where a forward pass of a batch x takes more than is
+    free.
+    """
     needed = len(x) * x.dtype.itemsize * network.need.forward
     if needed > SMALL and needed > (free := free_bytes()):
         what = too_large(network, f"a forward pass of {len(x)} samples", needed, free)
@@ -170,10 +186,12 @@ def check_forward(network, x):
 
 
 def bound(network, sample, at_once, asked=None, *, more=", or set the bound yourself with memory=..."):
-    """The bound in bytes to keep to for samples of `sample` bytes, of which up to `at_once` are at work together.
+    """The bound in bytes to keep to for samples of `sample` bytes, of which up to `at_once` are at work
+    together.
 
-    That is `asked`, where the caller asks for one; None, where all of them fit into what is free; else what is free.
-    Raises TooLarge, which names the largest node, where not even one sample fits; `more` is what callers can do then.
+    That is `asked`, where the caller asks for one; None, where all of them fit into what is free; else what
+    is free. Raises TooLarge, which names the largest node, where not even one sample fits; `more` is what
+    callers can do then.
     """
     if asked is not None:
         within(asked, sample, 1)
@@ -191,7 +209,8 @@ def too_large(network, what, needed, free):
     """What something takes and what there is, with the node that has the largest array."""
     found = network.need
     kind = network[found.node].layer.type if found.node in network.positions else "the input"
-    return (f"{what} takes about {written(needed)}, {written(free)} are free; node {quote(found.node)} ({kind}, "
+    return (f"{what} takes about {written(needed)}, {written(free)} are free; node {quote(found.node)} "
+            f"({kind}, "
             f"output {network.shapes[found.node]}) alone has an array of {found.largest:,} numbers")
 
 

@@ -7,9 +7,9 @@
     NODE/kernel, ...     float32 arrays in the declared shapes, or float16 ones, which are read as float32
     reference/input, reference/logits    inputs and the scores the exporting framework gave them, if any
 
-Model files come from strangers. Nothing is unpickled; what an entry declares is checked against its place in the
-file, the network as a whole against `limits` and the machine's free memory, before memory is taken for it; unknown
-versions, layer types, options and entries are refused by name.
+Model files come from strangers. Nothing is unpickled; what an entry declares is checked against its place in
+the file, the network as a whole against `limits` and the machine's free memory, before memory is taken for
+it; unknown versions, layer types, options and entries are refused by name.
 """
 import json
 import math
@@ -36,17 +36,19 @@ INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 def save(network, path, *, storage="float32"):
-    """Write `network` to `path` (.npz), whole or not at all: to a temporary file first, which is then renamed.
+    """Write `network` to `path` (.npz), whole or not at all: to a temporary file first, which is then
+    renamed.
 
-    storage: "float32", or "float16" for half the size: each parameter is then rounded to 11 bits. Raises ValueError
-    where one is too large for that, and for layers that are not this package's own.
+    storage: "float32", or "float16" for half the size: each parameter is then rounded to 11 bits. Raises
+    ValueError where one is too large for that, and for layers that are not this package's own.
     """
     if storage not in STORAGE:
         raise ValueError(f"storage must be one of {', '.join(STORAGE)}, found {quote(storage)}")
     arrays, nodes = {}, []
     for node in network.nodes:
         if type(node.layer) is not L.LAYER_TYPES.get(node.layer.type):
-            raise ValueError(f"node {quote(node.name)}: a model file cannot hold the layer {type(node.layer).__qualname__}, "
+            raise ValueError(f"node {quote(node.name)}: a model file cannot hold the layer "
+                             f"{type(node.layer).__qualname__}, "
                              f"which is none of {', '.join(L.LAYER_TYPES)}")
         shapes = {}
         for name in node.layer.arrays:
@@ -54,10 +56,12 @@ def save(network, path, *, storage="float32"):
             if array is not None:
                 shapes[name] = list(array.shape)
                 arrays[f"{node.name}/{name}"] = rounded(array, storage, f"{node.name}/{name}")
-        nodes.append({"name": node.name, "type": node.layer.type, "inputs": list(node.inputs), "arrays": shapes,
+        nodes.append({"name": node.name, "type": node.layer.type, "inputs": list(node.inputs),
+                      "arrays": shapes,
                       "options": {name: getattr(node.layer, name) for name in node.layer.options}})
     if network.reference is not None:
-        arrays["reference/input"], arrays["reference/logits"] = (np.asarray(a, np.float32) for a in network.reference)
+        arrays["reference/input"], arrays["reference/logits"] = (np.asarray(a, np.float32)
+                                                                 for a in network.reference)
     description = {"format": FORMAT, "version": VERSION, "input_shape": network.input_shape, "nodes": nodes,
                    "class_names": network.class_names, "metadata": dict(network.metadata),
                    "reference": 0 if network.reference is None else len(network.reference[0])}
@@ -70,7 +74,8 @@ def rounded(array, storage, name):
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(array, storage)
     if not np.isfinite(stored).all():
-        raise ValueError(f"the array {quote(name)} holds values that {storage} cannot (the largest is {np.abs(array).max():g})")
+        raise ValueError(f"the array {quote(name)} holds values that {storage} cannot (the largest is "
+                         f"{np.abs(array).max():g})")
     return stored
 
 
@@ -88,7 +93,8 @@ def load(path):
             if what not in (None, OURS):
                 more = ": `lrp_core.from_onnx` reads it, and `save` makes a model file of it" * (what == ONNX)
                 raise ModelFileError(f"{path}: {what}{more}") from None
-            raise ModelFileError(f"{path}: not a readable .npz model file ({error}); export it again") from None
+            raise ModelFileError(f"{path}: not a readable .npz model file ({error}); export it "
+                                 "again") from None
         except (ModelFileError, memory.TooLarge) as error:
             raise ModelFileError(f"{path}: {error}") from None
         except INVALID as error:
@@ -108,22 +114,27 @@ def _read(entries):
         found = quote(description.get("format"))
         raise ModelFileError(f"not a model file of this program: format {found}, not {FORMAT!r}")
     if description.get("version") != VERSION:
-        raise ModelFileError(f"version {quote(description.get('version'))} is unknown, this program reads version "
+        raise ModelFileError(f"version {quote(description.get('version'))} is unknown, this program reads "
+                             "version "
                              f"{VERSION}; update the program or export the model again")
     if (count := len(description["nodes"])) > MAX_NODES:
         raise ModelFileError(f"the description has {count:,} nodes: too many (at most {MAX_NODES:,})")
     input_shape, shapes = L.check_shape(_shape(description["input_shape"])), _shapes(description)
     count = _count(description)
     arrays = {f"{node['name']}/{name}" for node in description["nodes"] for name in node["arrays"]}
-    unknown = entries.unknown({"network", *arrays, *(["reference/input", "reference/logits"] if count else [])})
+    unknown = entries.unknown({"network", *arrays,
+                               *(["reference/input", "reference/logits"] if count else [])})
     if unknown:
         raise ModelFileError(f"entries that the description does not name: {listing(unknown, 5)}")
     numbers = sum(map(math.prod, shapes)) + count * math.prod(input_shape)
     if numbers > MAX_PARAMETERS:
-        raise ModelFileError(f"the description declares {numbers:,} parameters and reference numbers: too large "
+        raise ModelFileError(f"the description declares {numbers:,} parameters and reference numbers: too "
+                             "large "
                              f"(at most {MAX_PARAMETERS:,})")
-    # An array is there twice for a moment: as it is stored and as the layer keeps it. float16 becomes float32.
-    memory.check(2 * entries.expanded, "reading its arrays", "use a smaller network, or a machine with more memory")
+    # An array is there twice for a moment: as it is stored and as the layer keeps it. float16 becomes
+    # float32.
+    memory.check(2 * entries.expanded, "reading its arrays",
+                 "use a smaller network, or a machine with more memory")
     network = Network([_node(entries, entry) for entry in description["nodes"]], input_shape,
                       class_names=description.get("class_names"), metadata=description.get("metadata"))
     check_budget(network)

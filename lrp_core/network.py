@@ -1,4 +1,5 @@
-"""A network: an immutable graph of named layers in topological order; `forward` leaves everything in a Trace."""
+"""A network: an immutable graph of named layers in topological order; `forward` leaves everything in a Trace.
+"""
 import copy
 import dataclasses
 import functools
@@ -27,7 +28,9 @@ class Node:
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
-    """What a forward pass computed: each node's output by name, and what layers kept for the way back (winners, say)."""
+    """What a forward pass computed: each node's output by name, and what layers kept for the way back
+    (winners, say).
+    """
     outputs: dict
     kept: dict
 
@@ -40,8 +43,8 @@ class Trace:
 class Network:
     """Named layers in topological order with the facts that travel with them.
 
-    nodes: Node objects, or (name, layer) / (name, layer, inputs) tuples; without `inputs` a node reads the one
-        before it. The last node is the network's output.
+    nodes: Node objects, or (name, layer) / (name, layer, inputs) tuples; without `inputs` a node reads the
+        one before it. The last node is the network's output.
     input_shape: of one sample, without the batch axis.
     class_names: names of the outputs, or None.
     metadata: front end, training facts, licence and credit, as plain JSON values.
@@ -66,17 +69,20 @@ class Network:
             raise ValueError("a network needs at least one layer")
         put("shapes", types.MappingProxyType(self._infer_shapes()))
         if self.reference is not None:
-            put("reference", tuple(L.frozen(np.array(array, np.float32), "the reference") for array in self.reference))
+            put("reference", tuple(L.frozen(np.array(array, np.float32), "the reference")
+                                   for array in self.reference))
         put("metadata", types.MappingProxyType(copy.deepcopy(dict(self.metadata or {}))))
         outputs = self.shapes[self.nodes[-1].name]
         if len(outputs) != 1:
-            raise ValueError(f"the last node {quote(self.nodes[-1].name)} must give one row of scores, its shape is {outputs}")
+            raise ValueError(f"the last node {quote(self.nodes[-1].name)} must give one row of scores, its "
+                             f"shape is {outputs}")
         if isinstance(self.class_names, str):
             raise ValueError(f"class_names must be a list of names, got the text {quote(self.class_names)}")
         if self.class_names is not None:
             names = tuple(str(name) for name in self.class_names)
             if len(names) != outputs[0] or len(set(names)) != len(names):
-                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(names)}: {listing(names)}")
+                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(names)}: "
+                                 f"{listing(names)}")
             put("class_names", names)
 
     @staticmethod
@@ -98,12 +104,15 @@ class Network:
                 raise ValueError(f"two nodes are named {quote(node.name)}")
             unknown = [name for name in node.inputs if name not in shapes]
             if unknown:
-                raise ValueError(f"node {quote(node.name)} reads {listing(map(quote, unknown), 5)}, which does not stand before it")
+                raise ValueError(f"node {quote(node.name)} reads {listing(map(quote, unknown), 5)}, which "
+                                 "does not stand before it")
             if len(node.inputs) != node.layer.inputs and (node.layer.inputs or len(node.inputs) < 2):
-                raise ValueError(f"node {quote(node.name)} ({node.layer.type}) takes {node.layer.inputs or 'two or more'} "
+                raise ValueError(f"node {quote(node.name)} ({node.layer.type}) takes "
+                                 f"{node.layer.inputs or 'two or more'} "
                                  f"input{'s' * (node.layer.inputs != 1)}, got {len(node.inputs)}")
             try:
-                shapes[node.name] = L.check_shape(node.layer.output_shape(*(shapes[name] for name in node.inputs)))
+                shapes[node.name] = L.check_shape(node.layer.output_shape(*(shapes[name]
+                                                                            for name in node.inputs)))
             except ValueError as error:
                 raise ValueError(f"node {quote(node.name)}: {error}") from None
         return shapes
@@ -117,7 +126,8 @@ class Network:
 
     def __reduce__(self):
         # Views of dictionaries cannot be pickled; what they were made from can, and is checked again.
-        facts = {"class_names": self.class_names, "metadata": dict(self.metadata), "reference": self.reference}
+        facts = {"class_names": self.class_names, "metadata": dict(self.metadata),
+                 "reference": self.reference}
         return functools.partial(Network, **facts), (self.nodes, self.input_shape)
 
     def replace(self, **changes):
@@ -126,7 +136,8 @@ class Network:
 
     def astype(self, dtype):
         """The same network with its parameters in another floating type."""
-        return self.replace(nodes=[dataclasses.replace(node, layer=node.layer.astype(dtype)) for node in self.nodes])
+        return self.replace(nodes=[dataclasses.replace(node, layer=node.layer.astype(dtype))
+                                   for node in self.nodes])
 
     @functools.cached_property
     def positions(self):
@@ -140,13 +151,18 @@ class Network:
 
     @functools.cached_property
     def scoring(self):
-        """The network up to its scores, without a softmax or sigmoid at its end, in double precision. Made once."""
-        memory.check(8 * self.parameters, "the network's weights in double precision", "use a smaller network")
+        """The network up to its scores, without a softmax or sigmoid at its end, in double precision. Made
+        once.
+        """
+        memory.check(8 * self.parameters, "the network's weights in double precision",
+                     "use a smaller network")
         return without_final_activation(self).astype(np.float64)
 
     @functools.cached_property
     def activation(self):
-        """The layer that makes probabilities of the scores: the network's own Softmax or Sigmoid; Softmax if it has none."""
+        """The layer that makes probabilities of the scores: the network's own Softmax or Sigmoid; Softmax if
+        it has none.
+        """
         last, _ = final_activation(self)
         return L.Softmax() if last is None else last.layer
 
@@ -168,31 +184,39 @@ class Network:
         return Trace(outputs, kept)
 
     def check_input(self, x):
-        """(x as float32 [n, *input_shape], whether it was a single sample); refuses wrong shapes, NaN and infinity."""
+        """(x as float32 [n, *input_shape], whether it was a single sample); refuses wrong shapes, NaN and
+        infinity.
+        """
         x = np.asarray(x)
         if x.dtype.kind not in "fiu":
             raise TypeError(f"the input must be numbers, found {x.dtype}")
         single = x.shape == self.input_shape
         if not single and x.shape[1:] != self.input_shape:
-            raise ValueError(f"the input must have shape {self.input_shape}, or (n, {', '.join(map(str, self.input_shape))}) "
+            raise ValueError(f"the input must have shape {self.input_shape}, or (n, "
+                             f"{', '.join(map(str, self.input_shape))}) "
                              f"for a batch; found {x.shape}")
-        with np.errstate(over="ignore"):  # what does not fit into float32 becomes infinite, and is refused below
+        # what does not fit into float32 becomes infinite, and is refused below
+        with np.errstate(over="ignore"):
             batch = np.ascontiguousarray(x[None] if single else x, np.float32)
         if not len(batch):
             raise ValueError("the input is an empty batch")
         bad = ~np.isfinite(batch.reshape(len(batch), -1)).all(axis=1)
         if bad.any():
-            raise ValueError(f"the input holds NaN, infinity or numbers beyond float32 (sample {int(bad.argmax())})")
+            raise ValueError(f"the input holds NaN, infinity or numbers beyond float32 (sample "
+                             f"{int(bad.argmax())})")
         return batch, single
 
     def logits(self, x):
-        """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or a batch -> [n, classes]; float32."""
+        """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or a batch -> [n,
+        classes]; float32.
+        """
         x, single = self.check_input(x)
 
         scoring, threads = self.scoring, check_threads(None)
 
         def work(part):
-            return scoring.trace(x[part].astype(np.float64)).outputs[scoring.nodes[-1].name].astype(np.float32)
+            outputs = scoring.trace(x[part].astype(np.float64)).outputs
+            return outputs[scoring.nodes[-1].name].astype(np.float32)
 
         sample = 8 * scoring.need.forward
         bound = memory.bound(scoring, sample, min(len(x), threads * CHUNK), more="")
@@ -200,7 +224,9 @@ class Network:
         return logits[0] if single else logits
 
     def probabilities(self, x):
-        """What `activation` makes of logits(x), in the same shape: they sum to 1 after a softmax, not after a sigmoid."""
+        """What `activation` makes of logits(x), in the same shape: they sum to 1 after a softmax, not after a
+        sigmoid.
+        """
         return self.activation.forward(self.logits(x))
 
     @property
@@ -210,7 +236,9 @@ class Network:
 
     @functools.cached_property
     def multiply_adds(self):
-        """About how many multiplications and additions a forward pass takes: those of the layers with weights."""
+        """About how many multiplications and additions a forward pass takes: those of the layers with
+        weights.
+        """
         return sum(node.layer.kernel.size // self.shapes[node.name][-1] * math.prod(self.shapes[node.name])
                    for node in self.nodes if isinstance(node.layer, L.Weighted))
 

@@ -19,20 +19,29 @@ from .text import quote
 
 
 def explain_each(request):
-    """An Explanation for each target of a Request. The forward pass is in double precision, relevance in its dtype."""
+    """An Explanation for each target of a Request. The forward pass is in double precision, relevance in its
+    dtype.
+    """
     exact, method, dtype = request.network.scoring, request.method, request.dtype
     scored = exact if dtype == "float64" else without_final_activation(request.network).astype(dtype)
-    steps = plan_gradient(scored, method) if isinstance(method, GradientMethod) else plan(scored, method.rules_for(scored))
+    steps = (
+        plan_gradient(scored, method)
+        if isinstance(method, GradientMethod)
+        else plan(scored, method.rules_for(scored))
+    )
     threads = check_threads(request.threads)
-    sample = sample_bytes(exact, dtype, {step.node.name for step in steps if is_split(step)}, layers=request.layers)
+    sample = sample_bytes(exact, dtype, {step.node.name for step in steps if is_split(step)},
+                          layers=request.layers)
     memory = bound(exact, sample, min(len(request.x), threads * CHUNK), request.memory)
 
     def work(part):
         trace = exact.trace(request.x[part].astype(np.float64)).astype(dtype)
         check_scores(exact, trace)
-        return [explain_chunk(request, steps, trace, favoured[part], other[part]) for favoured, other in request.targets]
+        return [explain_chunk(request, steps, trace, favoured[part], other[part]) for favoured,
+                other in request.targets]
 
-    by_chunk = for_chunks(work, len(request.x), threads=threads, progress=request.progress, memory=memory, sample_bytes=sample)
+    by_chunk = for_chunks(work, len(request.x), threads=threads, progress=request.progress, memory=memory,
+                          sample_bytes=sample)
     return [Explanation.join(chunks, request) for chunks in zip(*by_chunk)]
 
 
@@ -44,9 +53,11 @@ def explain_chunk(request, steps, trace, favoured, other):
     other = np.where(other == WINNER, scores.argmax(axis=1), other)
     classes, gradient = scores.shape[1], isinstance(request.method, GradientMethod)
     name, mask = request.place or (output, one_hot(favoured, classes) - one_hot(other, classes))
-    r = np.broadcast_to(mask if gradient else mask * trace.outputs[name], trace.outputs[name].shape).astype(request.dtype)
+    r = np.broadcast_to(mask if gradient else mask * trace.outputs[name],
+                        trace.outputs[name].shape).astype(request.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below, by the layer's name
-        relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop, layers=request.layers)
+        relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop,
+                                      layers=request.layers)
     ledger.check_finite(request.dtype)
     ledger.check(ROUNDING[request.dtype], UNDERFLOW[request.dtype])
     if request.end not in relevance:
@@ -57,11 +68,12 @@ def explain_chunk(request, steps, trace, favoured, other):
 
 
 def propagate(steps, trace, start, *, keep, stop=None, layers=False):
-    """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended}, Ledger).
+    """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended},
+    Ledger).
 
-    start: (node name, R [n, *its shape]). keep: {node name: mask over its channels}: relevance of other channels is
-    dropped there (and booked as gated). stop: a node below which nothing is carried. layers: return the relevance at
-    every node it met, not only where it ended.
+    start: (node name, R [n, *its shape]). keep: {node name: mask over its channels}: relevance of other
+    channels is dropped there (and booked as gated). stop: a node below which nothing is carried. layers:
+    return the relevance at every node it met, not only where it ended.
     """
     name, r = start
     relevance, entries, unmet = {name: r}, [], set(keep)
@@ -74,8 +86,10 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
             unmet.discard(node.name)
             kept = r * keep[node.name]
             zero = np.zeros(len(r))
-            entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept), bias=zero, stabilizer=zero,
-                                 gated=total(r) - total(kept), by_rule=zero, turnover=total(np.abs(r)) + total(np.abs(kept))))
+            entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept),
+                                 bias=zero, stabilizer=zero,
+                                 gated=total(r) - total(kept), by_rule=zero,
+                                 turnover=total(np.abs(r)) + total(np.abs(kept))))
             r = relevance[node.name] = kept
         if node.name == stop:
             continue

@@ -1,6 +1,7 @@
 """Protobuf messages, looked at before they are parsed: how many entries there are.
 
-Once it is read an entry takes about a hundred bytes, however short it is: 20 MB of empty nodes would take 2 GB.
+Once it is read an entry takes about a hundred bytes, however short it is: 20 MB of empty nodes would take 2
+GB.
 """
 from .files import ModelFileError
 from .limits import MAX_FIELDS
@@ -18,11 +19,13 @@ def check_fields(data, descriptor):
     while waiting:
         position, end, kind = waiting.pop()
         if kind.full_name not in known:
-            known[kind.full_name] = {number: field.message_type for number, field in kind.fields_by_number.items()}
+            known[kind.full_name] = {number: field.message_type for number,
+                                     field in kind.fields_by_number.items()}
         while position < end:
             count += 1
             if count > MAX_FIELDS:
-                raise ModelFileError(f"more than {MAX_FIELDS:,} entries, weights aside: no model needs so many")
+                raise ModelFileError(f"more than {MAX_FIELDS:,} entries, weights aside: no model needs so "
+                                     "many")
             tag, position = varint(data, position)
             wire, part = tag & 7, known[kind.full_name].get(tag >> 3)
             if wire == BYTES:

@@ -1,4 +1,5 @@
-"""What a file is that some function cannot use: told by its content, and which command or function takes it."""
+"""What a file is that some function cannot use: told by its content, and which command or function takes it.
+"""
 import zipfile
 
 from .files import UNREADABLE
@@ -24,7 +25,8 @@ HEAD = 4096
 
 # Fields that an ONNX ModelProto begins with, and their wire types.
 VERSION, GRAPH = 1, 7
-MODEL_FIELDS = {VERSION: NUMBER, 2: BYTES, 3: BYTES, 4: BYTES, 5: NUMBER, 6: BYTES, GRAPH: BYTES, 8: BYTES, 14: BYTES}
+MODEL_FIELDS = {VERSION: NUMBER, 2: BYTES, 3: BYTES, 4: BYTES, 5: NUMBER, 6: BYTES, GRAPH: BYTES, 8: BYTES,
+                14: BYTES}
 
 
 def recognise(file):
@@ -51,7 +53,8 @@ def _archive(file):
         return NOT_READ["keras"]
     if any(name.endswith("data.pkl") for name in names):
         return NOT_READ["torch"]
-    what = "a NumPy archive (.npz)" if names and all(name.endswith(".npy") for name in names) else "a zip archive"
+    what = "a NumPy archive (.npz)" if names and all(name.endswith(".npy")
+                                                     for name in names) else "a zip archive"
     return f"{what} without a network; it holds {listing(names, 5) or 'nothing'}"
 
 

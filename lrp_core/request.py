@@ -13,10 +13,12 @@ from .network import INPUT, Network
 class Request:
     """What to explain of which samples, by which rules, and with which resources.
 
-    x: [n, *input_shape] float32. single: whether the caller gave one sample without a batch axis. method: which rule
-    each layer gets, or a gradient. targets: (favoured, other) class numbers [n] each, as `target.resolve` gives them.
-    place: None for a class, or (node name, mask over its output) of an inner start. stop: None, or the node where
-    relevance stays. keep: {node name: mask over its channels}. layers: whether to keep the relevance at every node.
+    x: [n, *input_shape] float32. single: whether the caller gave one sample without a batch axis. method:
+    which rule each layer gets, or a gradient. targets: (favoured, other) class numbers [n] each, as
+    `target.resolve` gives them.
+    place: None for a class, or (node name, mask over its output) of an inner start. stop: None, or the node
+    where relevance stays. keep: {node name: mask over its channels}. layers: whether to keep the relevance at
+    every node.
     dtype: "float64" or "float32". threads, memory, progress: as of `explain`.
     """
     network: Network

@@ -7,11 +7,11 @@ A rule turns a layer's kernel W and bias b into groups of terms. One loop propag
         s    = m·R / stabilize(z), and 0 where z = 0       relevance for each unit of it
         R_in += c · Σ_terms σ·x'·(W'ᵀ s)                   what each input put in
 
-Layers without parameters have no choice of rule: activations, dropout and reshapes pass relevance on, a max-pool
-gives it to the winner. Average pools are linear and take LRP-0 (see `composites`).
+Layers without parameters have no choice of rule: activations, dropout and reshapes pass relevance on, a
+max-pool gives it to the winner. Average pools are linear and take LRP-0 (see `composites`).
 
-Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 2017 (10.1016/j.patcog.2016.11.008),
-2019 (10.1007/978-3-030-28954-6_10); Lapuschkin et al. 2017 (ICCV workshops).
+Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 2017
+(10.1016/j.patcog.2016.11.008), 2019 (10.1007/978-3-030-28954-6_10); Lapuschkin et al. 2017 (ICCV workshops).
 """
 import dataclasses
 import math
@@ -76,17 +76,19 @@ def as_forward(layer):
 class Rule:
     """What all rules share: `groups(layer)`, and a stabilizer that is 0 unless the rule has one.
 
-    Two rules are equal if they are of one type and their declared fields are. A rule whose class is no frozen dataclass
-    of its own is equal to itself only, since nothing tells what its answers depend on.
+    Two rules are equal if they are of one type and their declared fields are. A rule whose class is no frozen
+    dataclass of its own is equal to itself only, since nothing tells what its answers depend on.
     """
 
     def __repr__(self):
         shown = [field for field in dataclasses.fields(self)
                  if not ("seldom" in field.metadata and getattr(self, field.name) == field.default)]
-        return f"{type(self).__name__}({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in shown)})"
+        values = (f"{field.name}={getattr(self, field.name)!r}" for field in shown)
+        return f"{type(self).__name__}({', '.join(values)})"
 
     def __eq__(self, other):
-        return self is other or (type(self) is type(other) and is_declared(self) and _fields(self) == _fields(other))
+        return self is other or (type(self) is type(other) and is_declared(self)
+                                 and _fields(self) == _fields(other))
 
     def __hash__(self):
         return hash((type(self), _fields(self))) if is_declared(self) else object.__hash__(self)
@@ -97,13 +99,16 @@ class Rule:
 
     def groups(self, layer):
         """The groups of terms by which relevance is shared in `layer` (a linear layer)."""
-        raise NotImplementedError(f"{type(self).__name__} must define groups(layer), or through(layer, x, y, r)")
+        raise NotImplementedError(f"{type(self).__name__} must define groups(layer), or through(layer, x, y, "
+                                  "r)")
 
     def through(self, layer, x, y, r):
-        """For rules that terms cannot express: R_in, in x's shape, from the relevance r at the layer's output y.
+        """For rules that terms cannot express: R_in, in x's shape, from the relevance r at the layer's output
+        y.
 
-        A rule that defines this crosses layers of any kind by it, and its `groups` are not asked for. For a layer with
-        several inputs x is a list, and a list is returned. What it does not pass on is booked as `by_rule`.
+        A rule that defines this crosses layers of any kind by it, and its `groups` are not asked for. For a
+        layer with several inputs x is a list, and a list is returned. What it does not pass on is booked as
+        `by_rule`.
         """
         raise NotImplementedError
 
@@ -169,7 +174,8 @@ class AlphaBeta(Rule):
         if not (is_number(self.alpha) and is_number(self.beta)):
             raise ValueError(f"alpha and beta must be numbers, got alpha={self.alpha!r}, beta={self.beta!r}")
         if not (self.alpha >= 1 and self.beta >= 0 and math.isclose(self.alpha - self.beta, 1)):
-            raise ValueError(f"alpha - beta must be 1 with alpha >= 1 and beta >= 0, got alpha={self.alpha}, beta={self.beta}")
+            raise ValueError(f"alpha - beta must be 1 with alpha >= 1 and beta >= 0, got alpha={self.alpha}, "
+                             f"beta={self.beta}")
         check_bias(self.bias)
 
     def groups(self, layer):
@@ -252,8 +258,10 @@ class Gamma(Rule):
         def favour(array, part):
             return None if array is None else array + array.dtype.type(self.gamma) * part(array)
         up, down = favour(layer.kernel, positive), favour(layer.kernel, negative)
-        return (Group((Term(positive, up, favour(layer.bias, positive)), Term(negative, down)), gate=above_zero),
-                Group((Term(positive, down, favour(layer.bias, negative)), Term(negative, up)), gate=below_zero))
+        return (Group((Term(positive, up, favour(layer.bias, positive)), Term(negative, down)),
+                      gate=above_zero),
+                Group((Term(positive, down, favour(layer.bias, negative)), Term(negative, up)),
+                      gate=below_zero))
 
 
 def above_zero(y):
@@ -272,8 +280,8 @@ class ZBox(Rule):
 
         R_i = Σ_j  (x_i W_ij - l_i W_ij⁺ - h_i W_ij⁻) / Σ_i' (x_i' W_i'j - l_i' W_i'j⁺ - h_i' W_i'j⁻) · R_j
 
-    low, high: numbers, or arrays that broadcast against the input (one value a channel, say). No bias. Conserves.
-    Montavon 2017, z^B rule.
+    low, high: numbers, or arrays that broadcast against the input (one value a channel, say). No bias.
+    Conserves. Montavon 2017, z^B rule.
     """
     low: float | tuple = 0.0
     high: float | tuple = 1.0
@@ -282,7 +290,8 @@ class ZBox(Rule):
         # Nested tuples compare, hash and print; arrays do not.
         for name in ("low", "high"):
             object.__setattr__(self, name, _plain(np.asarray(getattr(self, name), np.float64).tolist()))
-        if not (np.isfinite(self.low).all() and np.isfinite(self.high).all() and (np.asarray(self.low) <= self.high).all()):
+        if not (np.isfinite(self.low).all() and np.isfinite(self.high).all()
+                and (np.asarray(self.low) <= self.high).all()):
             raise ValueError(f"ZBox needs finite low <= high, got low={self.low}, high={self.high}")
 
     def groups(self, layer):
@@ -293,7 +302,8 @@ class ZBox(Rule):
 
 
     def __repr__(self):
-        low, high = (bound if isinstance(bound, float) else f"array{np.shape(bound)}" for bound in (self.low, self.high))
+        low, high = (bound if isinstance(bound, float) else f"array{np.shape(bound)}"
+                     for bound in (self.low, self.high))
         return f"ZBox(low={low}, high={high})"
 
 
@@ -303,7 +313,8 @@ def _plain(value):
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Pass(Rule):
-    """Relevance passes unchanged: what activations, dropout and reshapes do. Not for layers that mix inputs."""
+    """Relevance passes unchanged: what activations, dropout and reshapes do. Not for layers that mix inputs.
+    """
 
     def groups(self, layer):
         raise ValueError("Pass leaves relevance as it is and cannot cross a layer that mixes its inputs; "
@@ -316,7 +327,9 @@ def crosses_by_itself(rule):
 
 
 def is_declared(rule):
-    """Do the fields that the rule's class declares, as a frozen dataclass, say all that its answers depend on?"""
+    """Do the fields that the rule's class declares, as a frozen dataclass, say all that its answers depend
+    on?
+    """
     parameters = vars(type(rule)).get("__dataclass_params__")
     return parameters is not None and parameters.frozen
 

@@ -6,7 +6,8 @@ from .limits import MAX_NODES, MAX_NUMBERS, MAX_PRODUCTS, MAX_SAMPLE, MAX_TAPS, 
 
 
 def extents(layer, shapes, made):
-    """((height, width) of the map that a layer's window moves over, (rows, columns) of windows); one row in 1-D.
+    """((height, width) of the map that a layer's window moves over, (rows, columns) of windows); one row in
+    1-D.
 
     shapes: of the inputs. made: of the output. A transposed convolution's window moves over its output.
     """
@@ -15,7 +16,8 @@ def extents(layer, shapes, made):
 
 
 def padded(layer, shapes, made):
-    """Numbers in the map that a window moves over, with the padding around it; 0 for layers without a window."""
+    """Numbers in the map that a window moves over, with the padding around it; 0 for layers without a window.
+    """
     if not hasattr(layer, "window"):
         return 0
     over, _ = extents(layer, shapes, made)
@@ -29,7 +31,9 @@ def taps(layer):
 
 
 def unrolled(layer, shapes, made):
-    """Numbers that a layer's products sum up, each as often as it is taken; for a pool, positions in all its windows."""
+    """Numbers that a layer's products sum up, each as often as it is taken; for a pool, positions in all its
+    windows.
+    """
     places = math.prod(extents(layer, shapes, made)[1] if hasattr(layer, "window") else made[:-1])
     if isinstance(layer, L.Weighted):
         return places * math.prod(layer.kernel.shape[:-1])
@@ -38,11 +42,13 @@ def unrolled(layer, shapes, made):
 
 def products(layer, shapes, made):
     """Multiplications in a layer's forward pass."""
-    return unrolled(layer, shapes, made) * (layer.kernel.shape[-1] if isinstance(layer, L.Weighted) else made[-1])
+    return unrolled(layer, shapes, made) * (layer.kernel.shape[-1] if isinstance(layer, L.Weighted)
+                                            else made[-1])
 
 
 class Budget:
-    """What the layers of a network from a file may take, counted layer by layer before anything is computed."""
+    """What the layers of a network from a file may take, counted layer by layer before anything is computed.
+    """
 
     def __init__(self):
         self._nodes, self._numbers, self._products, self._taps = 0, 0, 0, 0
@@ -50,7 +56,8 @@ class Budget:
     def add(self, layer, shapes, made):
         """Count one more layer, which makes `made` of `shapes`; raises ValueError where that is too much."""
         if not made or min(made) < 1 or math.prod(made) > MAX_SAMPLE:
-            raise ValueError(f"its output has the shape {made}: empty or too large (at most {MAX_SAMPLE} numbers a "
+            raise ValueError(f"its output has the shape {made}: empty or too large (at most {MAX_SAMPLE} "
+                             "numbers a "
                              "sample)")
         around, summed = padded(layer, shapes, made), unrolled(layer, shapes, made)
         self._nodes += 1

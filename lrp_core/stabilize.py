@@ -1,7 +1,8 @@
 """The one division guard: which denominators can be divided by, and the division."""
 import numpy as np
 
-# Below this a denominator is no number to share by: nothing reached the output. Dividing by it stays within float32.
+# Below this a denominator is no number to share by: nothing reached the output. Dividing by it stays within
+# float32.
 SMALLEST = 1e-30
 
 
@@ -12,6 +13,8 @@ def stabilize(z, epsilon):
 
 
 def share(r, z):
-    """(s = r / z, gate): relevance for each unit of z. Where z is zero nobody contributed: s = 0, gate is False."""
+    """(s = r / z, gate): relevance for each unit of z. Where z is zero nobody contributed: s = 0, gate is
+    False.
+    """
     gate = np.abs(z) >= SMALLEST
     return np.divide(r, z, out=np.zeros_like(z), where=gate), gate

@@ -21,7 +21,8 @@ class Step:
     @property
     def rule_name(self):
         """The rule as the ledger prints it."""
-        return "winner takes all" if isinstance(self.node.layer, L.WinnerTakesAll) and self.rule == Pass() else repr(self.rule)
+        return "winner takes all" if isinstance(self.node.layer,
+                                                L.WinnerTakesAll) and self.rule == Pass() else repr(self.rule)
 
     def back(self, trace, r):
         """([R_in for each input], Book) from the relevance r at the node's output."""
@@ -29,7 +30,8 @@ class Step:
 
     def _cross(self, layer, xs, y, r, book):
         if not crosses_by_itself(self.rule):
-            return flow(layer, Prepared(self.rule, layer, self.groups) if self.groups else self.rule, xs, y, r, book)
+            return flow(layer, Prepared(self.rule, layer, self.groups) if self.groups else self.rule, xs, y,
+                        r, book)
         found = self.rule.through(layer, xs if layer.inputs != 1 else xs[0], y, r)
         shares = check_shares(self.node, xs, found if layer.inputs != 1 else [found])
         book.by_rule += total(r) - sum(map(total, shares))
@@ -37,7 +39,9 @@ class Step:
 
 
 def plan(network, rules):
-    """A Step for every node in topological order, with the rule chosen for it: its weights are made once, before any data."""
+    """A Step for every node in topological order, with the rule chosen for it: its weights are made once,
+    before any data.
+    """
     return tuple(Step(node, rule, prepared(node.layer, rule)) for node, rule in zip(network.nodes, rules))
 
 
@@ -53,21 +57,28 @@ def is_split(step):
 
 
 def cross(node, trace, r, function):
-    """([share of each input], Book) as function(layer, xs, y, r, book) finds them for the relevance r at a node's output."""
+    """([share of each input], Book) as function(layer, xs, y, r, book) finds them for the relevance r at a
+    node's output.
+    """
     xs, y = [trace.outputs[name] for name in node.inputs], trace.outputs[node.name]
     book = Book(len(r), trace.kept.get(node.name))
     shares = check_shares(node, xs, function(node.layer, xs, y, r, book))
     for column in ABSORBED:
         if np.shape(getattr(book, column)) != (len(r),):
-            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): book.{column} must hold one number for each of "
+            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): book.{column} must hold one "
+                             "number for each of "
                              f"{len(r)} samples, found shape {np.shape(getattr(book, column))}")
     return [share.astype(r.dtype, copy=False) for share in shares], book
 
 
 def check_shares(node, xs, shares):
-    """What a function made of a layer's relevance, as a list of arrays; raises ValueError where they do not fit its inputs."""
+    """What a function made of a layer's relevance, as a list of arrays; raises ValueError where they do not
+    fit its inputs.
+    """
     shares = [np.asarray(share) for share in shares]
     if [share.shape for share in shares] != [x.shape for x in xs]:
-        raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): relevance of the shapes {[x.shape for x in xs]} was "
-                         f"expected for its inputs, got {[share.shape for share in shares]}; return one array for each input")
+        raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): relevance of the shapes "
+                         f"{[x.shape for x in xs]} was "
+                         f"expected for its inputs, got {[share.shape for share in shares]}; return one "
+                         "array for each input")
     return shares

@@ -16,7 +16,8 @@ class Contrast:
 
 
 def resolve(target, count, network):
-    """(class numbers [count], the classes they are contrasted with [count]): WINNER for "max", NOBODY for none.
+    """(class numbers [count], the classes they are contrasted with [count]): WINNER for "max", NOBODY for
+    none.
 
     target: "max", a class name, an index, a Contrast, or one of these for each sample.
     """
@@ -27,7 +28,8 @@ def resolve(target, count, network):
     else:
         targets = list(target)
         if len(targets) != count:
-            raise ValueError(f"target must be one for all or one for each of the {count} samples, got {len(targets)}")
+            raise ValueError(f"target must be one for all or one for each of the {count} samples, got "
+                             f"{len(targets)}")
     pairs = [(one.favoured, one.other) if isinstance(one, Contrast) else (one, None) for one in targets]
     return (np.array([class_number(one, network) for one, _ in pairs]),
             np.array([NOBODY if other is None else class_number(other, network) for _, other in pairs]))
@@ -41,7 +43,8 @@ def class_number(target, network):
             return WINNER
         if names and target in names:
             return names.index(target)
-        known = f"the classes are {listing(names)}" if names else f"the network names none: give an index 0..{classes - 1}"
+        known = (f"the classes are {listing(names)}" if names
+                 else f"the network names none: give an index 0..{classes - 1}")
         raise ValueError(f"there is no class {quote(target)}; {known}")
     if isinstance(target, (bool, np.bool_)) or not isinstance(target, (int, np.integer)):
         raise TypeError(f"target must be 'max', a class name, an index or a Contrast, got {quote(target)}")

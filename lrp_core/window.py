@@ -17,20 +17,23 @@ def pair(value, what):
 
 
 def margins(value, what):
-    """`value` as ((top, bottom), (left, right)), whole numbers from 0; raises ValueError that names `what`."""
+    """`value` as ((top, bottom), (left, right)), whole numbers from 0; raises ValueError that names `what`.
+    """
     try:
         (top, bottom), (left, right) = value
         numbers = (top, bottom, left, right)
     except (TypeError, ValueError):
         numbers = ()
     if len(numbers) != 4 or not all(map(is_whole, numbers)) or min(numbers) < 0 or max(numbers) > MAX_EXTENT:
-        raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got {quote(value)}")
+        raise ValueError(f"{what} must be 'valid', 'same' or ((top, bottom), (left, right)), got "
+                         f"{quote(value)}")
     return (int(top), int(bottom)), (int(left), int(right))
 
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A window of `size` (rows, columns) that moves by `strides` over a map, with `padding` 'valid' or 'same'.
+    """A window of `size` (rows, columns) that moves by `strides` over a map, with `padding` 'valid' or
+    'same'.
 
     With dilation its rows lie that far apart, so that it reaches over  reach = (size - 1)·dilation + 1.
 
@@ -62,7 +65,8 @@ class Window:
             return tuple(-(-extent // stride) for extent, stride in zip((height, width), self.strides))
         added = (0, 0) if self.padding == "valid" else tuple(map(sum, self.padding))
         if height + added[0] < self.reach[0] or width + added[1] < self.reach[1]:
-            raise ValueError(f"a {self.reach[0]}x{self.reach[1]} window does not fit into a {height}x{width} map "
+            raise ValueError(f"a {self.reach[0]}x{self.reach[1]} window does not fit into a {height}x{width} "
+                             "map "
                              f"(padding {self.padding!r})")
         return tuple((extent + more - reach) // stride + 1
                      for extent, more, reach, stride in zip((height, width), added, self.reach, self.strides))
@@ -71,21 +75,25 @@ class Window:
         """`output`, for pools: refuses padding so wide that a window would meet nothing but padding."""
         for pair, reach in zip(self.pads(height, width), self.reach):
             if max(pair) >= reach:
-                raise ValueError(f"padding {self.padding!r} leaves windows of {self.reach[0]}x{self.reach[1]} with nothing in them")
+                raise ValueError(f"padding {self.padding!r} leaves windows of "
+                                 f"{self.reach[0]}x{self.reach[1]} with nothing in them")
         return self.output(height, width)
 
     def pads(self, height, width):
-        """((top, bottom), (left, right)): rows and columns of padding around an input of `height` x `width`."""
+        """((top, bottom), (left, right)): rows and columns of padding around an input of `height` x `width`.
+        """
         if not isinstance(self.padding, str):
             return self.padding
         pads = []
-        for extent, reach, stride, out in zip((height, width), self.reach, self.strides, self.output(height, width)):
+        for extent, reach, stride, out in zip((height, width), self.reach, self.strides,
+                                              self.output(height, width)):
             total = max((out - 1) * stride + reach - extent, 0) if self.padding == "same" else 0
             pads.append((total // 2, total - total // 2))
         return tuple(pads)
 
     def taps(self, out):
-        """For each position in the window, in scan order: the (rows, columns) slices of the padded input it meets.
+        """For each position in the window, in scan order: the (rows, columns) slices of the padded input it
+        meets.
 
         `out` is the output's (rows, columns); tap t of output (i, j) is padded[rows, columns][i, j].
         """
@@ -98,5 +106,6 @@ class Window:
 def one_row(window):
     """The window of a 1-D layer, over a map of one row; refuses padding above or below the row."""
     if not isinstance(window.padding, str) and window.padding[0] != (0, 0):
-        raise ValueError(f"a sequence is padded at its ends only, ((0, 0), (before, behind)); got {window.padding}")
+        raise ValueError(f"a sequence is padded at its ends only, ((0, 0), (before, behind)); got "
+                         f"{window.padding}")
     return window

@@ -1,4 +1,6 @@
-"""Model files taken apart and put together with something wrong: for the tests of hostile files and the fuzzer."""
+"""Model files taken apart and put together with something wrong: for the tests of hostile files and the
+fuzzer.
+"""
 import io
 import json
 import zipfile
@@ -15,9 +17,12 @@ def small_network(**facts):
 
     def draw(*shape):
         return rng.standard_normal(shape).astype(np.float32)
-    nodes = [("conv", L.Conv2D(draw(3, 2, 3, 4), draw(4), strides=(1, 2), padding="same")), ("relu", L.ReLU()),
-             ("max", L.MaxPool2D((3, 2), (2, 1), "same")), ("average", L.AveragePool2D(2, 1)), ("drop", L.Dropout(0.25)),
-             ("conv2", L.Conv2D(draw(1, 1, 4, 5))), ("global", L.GlobalAveragePool2D()), ("flat", L.Flatten()),
+    nodes = [("conv", L.Conv2D(draw(3, 2, 3, 4), draw(4), strides=(1, 2), padding="same")),
+             ("relu", L.ReLU()),
+             ("max", L.MaxPool2D((3, 2), (2, 1), "same")), ("average", L.AveragePool2D(2, 1)),
+             ("drop", L.Dropout(0.25)),
+             ("conv2", L.Conv2D(draw(1, 1, 4, 5))), ("global", L.GlobalAveragePool2D()),
+             ("flat", L.Flatten()),
              ("dense", L.Dense(draw(5, 3), draw(3))), ("softmax", L.Softmax())]
     return lrp_core.Network(nodes, (8, 9, 3), **facts)
 

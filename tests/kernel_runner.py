@@ -1,7 +1,9 @@
-"""Runs ops of a kernel program by themselves, between guard words, and says in float64 loops what they should give.
+"""Runs ops of a kernel program by themselves, between guard words, and says in float64 loops what they should
+give.
 
-Everything that an OpList asks for (buffers, their gaps, constants, sums, scratch) is surrounded by a NaN of a known
-pattern. An op that writes outside the buffers it was given breaks a guard; one that reads there spoils its own result.
+Everything that an OpList asks for (buffers, their gaps, constants, sums, scratch) is surrounded by a NaN of a
+known pattern. An op that writes outside the buffers it was given breaks a guard; one that reads there spoils
+its own result.
 """
 import concurrent.futures
 import types
@@ -25,12 +27,17 @@ from lrp_core.window import Window
 
 # The kernels by the names that tests call them by.
 P = types.SimpleNamespace(
-    NONE=NONE, PAD=C.pad, DIRECT=C.direct, FOLD=C.fold, WINOGRAD=winograd.winograd, FIND_RUNS=repair.find_runs, RESTORE=repair.restore,
-    SHARPEN=repair.sharpen, RELU=elementwise.relu, START=elementwise.start, RATIO=elementwise.ratio, MEASURE=elementwise.measure,
-    COMBINE=elementwise.combine, PART=elementwise.part, MAX_POOL=pools.max_pool, MAX_UNPOOL=pools.max_unpool, DENSE=sparse.dense,
-    FLAG=sparse.flag_sparse, SCATTER=sparse.scatter, DOTS=sparse.dots, CHANNEL_SUM=flat.channel_sum, SPREAD=flat.spread)
+    NONE=NONE, PAD=C.pad, DIRECT=C.direct, FOLD=C.fold, WINOGRAD=winograd.winograd,
+    FIND_RUNS=repair.find_runs, RESTORE=repair.restore,
+    SHARPEN=repair.sharpen, RELU=elementwise.relu, START=elementwise.start, RATIO=elementwise.ratio,
+    MEASURE=elementwise.measure,
+    COMBINE=elementwise.combine, PART=elementwise.part, MAX_POOL=pools.max_pool, MAX_UNPOOL=pools.max_unpool,
+    DENSE=sparse.dense,
+    FLAG=sparse.flag_sparse, SCATTER=sparse.scatter, DOTS=sparse.dots, CHANNEL_SUM=flat.channel_sum,
+    SPREAD=flat.spread)
 MARGIN, GAP = 4096, 16  # guard words around arrays, and between them
-# For each precision: the words of its arrays, a quiet NaN and about 1.5 as such words, and the bar for sums of products.
+# For each precision: the words of its arrays, a quiet NaN and about 1.5 as such words, and the bar for sums
+# of products.
 WORD = {"float32": np.uint32, "float64": np.uint64}
 GUARD = {"float32": np.uint32(0x7FC0BEEF), "float64": np.uint64(0x7FF8BEEF7FF8BEEF)}
 NUMBER = {"float32": np.uint32(0x3FC0BEEF), "float64": np.uint64(0x3FF8BEEF3FF8BEEF)}
@@ -63,7 +70,8 @@ def close(found, expected, scale, tolerance):
     assert worst <= tolerance * scale, f"{worst / scale:.3g} of the scale {scale:.3g}"
 
 
-# --- rows by themselves ----------------------------------------------------------------------------------------------
+# --- rows by themselves
+# ----------------------------------------------------------------------------------------------
 
 class GuardedConstants(Constants):
     """Whatever lies between the constants is NaN."""
@@ -93,17 +101,21 @@ def name_of(kernel):
 
 
 def alone(asm, gap=GAP):
-    """(the Code of an OpList's ops, the position of each buffer): every buffer has a place of its own, and a gap after it."""
+    """(the Code of an OpList's ops, the position of each buffer): every buffer has a place of its own, and a
+    gap after it.
+    """
     positions, size = [], 0
     for count in asm.sizes:
         positions.append(size)
         size += -(-(count + gap) // 16) * 16
-    code = Code.of(asm.ops, positions, dtype=DTYPE, weights=asm.weights.build(), offsets=asm.offsets.build(), data=size, sums=asm.sums)
+    code = Code.of(asm.ops, positions, dtype=DTYPE, weights=asm.weights.build(), offsets=asm.offsets.build(),
+                   data=size, sums=asm.sums)
     return code, positions
 
 
 class Rig:
-    """Ops under test for `samples` samples with `fan` relevances each: write them through `asm`, then `run`."""
+    """Ops under test for `samples` samples with `fan` relevances each: write them through `asm`, then `run`.
+    """
 
     def __init__(self, samples=1, fan=1):
         self.samples, self.fan, self.capacity = samples, fan, samples * fan + 1
@@ -125,8 +137,11 @@ class Rig:
         return buffer
 
     def run(self, team=1):
-        """Check the bounds, run all ops, and see that no guard and no input has changed; twice: adding to a NaN leaves it."""
-        team = 1 if numba.config.DISABLE_JIT else team  # a team counts atomically, which only compiled code can
+        """Check the bounds, run all ops, and see that no guard and no input has changed; twice: adding to a
+        NaN leaves it.
+        """
+        # a team counts atomically, which only compiled code can
+        team = 1 if numba.config.DISABLE_JIT else team
         self.code, self.positions = alone(self.asm)
         with concurrent.futures.ThreadPoolExecutor(team) as crew:
             self._run_between(NUMBER[DTYPE], team, crew)
@@ -147,14 +162,17 @@ class Rig:
         for buffer, array, changes in self.inputs:
             allowed[MARGIN + self.positions[buffer] * self.capacity:][:array.size] = changes
         for member in range(team):
-            allowed[MARGIN + self.code.data * self.capacity + member * self.code.scratch:][:self.code.scratch] = True
+            allowed[MARGIN + self.code.data * self.capacity
+                    + member * self.code.scratch:][:self.code.scratch] = True
         broken = np.flatnonzero(changed & ~allowed)
         assert not len(broken), f"{len(broken)} guard words or inputs changed, first at {broken[0] - MARGIN}"
         sums = self.all_sums.view(WORD["float64"])
-        assert (sums[:MARGIN] == GUARD["float64"]).all() and (sums[-MARGIN:] == GUARD["float64"]).all(), "sums outside the array"
+        assert ((sums[:MARGIN] == GUARD["float64"]).all()
+                and (sums[-MARGIN:] == GUARD["float64"]).all()), "sums outside the array"
 
     def memory(self, code, team, guard):
-        """(words before, all memory, its part for data, sums) with the inputs in place and guards elsewhere."""
+        """(words before, all memory, its part for data, sums) with the inputs in place and guards elsewhere.
+        """
         memory = aligned(2 * MARGIN + code.data * self.capacity + code.scratch * team, DTYPE)
         memory.view(WORD[DTYPE])[...] = guard
         self.all_sums = aligned(2 * MARGIN + code.sums * self.capacity, np.float64)
@@ -162,12 +180,17 @@ class Rig:
         data = memory[MARGIN:len(memory) - MARGIN]
         for buffer, array, _ in self.inputs:
             data[self.positions[buffer] * self.capacity:][:array.size] = array.ravel()
-        return memory.view(WORD[DTYPE]).copy(), memory, data, self.all_sums[MARGIN:len(self.all_sums) - MARGIN]
+        return (memory.view(WORD[DTYPE]).copy(), memory, data,
+                self.all_sums[MARGIN:len(self.all_sums) - MARGIN])
 
     def get(self, buffer, count=None):
         """What a buffer holds after the run: [samples·fan, *shape]."""
         count, shape = count or self.samples * self.fan, self.shapes[buffer]
-        return self.data[self.positions[buffer] * self.capacity:][:count * int(np.prod(shape))].reshape(count, *shape).copy()
+        return (
+            self.data[self.positions[buffer] * self.capacity :][: count * int(np.prod(shape))]
+            .reshape(count, *shape)
+            .copy()
+        )
 
     def books(self, place, rows):
         """The sums of each sample, over all its rows: [samples·fan, SUMS]."""
@@ -175,7 +198,7 @@ class Rig:
         return self.sums[place * self.capacity:][:count * rows * SUMS].reshape(count, rows, SUMS).sum(axis=1)
 
 
-# --- forms -----------------------------------------------------------------------------------------------------------
+# --- forms ----------------------------------------------------------------------------------------
 
 class Direct(Form):
     """A form that is never given to Winograd."""
@@ -211,16 +234,21 @@ def convolutions(draw, largest=20):
     size = draw(st.sampled_from([(1, 1), (3, 3), (5, 5), (2, 3)]))
     strides = draw(st.sampled_from([(1, 1), (2, 2), (1, 2), (2, 1), (1, 1)]))
     dilation, padding = (draw(st.integers(1, 3)), 1), draw(paddings())
-    least = [1 if padding == "same" else max(1, (n - 1) * d + 1 - (0 if padding == "valid" else sum(padding[axis])))
+    least = [1 if padding == "same" else max(1, (n - 1) * d
+                                             + 1 - (0 if padding == "valid" else sum(padding[axis])))
              for axis, (n, d) in enumerate(zip(size, dilation))]
     height, width = (draw(st.integers(n, max(n, largest))) for n in least)
-    return form_of(Form, size, (height, width, draw(channel_counts)), draw(channel_counts), strides, padding, dilation)
+    return form_of(Form, size, (height, width, draw(channel_counts)), draw(channel_counts), strides, padding,
+                   dilation)
 
 
-# --- the oracles: float64, loops over outputs and places of the window ----------------------------------------------------
+# --- the oracles: float64, loops over outputs and places of the window
+# ----------------------------------------------------
 
 def meetings(form):
-    """((i, j) of an output, (row, column) of the map, (u, v) of the window) wherever they meet, in scan order."""
+    """((i, j) of an output, (row, column) of the map, (u, v) of the window) wherever they meet, in scan
+    order.
+    """
     w = form.window
     (rows, top), (columns, left) = (extents(*numbers, w.padding, axis) for axis, numbers in
                                     enumerate(zip(form.source, w.size, w.strides, w.dilation)))
@@ -228,7 +256,8 @@ def meetings(form):
         for j in range(columns):
             for u in range(w.size[0]):
                 for v in range(w.size[1]):
-                    row, column = top + i * w.strides[0] + u * w.dilation[0], left + j * w.strides[1] + v * w.dilation[1]
+                    row, column = (top + i * w.strides[0] + u * w.dilation[0],
+                                   left + j * w.strides[1] + v * w.dilation[1])
                     if 0 <= row < form.source[0] and 0 <= column < form.source[1]:
                         yield (i, j), (row, column), (u, v)
 

@@ -1,4 +1,6 @@
-"""Run in a process of its own, under other settings of Numba: how far the fast path is from the readable one, as JSON."""
+"""Run in a process of its own, under other settings of Numba: how far the fast path is from the readable one,
+as JSON.
+"""
 import json
 import sys
 
@@ -23,11 +25,15 @@ def main(*rules):
         exact, fast = (lrp_core.explain(network, x, method, engine=engine, dtype=dtype, threads=1)
                        for engine, dtype in (("numpy", "float64"), ("numba", "float32")))
         alone = lrp_core.explain(network, x[0], method, engine="numba", dtype="float32", threads=2)
-        apart = max(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(a) for a, b in zip(exact.relevance, fast.relevance))
+        apart = max(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(a) for a,
+                    b in zip(exact.relevance, fast.relevance))
         worst[name] = [float(apart), bool((alone.relevance == fast.relevance[0]).all())]
-        kinds |= {KINDS[op["kind"]].name for op in planned(network, composite(method), dtype="float32", nonnegative=False).code.ops}
-    print(json.dumps({"lanes": simd_llvm.LANES, "fused": simd_llvm.FUSED, "worst": worst, "kinds": sorted(kinds), "from": lrp_core.__file__,
-                      "compiled": hasattr(run, "signatures"), "loaded": sum(run.stats.cache_hits.values()) if hasattr(run, "stats") else None}))
+        kinds |= {KINDS[op["kind"]].name for op in planned(network, composite(method), dtype="float32",
+                                                           nonnegative=False).code.ops}
+    print(json.dumps({"lanes": simd_llvm.LANES, "fused": simd_llvm.FUSED, "worst": worst,
+                      "kinds": sorted(kinds), "from": lrp_core.__file__,
+                      "compiled": hasattr(run, "signatures"), "loaded": sum(run.stats.cache_hits.values())
+                      if hasattr(run, "stats") else None}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The oracle: every layer and every rule once more, in loops over single numbers, as the papers write them.
 
-Slow on purpose, and independent: nothing of lrp_core is imported, no product of arrays is taken. A linear layer is
-written out as a list of units, one for each output number j, with the inputs i that it sees and their weights w_ij:
+Slow on purpose, and independent: nothing of lrp_core is imported, no product of arrays is taken. A linear
+layer is written out as a list of units, one for each output number j, with the inputs i that it sees and
+their weights w_ij:
 
     z_j = Σ_i x_i w_ij + b_j
 
@@ -32,10 +33,12 @@ class Book:
     gated: float = 0.0
 
 
-# --- windows ---------------------------------------------------------------------------------------------------------
+# --- windows --------------------------------------------------------------------------------------
 
 def out_extent(extent, size, stride, padding):
-    """(number of places of the window along one axis, where the first one starts, which may be before the map)."""
+    """(number of places of the window along one axis, where the first one starts, which may be before the
+    map).
+    """
     if padding == "valid":
         places = 0
         while places * stride + size <= extent:
@@ -47,7 +50,8 @@ def out_extent(extent, size, stride, padding):
 
 
 def window_places(shape, size, strides, padding):
-    """Yield ((i, j) of the output, [((row, column) in the map, (u, v) in the window), ...]), in scan order."""
+    """Yield ((i, j) of the output, [((row, column) in the map, (u, v) in the window), ...]), in scan order.
+    """
     rows, top = out_extent(shape[0], size[0], strides[0], padding)
     columns, left = out_extent(shape[1], size[1], strides[1], padding)
     for i, j in itertools.product(range(rows), range(columns)):
@@ -59,7 +63,8 @@ def window_places(shape, size, strides, padding):
         yield (i, j), seen
 
 
-# --- linear layers as units ------------------------------------------------------------------------------------------
+# --- linear layers as units
+# ------------------------------------------------------------------------------------------
 
 def dense_units(kernel, bias, shape):
     """z[..., m] = Σ_k x[..., k] W[k, m] + b[m]."""
@@ -70,10 +75,13 @@ def dense_units(kernel, bias, shape):
 
 
 def conv_units(kernel, bias, strides, padding, shape):
-    """z[i, j, m] = Σ over the window of x[row, column, c] W[u, v, c, m], plus b[m]; outside the map x is zero."""
+    """z[i, j, m] = Σ over the window of x[row, column, c] W[u, v, c, m], plus b[m]; outside the map x is
+    zero.
+    """
     for place, seen in window_places(shape, kernel.shape[:2], strides, padding):
         for m in range(kernel.shape[3]):
-            edges = tuple(((*at, c), float(kernel[u, v, c, m])) for at, (u, v) in seen for c in range(shape[2]))
+            edges = tuple(((*at, c), float(kernel[u, v, c, m])) for at, (u, v) in seen
+                          for c in range(shape[2]))
             yield Unit((*place, m), edges, 0.0 if bias is None else float(bias[m]))
 
 
@@ -104,7 +112,7 @@ def units(layer, shape):
     return None
 
 
-# --- forward ---------------------------------------------------------------------------------------------------------
+# --- forward --------------------------------------------------------------------------------------
 
 def as_array(numbers):
     """{index: number} as the array that holds them."""
@@ -128,7 +136,8 @@ def linear(some_units, x):
 def winners(layer, x):
     """{output index: index of the input that wins}: a later one has to be greater to take the place."""
     best = {}
-    for place, seen in window_places(x.shape, layer.pool_size, layer.strides or layer.pool_size, layer.padding):
+    for place, seen in window_places(x.shape, layer.pool_size, layer.strides or layer.pool_size,
+                                     layer.padding):
         for c in range(x.shape[2]):
             for at, _ in seen:
                 if (*place, c) not in best or x[(*at, c)] > x[best[(*place, c)]]:
@@ -159,7 +168,8 @@ def forward(layer, x):
     return linear(units(layer, x.shape), x)
 
 
-# --- rules: how one unit shares out its relevance R_j -----------------------------------------------------------------
+# --- rules: how one unit shares out its relevance R_j
+# -----------------------------------------------------------------
 
 def share(rule, unit, x, r, book):
     """{input index: its part of the unit's relevance r} by a rule; what goes elsewhere is added to `book`."""
@@ -178,7 +188,8 @@ def share(rule, unit, x, r, book):
         book.stabilizer += r * moved / (z + moved)
         return {i: r * p / (z + moved) for i, p in contributions.items()}
     if name in ("AlphaBeta", "ZPlus"):
-        # Bach 2015, eq. 60: R_i = (α p⁺/z⁺ - β p⁻/z⁻) R_j with p = x_i w_ij; Montavon 2017's z⁺ is α = 1, β = 0.
+        # Bach 2015, eq. 60: R_i = (α p⁺/z⁺ - β p⁻/z⁻) R_j with p = x_i w_ij; Montavon 2017's z⁺ is α = 1, β =
+        # 0.
         alpha, beta = (rule.alpha, rule.beta) if name == "AlphaBeta" else (1.0, 0.0)
         b = unit.bias
         up, down = {"whole": (b, b), "split": (max(b, 0.0), min(b, 0.0)), "ignore": (0.0, 0.0)}[rule.bias]
@@ -194,8 +205,9 @@ def share(rule, unit, x, r, book):
                 shares[i] += factor * part(p, 0.0) / z * r
         return shares
     if name == "Gamma":
-        # Andéol 2021, with p = x_i w_ij: where y_j > 0, R_i = (p + γ p⁺) / z_j R_j with z_j = Σ (p + γ p⁺) + b + γ b⁺;
-        # where y_j < 0 the same with p⁻ and b⁻; where y_j = 0 the unit speaks neither for nor against anything.
+        # Andéol 2021, with p = x_i w_ij: where y_j > 0, R_i = (p + γ p⁺) / z_j R_j with z_j = Σ (p + γ p⁺) +
+        # b + γ b⁺; where y_j < 0 the same with p⁻ and b⁻; where y_j = 0 the unit speaks neither for nor
+        # against anything.
         y = math.fsum([*contributions.values(), unit.bias])
         if y == 0.0:
             book.gated += r
@@ -207,7 +219,8 @@ def share(rule, unit, x, r, book):
         book.bias += r * bias / z
         return {i: r * p / z for i, p in favoured.items()}
     if name in ("WSquare", "Flat"):
-        # Montavon 2017, w²: R_i = w_ij² / Σ w_i'j² R_j; Lapuschkin 2017, flat: R_i = R_j / how many inputs j sees.
+        # Montavon 2017, w²: R_i = w_ij² / Σ w_i'j² R_j; Lapuschkin 2017, flat: R_i = R_j / how many inputs j
+        # sees.
         portions = {i: w * w if name == "WSquare" else 1.0 for i, w in unit.edges}
         whole = math.fsum(portions.values())
         if whole == 0.0:
@@ -223,7 +236,9 @@ def signs(layer, count):
 
 
 def share_sum(layer, xs, r_out, book):
-    """[R_in of each input] of z = Σ_i σ_i x_i, by LRP-0 at every place: R_i = σ_i x_i / z R, and nothing where z = 0."""
+    """[R_in of each input] of z = Σ_i σ_i x_i, by LRP-0 at every place: R_i = σ_i x_i / z R, and nothing
+    where z = 0.
+    """
     r_in, signed = [np.zeros(x.shape) for x in xs], signs(layer, len(xs))
     for place in flat_order(r_out.shape):
         z, r = math.fsum(sign * float(x[place]) for sign, x in zip(signed, xs)), float(r_out[place])
@@ -268,28 +283,33 @@ def trace(network, x):
         xs = [values[name] for name in node.inputs]
         signed = signs(node.layer, len(xs))
         values[node.name] = forward(node.layer, *xs) if signed is None else as_array(
-            {i: math.fsum(sign * float(x[i]) for sign, x in zip(signed, xs)) for i in flat_order(xs[0].shape)})
+            {i: math.fsum(sign * float(x[i]) for sign, x in zip(signed, xs))
+             for i in flat_order(xs[0].shape)})
     return values
 
 
 def explain(network, x, rules, target):
-    """(relevance by node, Book by node, logit) of one sample of a network of layers and sums that ends in logits.
+    """(relevance by node, Book by node, logit) of one sample of a network of layers and sums that ends in
+    logits.
 
     rules: one rule for all layers with weights, or {node name: rule}."""
     values, end = trace(network, x), network.nodes[-1].name
-    logits, relevance, books = values[end], {name: np.zeros(value.shape) for name, value in values.items()}, {}
+    logits, relevance, books = values[end], {name: np.zeros(value.shape) for name,
+                                             value in values.items()}, {}
     relevance[end][target] = logits[target]
     for node in reversed(network.nodes):
         if signs(node.layer, len(node.inputs)) is not None:
             books[node.name] = Book()
-            moved = share_sum(node.layer, [values[name] for name in node.inputs], relevance[node.name], books[node.name])
+            moved = share_sum(node.layer, [values[name] for name in node.inputs], relevance[node.name],
+                              books[node.name])
         else:
             weighted = node.layer.type in ("Dense", "Conv2D")
             rule = (rules[node.name] if isinstance(rules, dict) else rules) if weighted else Zero()
             one, books[node.name] = backward(node.layer, rule, values[node.inputs[0]], relevance[node.name])
             moved = [one]
         for name, r in zip(node.inputs, moved):
-            relevance[name] = relevance[name] + r     # from all that read it, also from one that reads it twice
+            # from all that read it, also from one that reads it twice
+            relevance[name] = relevance[name] + r
     return relevance, books, float(logits[target])
 
 

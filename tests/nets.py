@@ -1,4 +1,6 @@
-"""Small networks and inputs for the tests: seeded, float32 numbers, so that every implementation reads the same."""
+"""Small networks and inputs for the tests: seeded, float32 numbers, so that every implementation reads the
+same.
+"""
 import numpy as np
 import pytest
 
@@ -20,12 +22,14 @@ def dense(rng, inputs, outputs, *, bias=True):
 
 def conv(rng, size, inputs, outputs, strides=(1, 1), padding="same", *, bias=True):
     """A Conv2D layer with random weights."""
-    return L.Conv2D(numbers(rng, *size, inputs, outputs), numbers(rng, outputs) if bias else None, strides, padding)
+    return L.Conv2D(numbers(rng, *size, inputs, outputs), numbers(rng, outputs) if bias else None, strides,
+                    padding)
 
 
 def one_dense(seed, *, bias=True, inputs=6):
     """A single Dense layer to three classes."""
-    return Network([("out", dense(np.random.default_rng(seed), inputs, 3, bias=bias))], (inputs,), class_names=CLASSES)
+    return Network([("out", dense(np.random.default_rng(seed), inputs, 3, bias=bias))], (inputs,),
+                   class_names=CLASSES)
 
 
 def two_dense(seed, *, bias=True, inputs=6, hidden=5):
@@ -43,13 +47,16 @@ def one_conv(seed, *, bias=True):
 
 
 def deep(seed, *, bias=True):
-    """Every kind of layer once or twice: strides, even kernels, overlapping max-pools, an average pool, dropout."""
+    """Every kind of layer once or twice: strides, even kernels, overlapping max-pools, an average pool,
+    dropout.
+    """
     rng = np.random.default_rng(seed)
     return Network([
         ("conv1", conv(rng, (3, 3), 2, 4, bias=bias)), ("relu1", L.ReLU()),
         ("pool1", L.MaxPool2D((3, 3), (2, 2), "same")),
         ("conv2", conv(rng, (2, 2), 4, 5, (1, 1), "valid", bias=bias)), ("relu2", L.ReLU()),
-        ("pool2", L.AveragePool2D((2, 2), (2, 2), "same")), ("dropout", L.Dropout(0.3)), ("flatten", L.Flatten()),
+        ("pool2", L.AveragePool2D((2, 2), (2, 2), "same")), ("dropout", L.Dropout(0.3)),
+        ("flatten", L.Flatten()),
         ("hidden", dense(rng, 20, 8, bias=bias)), ("relu3", L.ReLU()),
         ("out", dense(rng, 8, 3, bias=bias))], (9, 7, 2), class_names=CLASSES)
 
@@ -58,7 +65,8 @@ def wide():
     """Layers wide enough that a product library would choose other ways for other batch sizes."""
     rng = np.random.default_rng(50)
     return Network([
-        ("conv1", conv(rng, (3, 3), 3, 24)), ("relu1", L.ReLU()), ("pool", L.MaxPool2D((3, 3), (2, 2), "same")),
+        ("conv1", conv(rng, (3, 3), 3, 24)), ("relu1", L.ReLU()),
+        ("pool", L.MaxPool2D((3, 3), (2, 2), "same")),
         ("conv2", conv(rng, (3, 3), 24, 40, padding="valid")), ("relu2", L.ReLU()), ("flatten", L.Flatten()),
         ("hidden", dense(rng, 1000, 130)), ("relu3", L.ReLU()), ("out", dense(rng, 130, 3))],
         (14, 13, 3), class_names=CLASSES)
@@ -70,5 +78,6 @@ def inputs(network, count, seed=0):
 
 
 # Both engines in both precisions, as keyword arguments of `explain`.
-WAYS = [{"engine": engine, "dtype": dtype} for engine in ("numpy", "numba") for dtype in ("float64", "float32")]
+WAYS = [{"engine": engine, "dtype": dtype} for engine in ("numpy", "numba")
+        for dtype in ("float64", "float32")]
 every_engine = pytest.mark.parametrize("how", WAYS, ids=lambda how: "-".join(how.values()))

@@ -24,10 +24,12 @@ def node(kind, inputs, output="y", **attributes):
 def make(nodes, constants, shape, *, output="y", batch="n", opset=17, inputs=("x",), kind=TensorProto.FLOAT):
     """An ONNX model whose input is [batch, *shape]."""
     graph = helper.make_graph(
-        nodes, "graph", [helper.make_tensor_value_info(name, kind, None if shape is None else [batch, *shape]) for name in inputs],
+        nodes, "graph", [helper.make_tensor_value_info(name, kind, None if shape is None
+                                                       else [batch, *shape]) for name in inputs],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="test", producer_version="1")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="test",
+                              producer_version="1")
     model.ir_version = 8
     return model
 
@@ -56,7 +58,8 @@ def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, stays=False, **op
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
     if final_activation(network)[0] is None:  # else the scores are what comes before it
-        np.testing.assert_allclose(network.logits(ours), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+        np.testing.assert_allclose(network.logits(ours), expected, rtol=0,
+                                   atol=tolerance * np.abs(expected).max())
     for rules in ("epsilon", "epsilon_plus"):
         found = lrp_core.explain(network, ours, rules)
         assert found.relevance.shape == ours.shape and np.isfinite(found.relevance).all()
@@ -70,4 +73,5 @@ def kinds(network):
 
 MAP, LINE, ROW = (4, 9, 7), (4, 11), (6,)
 W2, W1 = draw(6, 4, 3, 2), draw(6, 4, 3)
-BN = {"scale": draw(4, seed=1), "shift": draw(4, seed=2), "mean": draw(4, seed=3), "variance": draw(4, seed=4) ** 2 + 0.1}
+BN = {"scale": draw(4, seed=1), "shift": draw(4, seed=2), "mean": draw(4, seed=3),
+      "variance": draw(4, seed=4) ** 2 + 0.1}

@@ -38,9 +38,12 @@ def small_model(folder):
 
 
 def write_report(folder, model):
-    """(path, Page) of a report of the embedded clip and of a short sound with a hostile name; one preset is asked for twice."""
+    """(path, Page) of a report of the embedded clip and of a short sound with a hostile name; one preset is
+    asked for twice.
+    """
     rng = np.random.default_rng(1)
-    soundfile.write(folder / HOSTILE, np.convolve(rng.standard_normal(22_050), np.hanning(30), "same") / 40, 22_050)
+    soundfile.write(folder / HOSTILE, np.convolve(rng.standard_normal(22_050), np.hanning(30), "same") / 40,
+                    22_050)
     path = folder / "report.html"
     result = run("report", audio_lrp.EMBEDDED_CLIP, folder / HOSTILE, "-o", path, "--model", model,
                  "--rules", "epsilon", "--rules", "flat", "--rules", "preset_a_flat")
@@ -73,7 +76,8 @@ class Page(html.parser.HTMLParser):
 
     def json(self):
         """(common data, data of each clip)."""
-        found = [(attributes, json.loads(text)) for attributes, text in self.all("script") if attributes.get("type")]
+        found = [(attributes, json.loads(text)) for attributes, text in self.all("script")
+                 if attributes.get("type")]
         return found[-1][1], [data for _, data in found[:-1]]
 
 

@@ -25,29 +25,37 @@ def test_runs_begin_and_end_everywhere(longest, size):
     count = 60_000
     mask = augment.runs(longest, size, 1 / 2, count, np.random.default_rng(0))
     lengths = mask.sum(axis=1)
-    assert (np.abs(np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))), axis=1)).sum(axis=1) == 2 * (lengths > 0)).all(), "one run, or none"
+    assert (np.abs(np.diff(np.pad(mask.astype(int), ((0, 0), (1, 1))),
+                           axis=1)).sum(axis=1) == 2 * (lengths > 0)).all(), "one run, or none"
     assert (lengths == 0).mean() == pytest.approx(1 / 2, abs=0.01) and set(lengths) == set(range(longest + 1))
     for length in range(1, longest + 1):
         begins = mask[lengths == length].argmax(axis=1)
         assert len(begins) / count == pytest.approx(1 / 2 / longest, abs=0.01)
         places = size - length + 1
-        np.testing.assert_allclose(np.bincount(begins, minlength=places) / len(begins), np.full(places, 1 / places), atol=0.02)
+        np.testing.assert_allclose(np.bincount(begins, minlength=places) / len(begins),
+                                   np.full(places, 1 / places), atol=0.02)
 
 
 def test_rows_and_columns_are_hidden_at_the_minimum():
     out = augment.hide(ramps(600), np.random.default_rng(0))
     dark = out == 60
     rows, columns = dark.all(axis=2), dark[:, :, 1:].all(axis=1)
-    np.testing.assert_array_equal(np.where(dark, 0, out), np.where(dark, 0, ramps(600)), "what is not hidden stays")
-    np.testing.assert_array_equal(dark[:, :, 1:], rows[:, :, None] | columns[:, None, :], "whole rows and columns only")
+    np.testing.assert_array_equal(np.where(dark, 0, out), np.where(dark, 0, ramps(600)),
+                                  "what is not hidden stays")
+    np.testing.assert_array_equal(dark[:, :, 1:], rows[:, :, None] | columns[:, None, :],
+                                  "whole rows and columns only")
     top = rows.argmin(axis=1)
-    assert top.max() <= 26 + 10 and 0.45 < (top > 0).mean() < 0.62, "half of the images lose top rows, some to the band in between"
+    assert top.max() <= 26 + 10 and 0.45 < (top > 0).mean() < 0.62, (
+        "half of the images lose top rows, some to the band in between"
+    )
     assert 0.4 < columns.any(axis=1).mean() < 0.6 and columns.sum(axis=1).max() <= 12
 
 
 @pytest.mark.parametrize("silence", [0, 2])  # our front end's, and that of the data set's pictures
 def test_silence_after_a_clip_says_nothing(silence):
-    """Images that sound for 20 columns only: half are repeated over the silence, some are cut short, some left alone."""
+    """Images that sound for 20 columns only: half are repeated over the silence, some are cut short, some
+    left alone.
+    """
     level = ramps(900)
     level[:, :, 20:] = silence
     flat = np.full((1, 64, 64), silence, np.uint8)
@@ -93,10 +101,19 @@ def test_outliers_belong_to_no_class_and_an_epoch_is_seeded():
 
 def test_each_kind_of_outlier_is_what_its_name_says():
     count = len(augment.KINDS)
-    made = dict(zip(augment.KINDS, augment.outliers(ramps(3), count * 6, np.random.default_rng(0)).reshape(6, count, 64, 64).swapaxes(0, 1)))
+    made = dict(
+        zip(
+            augment.KINDS,
+            augment.outliers(ramps(3), count * 6, np.random.default_rng(0))
+            .reshape(6, count, 64, 64)
+            .swapaxes(0, 1),
+        )
+    )
     made = {kind: images.astype(int) for kind, images in made.items()}
-    assert not made["silence"].any() and all(images.std(axis=(1, 2)).min() > 1 for kind, images in made.items() if kind != "silence")
-    np.testing.assert_array_equal(np.sort(made["shuffled"][0], axis=None), np.sort(ramps(1), axis=None), "parts of a real image, shuffled")
+    assert not made["silence"].any() and all(images.std(axis=(1, 2)).min() > 1 for kind,
+                                             images in made.items() if kind != "silence")
+    np.testing.assert_array_equal(np.sort(made["shuffled"][0], axis=None), np.sort(ramps(1), axis=None),
+                                  "parts of a real image, shuffled")
     for image in made["tones"]:
         assert 1 <= (image.min(axis=1) >= 150).sum() <= 4
     for image in made["clicks"]:
@@ -127,7 +144,9 @@ def test_a_hum_stands_where_its_overtones_are(hertz):
 
 
 def squares(count, silence=0):
-    """Images at `silence` but for a square of level 100 in rows 20-29, columns 30-49, and one of 255 in its corner."""
+    """Images at `silence` but for a square of level 100 in rows 20-29, columns 30-49, and one of 255 in its
+    corner.
+    """
     level = np.full((count, 64, 64), silence, np.uint8)
     level[:, 20:30, 30:50] = 100
     level[:, 20:22, 30:32] = 255
@@ -145,7 +164,8 @@ def test_a_transposed_image_is_the_same_some_rows_away():
     edge[:, [0, 63]] = 200
     out = augment.transpose(edge, np.random.default_rng(0))
     assert {tuple(column) for column in np.delete(out, [0, 63], axis=1)[:, :, 0]} <= {
-        tuple(np.delete(np.roll(np.where(np.arange(-10, 74) == end, 200, 7), by)[10:74], [0, 63])) for by in range(-3, 4) for end in (0, 63)}
+        tuple(np.delete(np.roll(np.where(np.arange(-10, 74) == end, 200, 7), by)[10:74], [0, 63]))
+        for by in range(-3, 4) for end in (0, 63)}
     assert ((out == 200).sum(axis=(1, 2)) <= 128).all(), "what leaves at one side does not enter at the other"
 
 
@@ -153,7 +173,9 @@ def test_a_microphone_bends_bands_and_leaves_silence():
     level = np.full((800, 64, 64), 120, np.uint8)
     level[:, :, 40:] = 3
     out = augment.equalise(level, np.random.default_rng(0)).astype(int)
-    assert (out[:, :, 40:] == 3).all() and (out[:, :, :40] == out[:, :, :1]).all(), "one gain for a band, none for silence"
+    assert (out[:, :, 40:] == 3).all() and (out[:, :, :40] == out[:, :, :1]).all(), (
+        "one gain for a band, none for silence"
+    )
     gain = out[:, :, 0] - 120
     bent = (gain != 0).any(axis=1)
     assert 0.4 < bent.mean() < 0.6 and 25 < gain[bent][:, [0, 63]].std() < 35
@@ -167,7 +189,8 @@ def test_a_stretched_image_begins_alike_and_goes_on_faster_or_slower():
     out = augment.stretch(ramps(600), np.random.default_rng(0)).astype(int) - 60
     assert (out == out[:, :1]).all()
     step = out[:, 0, 40] / 40
-    assert 0.4 < (np.abs(step - 1) > 0.02).mean() < 0.6 and 0.75 < step.min() < 0.85 and 1.2 < step.max() < 1.32
+    assert (0.4 < (np.abs(step - 1) > 0.02).mean() < 0.6 and 0.75 < step.min() < 0.85
+            and 1.2 < step.max() < 1.32)
     for row in out[:, 0]:
         turns, place = np.unwrap(row, period=64) + 0.5, np.arange(64) + 0.5
         np.testing.assert_allclose(turns, place * (turns.sum() / place.sum()), atol=1)
@@ -177,7 +200,8 @@ def test_a_range_is_widened_from_the_loudest_down():
     out = augment.compress(squares(600, 2), np.random.default_rng(0)).astype(int)
     assert (out[:, 0, 0] == 2).all() and (out[:, 20, 30] == 255).all()
     factor = (255 - out[:, 25, 40]) / 155
-    assert 0.4 < (np.abs(factor - 1) > 0.01).mean() < 0.6 and 0.68 < factor.min() < 0.75 and 1.25 < factor.max() < 1.32
+    assert (0.4 < (np.abs(factor - 1) > 0.01).mean() < 0.6 and 0.68 < factor.min() < 0.75
+            and 1.25 < factor.max() < 1.32)
     assert augment.compress(np.full((50, 64, 64), 9, np.uint8), np.random.default_rng(0)).max() == 9
 
 
@@ -185,4 +209,6 @@ def test_a_range_is_widened_from_the_loudest_down():
 def test_silence_stays_silence_through_all_of_it(silence):
     flat = np.full((200, 64, 64), silence, np.uint8)
     out = augment.vary(flat, np.random.default_rng(0))
-    assert out.dtype == np.uint8 and 0.3 < (out == silence).all(axis=(1, 2)).mean() < 0.7, "but for the noise that half of the images get"
+    assert out.dtype == np.uint8 and 0.3 < (out == silence).all(axis=(1, 2)).mean() < 0.7, (
+        "but for the noise that half of the images get"
+    )

@@ -1,4 +1,5 @@
-"""The benchmarks' own arithmetic, tables, pages, refusals and peers; a real run of throughput on two clips."""
+"""The benchmarks' own arithmetic, tables, pages, refusals and peers; a real run of throughput on two clips.
+"""
 import json
 import pathlib
 import sys
@@ -59,7 +60,8 @@ protocol.serve(Tool, ("numpy",), 0.5, lambda path: types.SimpleNamespace(x=np.ar
 def row(tool, method, seconds, *, preset="epsilon", dtype="float32", same_rules="epsilon", batch=32):
     """A row of throughput's result."""
     more = {"unavailable": seconds} if isinstance(seconds, str) else {"seconds": seconds}
-    return {"preset": preset, "batch": batch, "tool": tool, "method": method, "dtype": dtype, "same_rules": same_rules,
+    return {"preset": preset, "batch": batch, "tool": tool, "method": method, "dtype": dtype,
+            "same_rules": same_rules,
             **more}
 
 
@@ -71,7 +73,8 @@ def compared(preset, finder, close, largest, peer="iNNvestigate"):
 
 MAP = {"limit": 0.1, "rows": ["127 -127 " * 16] * 32}
 RESULTS = {
-    "throughput": {"rows": [row("Audio-LRP", "epsilon", [0.1, 0.2, 0.1]), row("OpenVINO", "forward", [0.05, 0.1, 0.05]),
+    "throughput": {"rows": [row("Audio-LRP", "epsilon", [0.1, 0.2, 0.1]),
+                            row("OpenVINO", "forward", [0.05, 0.1, 0.05]),
                             row("iNNvestigate", "lrp.epsilon", [0.4, 0.8, 0.4]),
                             row("zennit", "epsilon", "no Python | here")],
                    "classes": [{"preset": "epsilon", "one": [0.001, 0.001], "all": [0.004, 0.005]}],
@@ -90,16 +93,20 @@ RESULTS = {
                         {"preset": "epsilon", "batch": 32, "bytes": [100_000_000 + 31 * 2048]}]},
     "scaling": {"rows": [{"batch": batch, "threads": threads, "seconds": [batch / 100 / threads]}
                          for batch in (1, 32, 64) for threads in (1, 2)]},
-    "sound": {"rows": [{"preset": "epsilon", "scenes": 2, "clips": 24, "siren": 0.8, "drilling": 0.7, "horn": 0.6, "horn_area": 0.2,
+    "sound": {"rows": [{"preset": "epsilon", "scenes": 2, "clips": 24, "siren": 0.8, "drilling": 0.7,
+                        "horn": 0.6, "horn_area": 0.2,
                         "spans": {"horn, 0.5 to 3 s": [0.6, 1.9, 400, 2100]},
                         "kept": 14, "random": 5.6, "without": 18, "cells": 0.006, "error": 1e-9},
-                       {"preset": "preset_a", "scenes": 2, "siren": 0.8, "drilling": 0.7, "horn": 0.6, "horn_area": 0.2,
+                       {"preset": "preset_a", "scenes": 2, "siren": 0.8, "drilling": 0.7, "horn": 0.6,
+                        "horn_area": 0.2,
                         "spans": {"horn, 0.5 to 3 s": [0.6, 1.9, 400, 2100]}}],
               "truth": {"horn, 0.5 to 3 s": [0.5, 3, 400, 2000]}, "share": 0.5, "draws": 5},
-    "arrival": {"rows": [{"way": "as found", "clips": 24, "right": 18, "same": 24, "change": 0.0, "bytes": 352_844.0}],
+    "arrival": {"rows": [{"way": "as found", "clips": 24, "right": 18, "same": 24, "change": 0.0,
+                          "bytes": 352_844.0}],
                 "fold": [{"cut": "full", "clips": 873, "accuracy": 0.71}]},
     "looks": {"rules": "preset_a_flat", "networks": {name: {
-        "regions": {"silence": {"clips": 9, "area": 0.3, "density": 0.5}}, "changes": {"none": {"clips": 9, "right": 0.7, "right_without": 0.8, "other": 0.0}},
+        "regions": {"silence": {"clips": 9, "area": 0.3, "density": 0.5}},
+        "changes": {"none": {"clips": 9, "right": 0.7, "right_without": 0.8, "other": 0.0}},
         "classes": [{"class": "siren", "clips": 9, "right": 7, "bands": [0.1, 0.2, 0.3, 0.4], "onset": 1.1,
                      "spectrogram": MAP, "map_right": MAP, "map_wrong": None}] * 2}
         for name in ("now", "before")}},
@@ -132,7 +139,8 @@ def test_paired_ratios_cancel_what_slows_both():
         paired([1, 2], [1])
 
 
-@pytest.mark.parametrize("value, text", [(0, "0"), (0.01234, "0.0123"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1234")])
+@pytest.mark.parametrize("value, text", [(0, "0"), (0.01234, "0.0123"), (1.234, "1.23"), (12.34, "12.3"),
+                                         (1234.5, "1234")])
 def test_numbers_have_three_digits(value, text):
     assert number(value) == text
 
@@ -183,9 +191,11 @@ def test_results_are_written_with_a_plot_and_the_page_holds_all(tmp_path, capsys
         assert "<svg" in (tmp_path / f"{name}.svg").read_text(encoding="utf-8")
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     for name, benchmark in report.BENCHMARKS.items():
-        assert f"## {benchmark.TITLE}" in page and f"python -m benchmarks {name}" in page and f"]({name}.svg)" in page
+        assert (f"## {benchmark.TITLE}" in page and f"python -m benchmarks {name}" in page
+                and f"]({name}.svg)" in page)
     assert "2 cores, 8 lanes (AVX2), 180 GFLOP/s" in page and "iNNvestigate: tensorflow 2.14.1." in page
-    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".svg", ".md"}  # nothing half-written is left
+    # nothing half-written is left
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".svg", ".md"}
     assert "Clips per second at batch 32" in capsys.readouterr().out
 
 
@@ -197,7 +207,8 @@ def test_the_page_of_the_project_lies_beside_its_results(tmp_path):
 def test_equality_counts_close_clips_and_knows_silence():
     expected = np.array([[1.0, 0], [0, 0], [0, 0], [1, 1]])
     found = np.array([[1.0, 1e-5], [0, 0], [1, 0], [1, 2]])
-    assert equality.compared(found, expected) == {"close": 2, "of": 4, "median": pytest.approx(2 ** -0.5 / 2, rel=1e-4),
+    assert equality.compared(found, expected) == {"close": 2, "of": 4,
+                                                  "median": pytest.approx(2 ** -0.5 / 2, rel=1e-4),
                                                   "largest": np.inf}
 
 
@@ -238,7 +249,8 @@ def test_a_missing_python_is_refused_with_the_remedy(monkeypatch, tmp_path):
     with at_work([environments.INNVESTIGATE], study.network(), np.zeros((1, 64, 64, 3), np.float32),
                  folder=tmp_path) as (peers, unavailable):
         assert not peers
-    assert unavailable == {"iNNvestigate": "it needs Python 3.10 or 3.9, and none was found: name one with --python310 PATH"}
+    assert unavailable == {"iNNvestigate": "it needs Python 3.10 or 3.9, and none was found: name one with "
+                                           "--python310 PATH"}
     with pytest.raises(environments.Unavailable, match="the one that --python310 names is none"):
         environments.ready(environments.INNVESTIGATE, tmp_path, str(tmp_path / "nothing"))
 
@@ -252,7 +264,8 @@ def test_a_failed_installation_names_no_paths(monkeypatch, tmp_path, capsys):
 
 
 def test_requirements_are_read_and_a_build_mark_does_not_count(monkeypatch):
-    assert environments.required(environments.ZENNIT) == {"torch": "2.13.0", "numpy": None, "pillow": None, "click": None,
+    assert environments.required(environments.ZENNIT) == {"torch": "2.13.0", "numpy": None, "pillow": None,
+                                                          "click": None,
                                                           "zennit": "0.5.1"}
     found = {"torch": "2.13.0+cpu", "numpy": "1.0", "zennit": "0.5.0", "pillow": "1"}
     monkeypatch.setattr(environments.subprocess, "run",
@@ -266,7 +279,11 @@ def test_peers_are_told_the_whole_network(urban_sounds, tmp_path):
     with np.load(tmp_path / "study.npz") as arrays:
         told = json.loads(str(arrays["layers"]))
         assert sum(arrays[name].size for name in arrays if "/" in name) == urban_sounds.parameters
-    assert [layer["type"] for layer in told] == ["Conv2D", "Conv2D", "MaxPool2D"] * 3 + ["Flatten", "Dense", "Dense"]
+    assert [layer["type"] for layer in told] == ["Conv2D", "Conv2D", "MaxPool2D"] * 3 + [
+        "Flatten",
+        "Dense",
+        "Dense",
+    ]
     assert not told[-1].get("relu") and told[0]["relu"] and told[2]["pads"] == [[0, 1], [0, 1]]
 
 
@@ -284,20 +301,24 @@ def test_throughput_runs_without_peers(urban_sounds, tmp_path, monkeypatch):
 
 
 def test_layers_profiles_through_the_engine():
-    one = types.SimpleNamespace(name="conv1", direction="forward", kernel="direct", seconds=1e-3, flops=10, more="left out")
+    one = types.SimpleNamespace(name="conv1", direction="forward", kernel="direct", seconds=1e-3, flops=10,
+                                more="left out")
     found = layers.measure(None, None, presets=("epsilon",), profile=lambda network, x, rules, repeats: [one])
     told = {"name": "conv1", "direction": "forward", "kernel": "direct", "seconds": 1e-3, "flops": 10}
     assert found["presets"] == {"epsilon": [told]} and found["one_thread_sgemm"] > 0
 
 
 def test_scenes_have_their_classes_where_they_say():
-    """Told from the sound alone: the partials' bands are the loudest, and each half is the sound it was made of."""
+    """Told from the sound alone: the partials' bands are the loudest, and each half is the sound it was made
+    of.
+    """
     scene = sound.horn(0)
     inside = scene.clip.decibels[scene.bands][:, scene.frames]
     assert inside.max() == 0 and scene.clip.decibels[~scene.bands].max() < -8
     assert scene.clip.decibels[:, -30:].max() < -15 and not scene.frames[-30:].any()
     first, second = sound.halves("siren", "drilling", 3)
-    assert first.clip is second.clip and (first.frames ^ second.frames).all() and first.frames[:170].all() and not first.frames[175:].any()
+    assert (first.clip is second.clip and (first.frames ^ second.frames).all() and first.frames[:170].all()
+            and not first.frames[175:].any())
     rms = [np.sqrt((half ** 2).mean()) for half in np.split(first.clip.sound, 2)]
     assert rms[0] == pytest.approx(rms[1])
     low, high = scene.hertz
@@ -315,7 +336,14 @@ def test_the_sound_benchmark_measures_what_it_says(urban_sounds):
     start, stop, low, high = found["spans"][name]
     bands, moments = positive.sum(axis=1), positive.sum(axis=0)
     centres = features.band_edges(features.SAMPLE_RATE, 128)[1:-1]
-    assert moments[round(start / 4 * 345):round(stop / 4 * 345)].sum() >= 0.499 * positive.sum() and 0 <= start < stop <= 4
-    assert bands[(centres > 0.97 * low) & (centres < 1.03 * high)].sum() >= 0.499 * positive.sum() and low < high
+    assert (moments[round(start / 4 * 345):round(stop / 4 * 345)].sum() >= 0.499 * positive.sum()
+            and 0 <= start < stop <= 4)
+    assert (bands[(centres > 0.97 * low) & (centres < 1.03 * high)].sum() >= 0.499 * positive.sum()
+            and low < high)
     assert found["horn"] == pytest.approx(positive[np.ix_(scene.bands, scene.frames)].sum() / positive.sum())
-    assert found["clips"] == 1 and found["kept"] in (0, 1) and 0 <= found["random"] <= 1 and found["error"] < 1e-6
+    assert (
+        found["clips"] == 1
+        and found["kept"] in (0, 1)
+        and 0 <= found["random"] <= 1
+        and found["error"] < 1e-6
+    )

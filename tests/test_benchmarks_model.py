@@ -11,7 +11,8 @@ from benchmarks import arrival, looks, study
 from features.synth import synthesize
 
 
-@pytest.mark.parametrize("way, rate, channels", [("16 kHz", 16_000, 1), ("48 kHz", 48_000, 1), ("stereo", 22_050, 2),
+@pytest.mark.parametrize("way, rate, channels",
+                         [("16 kHz", 16_000, 1), ("48 kHz", 48_000, 1), ("stereo", 22_050, 2),
                                                  ("MP3 of 64 kbit/s, stereo", 44_100, 2)])
 def test_sounds_arrive_as_it_is_said(way, rate, channels, tmp_path):
     y = synthesize(2, 0)[::2]
@@ -28,7 +29,8 @@ def test_levels_arrive_as_it_is_said(tmp_path):
     quiet, _ = soundfile.read(arrival.WAYS["quiet: 40 dB below full scale"](y, 8000, tmp_path / "quiet"))
     assert np.abs(quiet).max() == pytest.approx(0.01, abs=1e-4)
     loud, _ = soundfile.read(arrival.WAYS["loud: clipped by 6 dB"](y, 8000, tmp_path / "loud"))
-    assert (np.abs(loud) >= 0.9999).mean() == pytest.approx(2 / 3, abs=0.01)  # |sin| > 1/2 on two thirds of a circle
+    # |sin| > 1/2 on two thirds of a circle
+    assert (np.abs(loud) >= 0.9999).mean() == pytest.approx(2 / 3, abs=0.01)
 
 
 def test_arrival_counts_what_the_network_names(urban_sounds):
@@ -36,7 +38,9 @@ def test_arrival_counts_what_the_network_names(urban_sounds):
     found = arrival.measure(urban_sounds, clips, real=pathlib.Path("nowhere"))
     heard = [int(urban_sounds.logits(features.clip_image(y, rate)[None])[0].argmax()) for y, rate, _ in clips]
     first = found["rows"][0]
-    assert first["right"] == sum(a == b for a, (_, _, b) in zip(heard, clips)) and first["same"] == 2 and first["change"] == 0
+    assert first["right"] == sum(a == b for a,
+                                 (_, _, b) in zip(heard,
+                                                  clips)) and first["same"] == 2 and first["change"] == 0
     assert found["fold"] == [] and len(found["rows"]) == len(arrival.WAYS)
 
 
@@ -58,7 +62,8 @@ def test_regions_are_where_the_front_end_leaves_them():
     silent = ~level[0].any(axis=0)
     assert silent[-30:].all() and not silent[:32].any()
     np.testing.assert_array_equal(columns["silence behind the sound"], np.arange(32, 64))
-    np.testing.assert_array_equal(columns["seam of the second time"], [14, 15, 16, 17])  # a second is 16 columns
+    # a second is 16 columns
+    np.testing.assert_array_equal(columns["seam of the second time"], [14, 15, 16, 17])
     np.testing.assert_array_equal(columns["its edge"], [30, 31, 32, 33])
     for name in ("silence behind the sound", "its edge", "seam of the second time"):
         assert not masks[name][1].any(), "a clip of four seconds has none of these"
@@ -86,9 +91,11 @@ def test_changes_leave_what_sounds():
     sounds = level[0].any(axis=0).sum()
     np.testing.assert_array_equal(filled[0, :, sounds:], level[0, :, :64 - sounds])
     smooth = made["seam smoothed over"][0][0].astype(int)
-    np.testing.assert_array_equal(np.delete(smooth, [14, 15, 16, 17], axis=1), np.delete(level[0], [14, 15, 16, 17], axis=1))
+    np.testing.assert_array_equal(np.delete(smooth, [14, 15, 16, 17], axis=1),
+                                  np.delete(level[0], [14, 15, 16, 17], axis=1))
     assert np.abs(smooth[:, 14:18] - (level[0, :, [13] * 4] * np.array([[4], [3], [2], [1]]) / 5 +
-                                      level[0, :, [18] * 4] * np.array([[1], [2], [3], [4]]) / 5).T).max() <= 1
+                                      level[0, :, [18] * 4] * np.array([[1], [2], [3],
+                                                                        [4]]) / 5).T).max() <= 1
     low, _ = made["nothing above 8 kHz"]
     np.testing.assert_array_equal(low[:, 17:], level[:, 17:])
     assert (low[1, :16] == level[1].min()).all()
@@ -109,7 +116,8 @@ def test_what_is_asked_of_a_network_is_counted(urban_sounds):
     heard = urban_sounds.logits(features.colour(level)).argmax(axis=1)
     right = pytest.approx((heard == fold.truth).mean())
     assert found["changes"]["none"] == {"clips": 12, "right": right, "right_without": right, "other": 0.0}
-    assert [row["right"] for row in found["classes"]] == [int(((heard == n) & (fold.truth == n)).sum()) for n in range(10)]
+    assert [row["right"] for row in found["classes"]] == [int(((heard == n) & (fold.truth == n)).sum())
+                                                          for n in range(10)]
     assert sum(found["classes"][8]["bands"]) == pytest.approx(1)
 
 

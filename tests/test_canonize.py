@@ -1,4 +1,6 @@
-"""Batch normalisation next to layers of every kind: folded where that is exact, left alone elsewhere, the scores as before."""
+"""Batch normalisation next to layers of every kind: folded where that is exact, left alone elsewhere, the
+scores as before.
+"""
 import numpy as np
 import pytest
 
@@ -20,7 +22,8 @@ def norm(channels):
 NEIGHBOURS = {
     "convolution": (L.Conv2D(draw(2, 3, 4, 6), draw(6)), True, 6),
     "padded convolution": (L.Conv2D(draw(3, 3, 4, 6), draw(6), padding="same"), False, 6),
-    "explicitly padded convolution": (L.Conv2D(draw(3, 3, 4, 6), draw(6), padding=((0, 0), (1, 0))), False, 6),
+    "explicitly padded convolution": (L.Conv2D(draw(3, 3, 4, 6), draw(6), padding=((0, 0), (1, 0))), False,
+                                      6),
     "grouped convolution": (L.Conv2D(draw(2, 3, 2, 6), draw(6), groups=2), False, 6),
     "depthwise convolution": (L.DepthwiseConv2D(draw(2, 2, 4, 2), draw(8)), False, 8),
     "transposed convolution": (L.Conv2DTranspose(draw(2, 2, 3, 4), draw(3)), False, 3),
@@ -34,13 +37,15 @@ def network_of(*layers):
     shape = (5, 6, 4)
     for layer in layers:
         shape = layer.output_shape(shape)
-    return Network([*((f"layer{number}", layer) for number, layer in enumerate(layers)), ("flat", L.Flatten()),
+    return Network([*((f"layer{number}", layer) for number, layer in enumerate(layers)),
+                    ("flat", L.Flatten()),
                     ("out", L.Dense(draw(int(np.prod(shape)), 3)))], (5, 6, 4))
 
 
 def assert_folds(network, folds):
     """The scores stay, and the batch norm is there or not."""
-    folded, x = fold_batch_norm(network), np.random.default_rng(4).standard_normal((3, 5, 6, 4)).astype(np.float32)
+    folded, x = fold_batch_norm(network), np.random.default_rng(4).standard_normal((3, 5, 6,
+                                                                                    4)).astype(np.float32)
     assert any(isinstance(node.layer, L.BatchNorm) for node in folded.nodes) != folds
     before = network.logits(x)
     np.testing.assert_allclose(folded.logits(x), before, atol=1e-5 * np.abs(before).max())
@@ -48,7 +53,8 @@ def assert_folds(network, folds):
 
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_a_batch_norm_before_a_layer(name):
-    """W (a x + d) + b is a linear layer of the same kind where each output sees all channels and no padding."""
+    """W (a x + d) + b is a linear layer of the same kind where each output sees all channels and no padding.
+    """
     layer, folds, _ = NEIGHBOURS[name]
     assert_folds(network_of(norm(4), layer), folds)
 

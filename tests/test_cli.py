@@ -26,7 +26,8 @@ def run(*arguments):
 def sounds(tmp_path):
     """Three sounds: a tone, noise, silence."""
     rng, rate = np.random.default_rng(0), 22_050
-    made = {"tone": np.sin(np.arange(2 * rate) / 5) / 2, "noise": rng.standard_normal(rate) / 9, "silence": np.zeros(rate)}
+    made = {"tone": np.sin(np.arange(2 * rate) / 5) / 2, "noise": rng.standard_normal(rate) / 9,
+            "silence": np.zeros(rate)}
     for name, y in made.items():
         soundfile.write(tmp_path / f"{name}.wav", y, rate)
     return [tmp_path / f"{name}.wav" for name in made]
@@ -45,11 +46,13 @@ def test_the_embedded_clip_is_explained(tmp_path, urban_sounds):
     assert facts["target"]["logit"] == pytest.approx(max(facts["logits"].values()))
     for rules in ("epsilon", "preset_a_flat"):
         book = facts["rules"][rules]
-        assert arrays[f"relevance_{rules}"].sum(dtype=float) == pytest.approx(book["relevance_total"], rel=1e-6)
+        assert arrays[f"relevance_{rules}"].sum(dtype=float) == pytest.approx(book["relevance_total"],
+                                                                              rel=1e-6)
         total = book["ledger"]["total"]
         booked = total["passed"] + total["bias"] + total["stabilizer"] + total["gated"]
         assert booked == pytest.approx(facts["target"]["logit"], rel=1e-6)
-        assert max(abs(layer["residual"]) for layer in book["ledger"]["layers"]) <= 1e-6 * facts["target"]["logit"]
+        assert max(abs(layer["residual"])
+                   for layer in book["ledger"]["layers"]) <= 1e-6 * facts["target"]["logit"]
         expected = lrp_core.explain(urban_sounds, features.clip_image(audio_lrp.EMBEDDED_CLIP), rules)
         np.testing.assert_array_equal(arrays[f"relevance_{rules}"], expected.relevance)
     picture = matplotlib.image.imread(tmp_path / f"{name}.png")
@@ -57,12 +60,16 @@ def test_the_embedded_clip_is_explained(tmp_path, urban_sounds):
 
 
 def test_many_clips_are_each_what_they_are_alone(tmp_path, sounds):
-    assert run("explain", *sounds, "-o", tmp_path / "all", "--rules", "preset_b", "--target", "siren").exit_code == 0
+    assert run("explain", *sounds, "-o", tmp_path / "all", "--rules", "preset_b", "--target",
+               "siren").exit_code == 0
     for path in sounds:
-        assert run("explain", path, "-o", tmp_path / "one", "--rules", "preset_b", "--target", "siren").exit_code == 0
-        assert (tmp_path / "all" / f"{path.stem}.json").read_text() == (tmp_path / "one" / f"{path.stem}.json").read_text()
+        assert run("explain", path, "-o", tmp_path / "one", "--rules", "preset_b", "--target",
+                   "siren").exit_code == 0
+        together, alone = (tmp_path / folder / f"{path.stem}.json" for folder in ("all", "one"))
+        assert together.read_text() == alone.read_text()
         facts = json.loads((tmp_path / "one" / f"{path.stem}.json").read_text())
-        assert facts["target"]["class"] == "siren" and list(facts["rules"]) == ["preset_b", "epsilon", "preset_a_flat"]
+        assert facts["target"]["class"] == "siren" and list(facts["rules"]) == ["preset_b", "epsilon",
+                                                                                "preset_a_flat"]
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path, sounds):
@@ -72,7 +79,8 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path, sounds):
     assert result.exit_code == 1
     assert "bad.wav" in result.stderr and "none.wav" in result.stderr and "2 of 4" in result.stderr
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        f"{name}{ending}" for name in ("noise", "tone") for ending in ("-profiles.csv", "-profiles.png", ".json", ".npz", ".png")]
+        f"{name}{ending}" for name in ("noise", "tone")
+        for ending in ("-profiles.csv", "-profiles.png", ".json", ".npz", ".png")]
 
 
 def test_silence_is_answered_with_a_warning(tmp_path, sounds):
@@ -111,7 +119,8 @@ def test_the_ledger_table_adds_up(sounds):
     start, *rest = (float(number) for number in total[1:-1])
     assert start == pytest.approx(sum(rest), abs=3e-4)
     assert sum(row[0].startswith("conv") and "Flat()" in row for row in rows if row) == 1
-    residuals = {row[0]: abs(float(row[-1])) for row in rows if row and re.fullmatch(r"-?\d\.\de[+-]\d\d", row[-1])}
+    residuals = {row[0]: abs(float(row[-1])) for row in rows if row
+                 and re.fullmatch(r"-?\d\.\de[+-]\d\d", row[-1])}
     assert len(residuals) > 20 and "total" in residuals and max(residuals.values()) < 1e-12
 
 
@@ -132,13 +141,18 @@ def test_names_may_hold_what_mathematics_uses(tmp_path, sounds):
 def test_a_model_that_cannot_be_explained_is_refused_in_words(tmp_path, sounds):
     L = lrp_core.layers
     wide = np.full((12288, 10), 1e38, np.float32)
-    middle = lrp_core.Network([("flat", L.Flatten()), ("soft", L.Softmax()), ("dense", L.Dense(wide / 1e38))], (64, 64, 3))
+    middle = lrp_core.Network([("flat", L.Flatten()), ("soft", L.Softmax()), ("dense", L.Dense(wide / 1e38))],
+                              (64, 64, 3))
     large = lrp_core.Network([("flat", L.Flatten()), ("dense", L.Dense(wide))], (64, 64, 3))
     for network, message in ((middle, "'soft'"), (large, "'dense' overflows")):
         network.save(tmp_path / "odd.npz")
         for command in (["explain", "-o", tmp_path], ["ledger"]):
             result = run(command[0], sounds[0], "--model", tmp_path / "odd.npz", *command[1:])
-            assert result.exit_code == 1 and message in result.output and isinstance(result.exception, SystemExit)
+            assert (
+                result.exit_code == 1
+                and message in result.output
+                and isinstance(result.exception, SystemExit)
+            )
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, sounds):
@@ -150,7 +164,8 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, sounds):
 def test_equal_names_do_not_overwrite_each_other():
     assert unique_stems(["a/x.wav", "b/x.wav", "c/x-2.wav", "x.flac"], ".png") == ["x", "x-2", "x-2-2", "x-3"]
     assert unique_stems(["a/Dog.wav", "b/dog.wav"], ".png") == ["Dog", "dog-2"], "some systems ignore case"
-    assert unique_stems(["a.wav", "a-profiles.wav"], ".png") == ["a", "a-profiles-2"], "a's own profiles have that name"
+    assert unique_stems(["a.wav", "a-profiles.wav"],
+                        ".png") == ["a", "a-profiles-2"], "a's own profiles have that name"
     assert unique_stems(["a-profiles.wav", "a.wav"], ".png") == ["a-profiles", "a-2"]
 
 
@@ -161,7 +176,8 @@ def test_help_teaches():
 
 
 def test_a_new_process_answers_within_three_seconds(tmp_path):
-    resource = pytest.importorskip("resource", reason="processor time of a child process is known on Unix only")
+    resource = pytest.importorskip("resource",
+                                   reason="processor time of a child process is known on Unix only")
 
     def used():
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -169,8 +185,10 @@ def test_a_new_process_answers_within_three_seconds(tmp_path):
 
     seconds = []
     for _ in range(3):  # the first may have to find the machine's fonts
-        start = used()  # processor time of all threads: not less than the clock on an idle machine, steady on a busy one
-        subprocess.run([sys.executable, "-m", "audio_lrp", "explain", "-o", str(tmp_path)], check=True, capture_output=True)
+        # processor time of all threads: not less than the clock on an idle machine, steady on a busy one
+        start = used()
+        subprocess.run([sys.executable, "-m", "audio_lrp", "explain", "-o", str(tmp_path)], check=True,
+                       capture_output=True)
         seconds.append(used() - start)
     assert min(seconds) < 3, seconds
 
@@ -202,7 +220,8 @@ def test_every_command_takes_an_engine_and_a_precision(command, sounds, tmp_path
         if command == "dataset":
             options = ["-o", tmp_path / dtype]
         result = run(command, *source, *options, *more, "--engine", "numpy", "--dtype", dtype)
-        assert "Traceback" not in result.output and asked and {one for one, _ in asked} == {dtype}, result.output
+        assert "Traceback" not in result.output and asked and {one for one,
+                                                               _ in asked} == {dtype}, result.output
         asked.clear()
     result = run(command, *source, *options, "--engine", "abacus")
     assert result.exit_code == 2 and "'abacus'" in result.output and "numba" in result.output

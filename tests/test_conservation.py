@@ -14,7 +14,8 @@ from lrp_core import layers as L
 
 MAKERS = [nets.one_dense, nets.two_dense, nets.one_conv, nets.deep]
 RULES = [Zero(), Epsilon(1e-7), Epsilon(0.5), AlphaBeta(1, 0, "whole"), AlphaBeta(2, 1, "whole"),
-         AlphaBeta(2, 1, "split"), AlphaBeta(2, 1, "ignore"), AlphaBeta(1.5, 0.5, "split"), ZPlus(), WSquare(), Flat()]
+         AlphaBeta(2, 1, "split"), AlphaBeta(2, 1, "ignore"), AlphaBeta(1.5, 0.5, "split"), ZPlus(),
+         WSquare(), Flat()]
 PARTS = ("received", "passed", "bias", "stabilizer", "gated")
 
 every_net = pytest.mark.parametrize("make", MAKERS)
@@ -26,14 +27,16 @@ def explained(make, seed, rule, *, bias, samples=3, **options):
     return lrp_core.explain(network, nets.inputs(network, samples, seed), rule, **options)
 
 
-# --- bias-free networks conserve -------------------------------------------------------------------------------------
+# --- bias-free networks conserve
+# -------------------------------------------------------------------------------------
 
 @every_net
 @pytest.mark.parametrize("rule", [Zero(), WSquare(), Flat()], ids=repr)
 @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-5)])
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_without_bias_all_relevance_arrives(make, rule, engine, dtype, tolerance):
-    """Layer by layer and from the logit to the input, with nothing booked anywhere: but for the deep network's average
+    """Layer by layer and from the logit to the input, with nothing booked anywhere: but for the deep
+    network's average
     pool, whose dead regions gate what flat and w² send there (LRP-0 sends nothing to a dead region)."""
     for seed in (21, 22):
         ledger = explained(make, seed, rule, bias=False, engine=engine, dtype=dtype).ledger
@@ -93,7 +96,8 @@ def test_alpha_beta_books_the_side_that_does_not_exist():
     assert found.ledger["out"].gated == pytest.approx(-1.5 * 11, rel=1e-14)
 
 
-# --- with biases the ledger closes -----------------------------------------------------------------------------------
+# --- with biases the ledger closes
+# -----------------------------------------------------------------------------------
 
 @every_net
 @every_rule
@@ -106,7 +110,8 @@ def test_every_ledger_closes(make, rule):
             np.testing.assert_array_equal(entry.residual, left)
             assert np.all(np.abs(left) <= 1e-12 * entry.turnover), entry.name
             assert np.all(np.abs(left) <= 1e-6 * np.abs(ledger.start)), entry.name
-        np.testing.assert_array_equal(ledger.residual, np.max([np.abs(e.residual) for e in (*ledger, ledger.total)], 0))
+        np.testing.assert_array_equal(ledger.residual,
+                                      np.max([np.abs(e.residual) for e in (*ledger, ledger.total)], 0))
         ledger.check(1e-12)
         # What one layer hands on is what the layer below receives, and the ends are the logit and the input.
         for above, below in zip(ledger.entries, ledger.entries[1:]):
@@ -125,7 +130,8 @@ def test_the_total_is_the_sum_of_the_layers(make):
     for part in ("bias", "stabilizer", "gated", "turnover"):
         whole = sum(getattr(entry, part) for entry in ledger)
         np.testing.assert_allclose(getattr(ledger.total, part), whole, rtol=1e-14)
-    assert np.array_equal(ledger.total.received, ledger.start) and np.array_equal(ledger.total.passed, ledger.arrived)
+    assert np.array_equal(ledger.total.received, ledger.start) and np.array_equal(ledger.total.passed,
+                                                                                  ledger.arrived)
     assert [entry.name for entry in ledger] == [node.name for node in reversed(make(26).nodes)]
 
 
@@ -180,7 +186,8 @@ def test_nobody_to_give_to_is_gated():
     assert np.abs(found.ledger["first"].gated).max() == pytest.approx(0, abs=1e-12)
 
 
-# --- the ledger as text and numbers, and what happens when it is wrong -----------------------------------------------
+# --- the ledger as text and numbers, and what happens when it is wrong
+# -----------------------------------------------
 
 def test_ledger_of_one_sample_and_as_json():
     found = explained(nets.deep, 30, Epsilon(0.5), bias=True)
@@ -250,7 +257,7 @@ def test_explain_refuses_a_book_that_does_not_close(how):
         lrp_core.explain(wrong, nets.inputs(network, 2), Zero(), **how)
 
 
-# --- identities ------------------------------------------------------------------------------------------------------
+# --- identities -----------------------------------------------------------------------------------
 
 def assert_same_relevance(found, expected, rtol=1.3e-7):
     """To one rounding to float32, and to 1e-12 of the largest number."""
@@ -271,7 +278,8 @@ def test_lrp_0_is_input_times_gradient(make):
 def test_small_epsilon_tends_to_lrp_0(make, bias):
     """The distance to LRP-0 shrinks with ε, in proportion, and is gone at 1e-12."""
     zero = explained(make, 35, Zero(), bias=bias).relevance.astype(np.float64)
-    distances = [np.abs(explained(make, 35, Epsilon(e), bias=bias).relevance - zero).max() for e in (1e-3, 1e-4, 1e-12)]
+    distances = [np.abs(explained(make, 35, Epsilon(e), bias=bias).relevance - zero).max()
+                 for e in (1e-3, 1e-4, 1e-12)]
     scale = np.abs(zero).max()
     assert distances[0] > 1e-6 * scale
     assert distances[1] == pytest.approx(distances[0] / 10, rel=0.3)
@@ -280,7 +288,8 @@ def test_small_epsilon_tends_to_lrp_0(make, bias):
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if not isinstance(rule, Epsilon)], ids=repr)
 def test_scaling_the_scores_scales_relevance(rule):
-    """The last kernel and bias times 4: every product in a float is exact, so relevance and ledger are too."""
+    """The last kernel and bias times 4: every product in a float is exact, so relevance and ledger are too.
+    """
     network = nets.deep(36)
     last = network["out"].layer
     louder = network.replace(nodes=[*network.nodes[:-1], ("out", L.Dense(4 * last.kernel, 4 * last.bias))])
@@ -297,22 +306,29 @@ def test_relevance_is_linear_in_what_starts(rule):
     network = nets.deep(37)
     last = network["out"].layer
     column = (last.kernel[:, :1].astype(np.float64) + last.kernel[:, 1:2])
-    both = L.Dense(np.concatenate([last.kernel, column], axis=1), np.append(last.bias, last.bias[0] + last.bias[1]))
+    both = L.Dense(np.concatenate([last.kernel, column], axis=1),
+                   np.append(last.bias, last.bias[0] + last.bias[1]))
     network = network.replace(nodes=[*network.nodes[:-1], ("out", both)], class_names=None)
     x = nets.inputs(network, 2, 37)
-    rules = [("out", Zero()), ("*", rule)]      # under LRP-0 class c hands h_i w_ic on, which adds up over classes
-    a, b, together = (lrp_core.explain(network, x, rules, target).relevance.astype(np.float64) for target in (0, 1, 3))
+    # under LRP-0 class c hands h_i w_ic on, which adds up over classes
+    rules = [("out", Zero()), ("*", rule)]
+    a, b, together = (lrp_core.explain(network, x, rules, target).relevance.astype(np.float64)
+                      for target in (0, 1, 3))
     np.testing.assert_allclose(together, a + b, rtol=0, atol=3e-7 * (np.abs(a) + np.abs(b)).max())
 
 
 @every_rule
 def test_hidden_channels_may_stand_in_any_order(rule):
-    """Hidden layers' channels permuted, and the next layers' rows with them: the same function, the same relevance."""
+    """Hidden layers' channels permuted, and the next layers' rows with them: the same function, the same
+    relevance.
+    """
     network, rng = nets.deep(38), np.random.default_rng(38)
     layers = {node.name: node.layer for node in network.nodes}
     for name, reader in (("conv1", "conv2"), ("hidden", "out")):
-        channels, before, behind = rng.permutation(layers[name].kernel.shape[-1]), layers[name], layers[reader]
-        layers[name] = dataclasses.replace(before, kernel=before.kernel[..., channels], bias=before.bias[channels])
+        channels, before, behind = (rng.permutation(layers[name].kernel.shape[-1]), layers[name],
+                                    layers[reader])
+        layers[name] = dataclasses.replace(before, kernel=before.kernel[..., channels],
+                                           bias=before.bias[channels])
         layers[reader] = dataclasses.replace(behind, kernel=np.take(behind.kernel, channels, axis=-2))
     permuted = network.replace(nodes=list(layers.items()))
     x = nets.inputs(network, 2, 38)
@@ -328,7 +344,9 @@ def test_hidden_channels_may_stand_in_any_order(rule):
 @pytest.mark.parametrize("dtype, layers", [("float32", 5), ("float64", 38)])
 @pytest.mark.parametrize("share", [1e-9, 3e-10])
 def test_relevance_that_underflows_is_no_error(engine, dtype, layers, share):
-    """Layer by layer the stabilizer leaves a tiny share of the relevance, down to numbers that are denormal, then 0."""
+    """Layer by layer the stabilizer leaves a tiny share of the relevance, down to numbers that are denormal,
+    then 0.
+    """
     rng = np.random.default_rng(5)
     nodes = []
     for number in range(layers):  # averages of 40 inputs: outputs stay near 1
@@ -344,7 +362,8 @@ def test_relevance_that_underflows_is_no_error(engine, dtype, layers, share):
 def test_relevance_beyond_single_precision_names_the_layer_and_the_way_out(engine):
     """s = R / w² = 1e48: the books cannot close on infinity, and the program has made no error."""
     network = Network([("tiny", L.Dense(np.array([[1e-14]]), np.array([1e20])))], (1,))
-    with pytest.raises(ValueError, match="the relevance at layer 'tiny' overflows float32.*use dtype='float64'"):
+    with pytest.raises(ValueError, match="the relevance at layer 'tiny' overflows float32.*use "
+                                         "dtype='float64'"):
         lrp_core.explain(network, np.ones(1), WSquare(), engine=engine, dtype="float32")
     assert lrp_core.explain(network, np.ones(1), WSquare()).relevance[0] == pytest.approx(1e20)
 
@@ -352,6 +371,7 @@ def test_relevance_beyond_single_precision_names_the_layer_and_the_way_out(engin
 @pytest.mark.filterwarnings("ignore:.*encountered")
 def test_relevance_beyond_double_precision_names_the_layer():
     """An output that is infinite inside, where the scores are not."""
-    nodes = [("huge", L.Dense(np.array([[1e200]]))), ("beyond", L.Dense(np.array([[1e200]]))), ("six", L.ReLU6()), ("end", L.Dense(np.ones((1, 1))))]
+    nodes = [("huge", L.Dense(np.array([[1e200]]))), ("beyond", L.Dense(np.array([[1e200]]))),
+             ("six", L.ReLU6()), ("end", L.Dense(np.ones((1, 1))))]
     with pytest.raises(ValueError, match="the relevance at layer 'beyond' overflows float64"):
         lrp_core.explain(Network(nodes, (1,)), np.ones(1))

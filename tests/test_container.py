@@ -14,13 +14,16 @@ EXTRAS = {name: listed.split() for name, listed in SETUP["options.extras_require
 
 def instructions():
     """[(instruction, the rest of its line)] of the Dockerfile; a continued line is one."""
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace(
+        "\\\n", " "
+    )
     return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
 
 
 def sent():
     """The names that .dockerignore, a list of what is let through, sends to the builder."""
-    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
+    lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line
+             and not line.startswith("#")]
     assert lines[0] == "*" and lines[-1] == "**/__pycache__"
     return {line.removeprefix("!") for line in lines[1:-1]}
 
@@ -41,11 +44,13 @@ def test_the_image_runs_the_command_and_not_as_root():
     last = dict(instructions()[[name for name, _ in instructions()].index("FROM", 1):])
     command = SETUP["options.entry_points"]["console_scripts"].split("=")[0].strip()
     assert json.loads(last["ENTRYPOINT"]) == [command] and json.loads(last["CMD"]) == ["--help"]
-    assert last["USER"] not in ("root", "0") and f"useradd --create-home --uid 1000 {last['USER']}" in last["RUN"]
+    assert (last["USER"] not in ("root", "0")
+            and f"useradd --create-home --uid 1000 {last['USER']}" in last["RUN"])
     assert last["STOPSIGNAL"] == "SIGINT"  # process 1 ignores SIGTERM: a stop would wait and then kill
 
 
 @pytest.mark.parametrize("page", ["Dockerfile", "README.md"])
 def test_extras_are_those_of_the_package(page):
     named = re.findall(r"EXTRAS=([\w,]+)", (ROOT / page).read_text())
-    assert named and all("dataset" in names.split(",") and {*names.split(",")} <= {*EXTRAS} for names in named)
+    assert named and all("dataset" in names.split(",") and {*names.split(",")} <= {*EXTRAS}
+                         for names in named)

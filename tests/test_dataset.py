@@ -34,7 +34,8 @@ def test_images_labels_and_folds_are_the_clips(folder, tmp_path):
         assert list(arrays["name"]) == [f"{n}-{n % 3}-0-0" for n in range(10) if n != 3]
         assert list(arrays["class_id"]) == [n % 3 for n in range(10) if n != 3]
         assert list(arrays["fold"]) == [1 + n % 2 for n in range(10) if n != 3]
-        np.testing.assert_array_equal(arrays["level"][1], features.open_clip(folder / "audio" / "fold2" / "1-1-0-0.wav").level)
+        np.testing.assert_array_equal(arrays["level"][1],
+                                      features.open_clip(folder / "audio" / "fold2" / "1-1-0-0.wav").level)
     assert not (tmp_path / "f.npz.parts").exists()
 
 
@@ -49,7 +50,8 @@ def test_an_interrupted_extraction_goes_on_where_it_stopped(folder, tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         dataset.extract(folder, tmp_path / "f.npz", progress=stop_after_two_parts)
     opened = []
-    monkeypatch.setattr(dataset, "open_clip", lambda path: opened.append(path.name) or features.open_clip(path))
+    monkeypatch.setattr(dataset, "open_clip", lambda path: opened.append(path.name)
+                        or features.open_clip(path))
     dataset.extract(folder, tmp_path / "f.npz")
     assert sorted(opened) == [f"{n}-{n % 3}-0-0.wav" for n in range(6, 10)]
     with np.load(tmp_path / "f.npz") as ours, np.load(tmp_path / "undisturbed.npz") as theirs:

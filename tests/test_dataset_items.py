@@ -16,7 +16,8 @@ def test_labels_come_from_names_folders_and_tables(tmp_path):
     base, items = read_items(tmp_path / "set", CLASSES)
     assert base == (tmp_path / "set").resolve()
     assert [(item.path, item.label) for item in items] == [
-        ("2021-05-03-1.wav", None), ("a.mp3", None), ("b/12-8-0-1.wav", 8), ("siren/1-3-0-0.ogg", 3), ("siren/x.FLAC", 8)]
+        ("2021-05-03-1.wav", None), ("a.mp3", None), ("b/12-8-0-1.wav", 8), ("siren/1-3-0-0.ogg", 3),
+        ("siren/x.FLAC", 8)]
     assert read_items(tmp_path / "set", ("cat", "siren"))[1][-1].label == 1
     urban = tmp_path / "urban"
     (urban / "metadata").mkdir(parents=True)
@@ -32,7 +33,8 @@ def test_labels_come_from_names_folders_and_tables(tmp_path):
 @pytest.mark.parametrize(("text", "message"), [
     ("name,class\nx,siren\n", "column `path`"), ("", "no rows"),
     ("path,class\na.wav,cat\n", "line 2: the model has no class 'cat'"),
-    ("path,classID\na.wav,10\n", "'10'"), ("path\na.wav\nb.wav\na.wav\n", "line 4: a.wav was listed in line 2"),
+    ("path,classID\na.wav,10\n", "'10'"), ("path\na.wav\nb.wav\na.wav\n",
+                                           "line 4: a.wav was listed in line 2"),
     ("path,class\n,siren\n", "line 2: the path is empty"), ("slice_file_name,fold\na.wav,one\n", "line 2"),
     ("path\n\xff\n", "UTF-8"),
 ])
@@ -51,4 +53,6 @@ def test_folders_behind_links_are_searched_and_circles_end(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "set" / "dog_bark").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "set" / "siren" / "round").symlink_to(tmp_path / "set")
-    assert [(item.path, item.label) for item in read_items(tmp_path / "set", CLASSES)[1]] == [("dog_bark/b.wav", 3), ("siren/a.wav", 8)]
+    assert [(item.path, item.label) for item in read_items(tmp_path / "set",
+                                                           CLASSES)[1]] == [("dog_bark/b.wav", 3),
+                                                                            ("siren/a.wav", 8)]

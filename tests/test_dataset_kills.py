@@ -1,4 +1,5 @@
-"""Runs of a data set that are killed, and two at once in one folder: the same bytes as of one run left alone."""
+"""Runs of a data set that are killed, and two at once in one folder: the same bytes as of one run left alone.
+"""
 import os
 import pathlib
 import shutil
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX")
 
 def start(*arguments, stderr=subprocess.DEVNULL):
     """The command in a process group of its own."""
-    return subprocess.Popen([sys.executable, "-m", "audio_lrp", "dataset", *map(str, arguments)], stdout=subprocess.DEVNULL,
+    return subprocess.Popen([sys.executable, "-m", "audio_lrp", "dataset", *map(str, arguments)],
+                            stdout=subprocess.DEVNULL,
                             stderr=stderr, text=True, start_new_session=True)
 
 
@@ -28,14 +30,16 @@ def records(folder):
 
 
 def kill_five_times_and_finish(arguments, folder, longest, rng):
-    """Start a run again and again until five were killed by SIGKILL at random moments, then let one finish."""
+    """Start a run again and again until five were killed by SIGKILL at random moments, then let one finish.
+    """
     kills, kept, allowed = 0, {}, longest
     while kills < 5:
         process = start(*arguments, "-o", folder)
         begun = time.monotonic()
         try:
             process.wait(timeout=rng.uniform(0, allowed))
-            allowed = time.monotonic() - begun  # all was done before: later kills must come sooner to hit anything
+            # all was done before: later kills must come sooner to hit anything
+            allowed = time.monotonic() - begun
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # its workers too, as when a machine is switched off
             process.wait()
@@ -45,14 +49,16 @@ def kill_five_times_and_finish(arguments, folder, longest, rng):
         kept = now
     process = start(*arguments, "-o", folder)
     assert process.wait(timeout=240) == 0
-    assert {name: written for name, written in records(folder).items() if name in kept} == kept, "a batch was lost or done twice"
+    assert {name: written for name, written in records(folder).items()
+            if name in kept} == kept, "a batch was lost or done twice"
 
 
 def test_killed_five_times_it_gives_the_same_bytes(model, tmp_path):  # noqa: F811
     arguments = (write_sounds(tmp_path / "in", (3, 8), 12), "--model", model, "--jobs", 1, "--batch", 1)
     begun = time.monotonic()
     assert start(*arguments, "-o", tmp_path / "whole").wait(timeout=240) == 0
-    kill_five_times_and_finish(arguments, tmp_path / "killed", time.monotonic() - begun, np.random.default_rng(5))
+    kill_five_times_and_finish(arguments, tmp_path / "killed", time.monotonic() - begun,
+                               np.random.default_rng(5))
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
@@ -63,7 +69,8 @@ def test_real_clips_killed_five_times_give_the_same_bytes(real_clips, tmp_path):
     arguments = (tmp_path / "in", "--jobs", 2, "--batch", 3)
     begun = time.monotonic()
     assert start(*arguments, "-o", tmp_path / "whole").wait(timeout=240) == 0
-    kill_five_times_and_finish(arguments, tmp_path / "killed", time.monotonic() - begun, np.random.default_rng(6))
+    kill_five_times_and_finish(arguments, tmp_path / "killed", time.monotonic() - begun,
+                               np.random.default_rng(6))
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
@@ -91,8 +98,8 @@ def wait_for(condition, seconds=60):
 def kill_in_the_middle(arguments, folder, kills, rng):
     """Start a run again and again and kill it while its workers explain batches, then let one finish.
 
-    The first kill is of the run alone, the next one of its workers too, and so on in turn. Returns how many batches
-    were done at each kill. In the end no worker may be left.
+    The first kill is of the run alone, the next one of its workers too, and so on in turn. Returns how many
+    batches were done at each kill. In the end no worker may be left.
     """
     groups, done = [], []
     for number in range(kills):
@@ -121,7 +128,8 @@ def test_killed_in_the_middle_of_batches_two_jobs_give_the_same_bytes(model, tmp
     arguments = (sounds, "--model", model, "--jobs", 2, "--batch", 4)
     assert start(*arguments, "-o", tmp_path / "whole").wait(timeout=240) == 0
     done = kill_in_the_middle(arguments, tmp_path / "killed", 4, np.random.default_rng(7))
-    assert done == sorted(done) and done[0] > 0 and done[-1] < 48, "each time some batches were done and some were not"
+    assert (done == sorted(done) and done[0] > 0
+            and done[-1] < 48), "each time some batches were done and some were not"
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
@@ -133,7 +141,8 @@ def test_two_runs_at_once_in_one_folder_give_the_bytes_of_one(model, tmp_path): 
         said = [process.communicate(timeout=240)[1] for process in pair]
         assert 0 in [process.returncode for process in pair], said
         for process, text in zip(pair, said):
-            assert process.returncode == 0 or (process.returncode == 1 and "at work in this folder" in text), text
+            assert process.returncode == 0 or (process.returncode == 1
+                                               and "at work in this folder" in text), text
         assert tree(tmp_path / f"{number}") == tree(tmp_path / "whole")
 
 
@@ -144,7 +153,8 @@ def test_a_second_run_is_told_who_is_at_work(model, tmp_path):  # noqa: F811
     wait_for(lambda: records(tmp_path / "out"))
     before = records(tmp_path / "out")
     refused = run(*arguments)
-    assert refused.exit_code == 1 and f"a run (process {first.pid} on " in refused.output and "since 20" in refused.output
+    assert (refused.exit_code == 1 and f"a run (process {first.pid} on " in refused.output
+            and "since 20" in refused.output)
     assert first.poll() is None and set(before) <= set(records(tmp_path / "out"))
     first.kill()  # its workers live on for a moment; they do not keep the folder
     first.wait()

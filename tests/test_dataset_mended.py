@@ -1,4 +1,6 @@
-"""A run's folder after trouble: a clip that can be read again, arrays that are lost or damaged, what wrong decisions show."""
+"""A run's folder after trouble: a clip that can be read again, arrays that are lost or damaged, what wrong
+decisions show.
+"""
 import json
 import shutil
 
@@ -29,7 +31,8 @@ def test_a_clip_that_can_be_read_again_is_explained(model, tmp_path):  # noqa: F
     again = run(*arguments, "-o", tmp_path / "out")
     assert again.exit_code == 0 and "3 clips are explained again" in again.stderr, again.output
     assert rows(tmp_path / "out" / "index.csv") == rows(tmp_path / "whole" / "index.csv")
-    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon"), array(tmp_path / "whole", "relevance_epsilon"))
+    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon"),
+                                  array(tmp_path / "whole", "relevance_epsilon"))
 
 
 def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path):  # noqa: F811
@@ -41,12 +44,14 @@ def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path): 
         damage(tmp_path / "out")
         return run(*arguments, "-o", tmp_path / "out")
     result = after(lambda out: shutil.rmtree(out / "arrays.zarr"))
-    assert result.exit_code == 1 and "arrays.zarr: missing" in result.output and not (tmp_path / "out" / "arrays.zarr").exists()
+    assert (result.exit_code == 1 and "arrays.zarr: missing" in result.output
+            and not (tmp_path / "out" / "arrays.zarr").exists())
     result = after(lambda out: (out / "batches" / "00001.json").write_text(""))
     assert result.exit_code == 1 and "00001.json: damaged" in result.output
 
     def lose_a_chunk(out):
-        chunk = next(path for path in sorted((out / "arrays.zarr" / "relevance_epsilon").rglob("*")) if path.stat().st_size > 5000 and path.is_file())
+        chunk = next(path for path in sorted((out / "arrays.zarr" / "relevance_epsilon").rglob("*"))
+                     if path.stat().st_size > 5000 and path.is_file())
         chunk.unlink()
     result = after(lose_a_chunk)
     assert result.exit_code == 1 and "the arrays of batch" in result.output and "delete" in result.output
@@ -57,7 +62,8 @@ def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path): 
 
 
 @pytest.mark.parametrize(("target", "how", "words"), [
-    ("max", "wrong", "relevance of the class that won instead"), ("true", "wrong", "relevance of the class of the label"),
+    ("max", "wrong", "relevance of the class that won instead"),
+    ("true", "wrong", "relevance of the class of the label"),
     ("max", "right", "heard rightly: mean of 2 clips")])
 def test_pictures_of_wrong_decisions_say_what_their_relevance_speaks_for(target, how, words):
     assert title_of({"classes": CLASSES, "target": target}, 8, how, 2).endswith(words)

@@ -1,4 +1,6 @@
-"""A data set at once: the same bytes whoever explains it, however often it is killed; tables that say what the arrays say."""
+"""A data set at once: the same bytes whoever explains it, however often it is killed; tables that say what
+the arrays say.
+"""
 import csv
 import json
 import os
@@ -35,7 +37,8 @@ def done(*arguments):
 
 def tree(folder):
     """{path: bytes} of every file below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file()}
 
 
 def rows(path):
@@ -63,7 +66,8 @@ def write_sounds(folder, classes, count):
     folder.mkdir(parents=True, exist_ok=True)
     for number in classes:
         for seed in range(count):
-            soundfile.write(folder / f"{100 + seed}-{number}-0-{seed}.wav", synthesize(number, seed, seconds=0.33), 44_100)
+            soundfile.write(folder / f"{100 + seed}-{number}-0-{seed}.wav",
+                            synthesize(number, seed, seconds=0.33), 44_100)
     return folder
 
 
@@ -89,18 +93,21 @@ def test_each_clip_is_what_it_is_alone(tmp_path, urban_sounds):
     done(folder, "-o", tmp_path / "out", "--rules", "flat", "--rules", "epsilon", "--jobs", 1, "--batch", 4)
     index = rows(tmp_path / "out" / "index.csv")
     assert [row["path"] for row in index] == sorted(path.name for path in folder.iterdir())
-    arrays = {name: array(tmp_path / "out", name) for name in ("level", "logits", "relevance_preset_a_flat", "relevance_epsilon")}
+    arrays = {name: array(tmp_path / "out", name)
+              for name in ("level", "logits", "relevance_preset_a_flat", "relevance_epsilon")}
     for number, row in enumerate(index):
         clip = features.open_clip(folder / row["path"])
         np.testing.assert_array_equal(arrays["level"][number], clip.level)
         for rules in ("preset_a_flat", "epsilon"):
             e = lrp_core.explain(urban_sounds, clip.image, rules)
-            np.testing.assert_array_equal(arrays[f"relevance_{rules}"][number], e.relevance.sum(axis=-1).astype(np.float32))
+            np.testing.assert_array_equal(arrays[f"relevance_{rules}"][number],
+                                          e.relevance.sum(axis=-1).astype(np.float32))
             assert float(row[f"relevance_{rules}"]) == pytest.approx(e.relevance.sum(dtype=float), rel=1e-5)
         np.testing.assert_array_equal(arrays["logits"][number], e.logits)
         label = CLASSES[int(row["path"].split("-")[1])]
         assert (int(row["number"]), row["label"]) == (number, label)
-        assert row["predicted"] == row["target"] == CLASSES[e.target] and row["correct"] == str(int(CLASSES[e.target] == label))
+        assert (row["predicted"] == row["target"] == CLASSES[e.target]
+                and row["correct"] == str(int(CLASSES[e.target] == label)))
         assert float(row["probability"]) == pytest.approx(float(e.probabilities.max()), rel=1e-5)
         assert float(row["logit"]) == pytest.approx(float(e.logits.max()), rel=1e-5)
 
@@ -123,7 +130,8 @@ def test_more_workers_give_the_same_bytes(how, undisturbed, sounds, model, tmp_p
 
 
 @pytest.mark.parametrize("started", ["by the command", "elsewhere"])
-def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(started, undisturbed, sounds, model, tmp_path, monkeypatch):
+def test_a_dask_cluster_of_two_workers_gives_the_same_bytes(started, undisturbed, sounds, model, tmp_path,
+                                                            monkeypatch):
     distributed = pytest.importorskip("distributed", reason="--backend dask needs dask and distributed")
     worked = {}
 
@@ -159,7 +167,8 @@ def replace_until(step, really_replace=os.replace):
 
 def test_ended_at_any_file_it_gives_the_same_bytes(model, tmp_path, monkeypatch):
     arguments = (write_sounds(tmp_path / "in", (3,), 2), "--model", model, "--jobs", 1, "--batch", 1)
-    monkeypatch.setattr(audio_lrp.plots, "save", lambda figure, path: None)  # the pictures come last and take the most time
+    # the pictures come last and take the most time
+    monkeypatch.setattr(audio_lrp.plots, "save", lambda figure, path: None)
     done(*arguments, "-o", tmp_path / "whole")
     step, failed = 0, True
     while failed:  # the first run fails at its first file, the next one at its second, ...
@@ -196,11 +205,15 @@ def test_another_run_is_refused_by_name(undisturbed, sounds, model, tmp_path):
     shutil.copytree(sounds, tmp_path / "in")
     begun = ("-o", tmp_path / "out", "--model", model, "--jobs", 1, "--batch", 4)
     before = tree(tmp_path / "out")
-    assert run(tmp_path / "in", *begun).exit_code == 1 and tree(tmp_path / "out") == before  # elsewhere, but the same clips
-    for changed, name in ((("--rules", "flat"), "rules was ['epsilon'], is now ['preset"), (("--batch", 5), "batch was 4"),
-                          (("--target", "true"), "target"), (("--model", audio_lrp.EMBEDDED_MODEL), "the model file is another one")):
+    # elsewhere, but the same clips
+    assert run(tmp_path / "in", *begun).exit_code == 1 and tree(tmp_path / "out") == before
+    for changed, name in ((("--rules", "flat"), "rules was ['epsilon'], is now ['preset"),
+                          (("--batch", 5), "batch was 4"),
+                          (("--target", "true"), "target"),
+                          (("--model", audio_lrp.EMBEDDED_MODEL), "the model file is another one")):
         result = run(tmp_path / "in", *begun, *changed)
-        assert result.exit_code == 1 and name in result.output and "another folder" in result.output, result.output
+        assert (result.exit_code == 1 and name in result.output
+                and "another folder" in result.output), result.output
     (tmp_path / "in" / "104-3-0-9.wav").write_bytes(b"longer than before")
     assert "the clips differ in their names, labels or contents" in run(tmp_path / "in", *begun).output
     assert tree(tmp_path / "out") == before
@@ -229,8 +242,10 @@ def test_mean_maps_are_means_and_lists_are_ranked(undisturbed):
     index, groups = rows(undisturbed / "index.csv"), {}
     level, relevance = array(undisturbed, "level"), array(undisturbed, "relevance_epsilon")
     for row in index:
-        groups.setdefault((row["label"], "right" if row["label"] == row["predicted"] else "wrong"), []).append(row)
-    assert {path.name for path in (undisturbed / "classes").glob("*.npz")} == {f"{name}-{how}.npz" for name, how in groups}
+        groups.setdefault((row["label"], "right" if row["label"] == row["predicted"] else "wrong"),
+                          []).append(row)
+    assert {path.name for path in (undisturbed / "classes").glob("*.npz")} == {f"{name}-{how}.npz" for name,
+                                                                               how in groups}
     for (name, how), chosen in groups.items():
         numbers = [int(row["number"]) for row in chosen]
         maps = relevance[numbers].astype(float)
@@ -239,11 +254,13 @@ def test_mean_maps_are_means_and_lists_are_ranked(undisturbed):
             np.testing.assert_allclose(means["level"], level[numbers].mean(axis=0), rtol=1e-12)
             np.testing.assert_allclose(means["relevance_epsilon"], maps.mean(axis=0), rtol=1e-12, atol=1e-15)
         profile = rows(undisturbed / "classes" / f"{name}-{how}-epsilon-profiles.csv")
-        for axis, sums in (("frequency", maps[:, ::-1].clip(min=0).sum(axis=2)), ("time", maps.clip(min=0).sum(axis=1))):
+        for axis, sums in (("frequency", maps[:, ::-1].clip(min=0).sum(axis=2)),
+                           ("time", maps.clip(min=0).sum(axis=1))):
             found = [float(line["for"]) for line in profile if line["axis"] == axis]
             np.testing.assert_allclose(found, sums.mean(axis=0), rtol=1e-6, atol=1e-12)
         assert (undisturbed / "classes" / f"{name}-{how}.png").stat().st_size > 10_000
-    wrong = sorted((row for row in index if row["correct"] == "0"), key=lambda row: -float(row["probability"]))
+    wrong = sorted((row for row in index if row["correct"] == "0"),
+                   key=lambda row: -float(row["probability"]))
     assert [row["path"] for row in rows(undisturbed / "confused.csv")] == [row["path"] for row in wrong]
 
 
@@ -253,23 +270,27 @@ def test_typical_clips_are_the_surest_and_the_likest(tmp_path, model):
     for path in folder.iterdir():
         path.rename(folder / path.name.replace("-", "_"))  # no labels: sorted by what was heard
     done(folder, "-o", tmp_path / "out", "--model", model, "--jobs", 1)
-    index, relevance = rows(tmp_path / "out" / "index.csv"), array(tmp_path / "out", "relevance_epsilon").astype(float)
+    index, relevance = rows(tmp_path / "out" / "index.csv"), array(tmp_path / "out",
+                                                                   "relevance_epsilon").astype(float)
     typical = rows(tmp_path / "out" / "typical.csv")
     for name in {row["predicted"] for row in index}:
         chosen = [row for row in index if row["predicted"] == name]
         maps = relevance[[int(row["number"]) for row in chosen]]
         mean = maps.mean(axis=0)
         like = [(one * mean).sum() / np.linalg.norm(one) / np.linalg.norm(mean) for one in maps]
-        for why, values in (("probability", [float(row["probability"]) for row in chosen]), ("likeness to the mean map", like)):
+        for why, values in (("probability", [float(row["probability"]) for row in chosen]),
+                            ("likeness to the mean map", like)):
             ranked = [chosen[at]["path"] for at in np.argsort(-np.array(values), kind="stable")[:5]]
-            listed = [row["path"] for row in typical if (row["class"], row["outcome"], row["why"]) == (name, "heard", why)]
+            listed = [row["path"] for row in typical
+                      if (row["class"], row["outcome"], row["why"]) == (name, "heard", why)]
             assert listed == ranked
     assert {row["class"] for row in typical} == {row["predicted"] for row in index}
     assert not rows(tmp_path / "out" / "confused.csv")
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["labelled"] == 0 and summary["accuracy"] is None and summary["explained"] == 12
     for name in CLASSES:
-        assert summary["classes"][name]["heard_without_label"] == sum(row["predicted"] == name for row in index)
+        assert summary["classes"][name]["heard_without_label"] == sum(row["predicted"] == name
+                                                                      for row in index)
 
 
 def test_the_summary_counts_what_the_index_lists(undisturbed):
@@ -278,7 +299,12 @@ def test_the_summary_counts_what_the_index_lists(undisturbed):
     for row in index:
         counts[CLASSES.index(row["label"]), CLASSES.index(row["predicted"])] += 1
     assert summary["confusion"]["counts"] == counts.tolist()
-    assert (summary["clips"], summary["explained"], summary["errors"], summary["right"]) == (15, 14, 1, counts.trace())
+    assert (summary["clips"], summary["explained"], summary["errors"], summary["right"]) == (
+        15,
+        14,
+        1,
+        counts.trace(),
+    )
     text = (undisturbed / "SUMMARY.md").read_text()
     assert "14 of 15 clips explained, 1 could not be read" in text and "| 3 dog_bark |" in text
 
@@ -290,18 +316,22 @@ def test_a_table_brings_labels_and_true_explains_them(tmp_path, model):
     done(table, "-o", tmp_path / "out", "--model", model, "--target", "true", "--jobs", 1)
     assert [(row["path"], row["label"], row["target"]) for row in rows(tmp_path / "out" / "index.csv")] == [
         ("wavs/100-3-0-0.wav", "dog_bark", "dog_bark"), ("wavs/102-3-0-2.wav", "siren", "siren")]
-    e = lrp_core.explain(lrp_core.load(model), features.clip_image(tmp_path / "in/wavs/102-3-0-2.wav"), "epsilon", "siren")
-    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon")[1], e.relevance.sum(axis=-1).astype(np.float32))
+    e = lrp_core.explain(lrp_core.load(model), features.clip_image(tmp_path / "in/wavs/102-3-0-2.wav"),
+                         "epsilon", "siren")
+    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon")[1],
+                                  e.relevance.sum(axis=-1).astype(np.float32))
     table.write_text("path,class\nwavs/102-3-0-2.wav,\n")
     result = run(table, "-o", tmp_path / "other", "--model", model, "--target", "true")
-    assert result.exit_code == 1 and "1 of 1 clips have none" in result.output and not (tmp_path / "other").exists()
+    assert (result.exit_code == 1 and "1 of 1 clips have none" in result.output
+            and not (tmp_path / "other").exists())
 
 
 def test_mistakes_on_the_command_line_are_named(tmp_path, sounds, monkeypatch):
     (tmp_path / "empty").mkdir()
     assert "holds no sounds" in run(tmp_path / "empty", "-o", tmp_path / "out").output
     assert "--backend dask" in run(sounds, "-o", tmp_path / "out", "--scheduler", "tcp://127.0.0.1:1").output
-    for backend, package, remedy in (("loky", "zarr", "pip install zarr"), ("dask", "distributed", "pip install distributed")):
+    for backend, package, remedy in (("loky", "zarr", "pip install zarr"),
+                                     ("dask", "distributed", "pip install distributed")):
         monkeypatch.setitem(sys.modules, package, None)
         result = run(sounds, "-o", tmp_path / "out", "--backend", backend)
         assert result.exit_code == 1 and package in result.output and remedy in result.output
@@ -311,8 +341,10 @@ def test_mistakes_on_the_command_line_are_named(tmp_path, sounds, monkeypatch):
 
 def test_other_commands_do_not_load_what_only_this_one_needs():
     program = "import sys, audio_lrp.cli; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "audio_lrp.dataset" in loaded and not {"joblib", "zarr", "dask", "distributed", "matplotlib"} & set(loaded)
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                            check=True).stdout.split()
+    assert "audio_lrp.dataset" in loaded and not {"joblib", "zarr", "dask", "distributed",
+                                                  "matplotlib"} & set(loaded)
 
 
 def test_memory_does_not_grow_with_the_clips(tmp_path, model):
@@ -323,7 +355,8 @@ def test_memory_does_not_grow_with_the_clips(tmp_path, model):
         for number in range(count):
             (tmp_path / f"{count}" / f"{number}-3-0-0.wav").hardlink_to(sound)
         tracemalloc.start()
-        done(tmp_path / f"{count}", "-o", tmp_path / f"out{count}", "--model", model, "--jobs", 1, "--batch", 16)
+        done(tmp_path / f"{count}", "-o", tmp_path / f"out{count}", "--model", model, "--jobs", 1, "--batch",
+             16)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # The relevance maps alone of 160 clips more would be 2.6 MB; a path is some hundred bytes.

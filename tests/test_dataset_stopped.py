@@ -19,12 +19,16 @@ pytest.importorskip("zarr", reason="audio-lrp dataset needs zarr")
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT to one process is POSIX")
 def test_an_interrupt_ends_two_processes_at_once_without_pgrep(tmp_path):
-    """`docker stop` sends SIGINT to the command alone, and its slim image has no pgrep for joblib to find workers by."""
+    """`docker stop` sends SIGINT to the command alone, and its slim image has no pgrep for joblib to find
+    workers by.
+    """
     (tmp_path / "in").mkdir()
     for number in range(300):
         shutil.copy(EMBEDDED_CLIP, tmp_path / "in" / f"{number}.flac")
-    process = subprocess.Popen([sys.executable, "-m", "audio_lrp", "dataset", tmp_path / "in", "-o", tmp_path / "out", "--jobs", "2",
-                                "--batch", "2"], stderr=subprocess.PIPE, text=True, env={**os.environ, "PATH": str(tmp_path)})
+    process = subprocess.Popen([sys.executable, "-m", "audio_lrp", "dataset", tmp_path / "in", "-o",
+                                tmp_path / "out", "--jobs", "2",
+                                "--batch", "2"], stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "PATH": str(tmp_path)})
     try:
         begun = time.monotonic()
         while not list((tmp_path / "out").glob("batches/0*.json")):
@@ -39,7 +43,9 @@ def test_an_interrupt_ends_two_processes_at_once_without_pgrep(tmp_path):
 
 
 def test_every_extra_with_joblib_brings_psutil():
-    """joblib asks psutil for a worker's children, or else pgrep; without both an interrupt ends in a traceback and hangs."""
+    """joblib asks psutil for a worker's children, or else pgrep; without both an interrupt ends in a
+    traceback and hangs.
+    """
     setup = configparser.ConfigParser()
     setup.read(pathlib.Path(__file__).parents[1] / "setup.cfg", encoding="utf-8")
     extras = {name: listed.split() for name, listed in setup["options.extras_require"].items()}

@@ -30,7 +30,8 @@ def steps_of(network, rules):
 def lowered(network, rules, dtype="float64", nonnegative=False, **options):
     """The Lowered of a network under some rules."""
     scored, steps = steps_of(network, rules)
-    known = facts.find(scored, steps, dtype=dtype, nonnegative=nonnegative, start=options.get("start"), keep=options.get("keep", ()))
+    known = facts.find(scored, steps, dtype=dtype, nonnegative=nonnegative, start=options.get("start"),
+                       keep=options.get("keep", ()))
     return lower(scored, steps, known, dtype=dtype, **options)
 
 
@@ -50,12 +51,15 @@ def conv():
 
 def test_what_cannot_be_negative():
     network = Network([
-        ("relu", L.ReLU()), ("pool", L.MaxPool2D(2)), ("flat", L.Flatten()), ("capped", Capped()), ("double", L.Add(), ("flat", "flat")),
-        ("less", L.Subtract(), ("flat", "flat")), ("mean", L.AveragePool2D(2), ("relu",)), ("flat2", L.Flatten()),
+        ("relu", L.ReLU()), ("pool", L.MaxPool2D(2)), ("flat", L.Flatten()), ("capped", Capped()),
+        ("double", L.Add(), ("flat", "flat")),
+        ("less", L.Subtract(), ("flat", "flat")), ("mean", L.AveragePool2D(2), ("relu",)),
+        ("flat2", L.Flatten()),
         ("out", nets.dense(RNG, 64, 2), ("less",))], (4, 4, 16))
     for of_input in (False, True):
         found = facts.nonnegative_nodes(network, of_input)
-        assert found == {"relu", "pool", "flat", "double", "mean", "flat2"} | ({"input"} if of_input else set())
+        assert found == {"relu", "pool", "flat", "double", "mean", "flat2"} | ({"input"} if of_input
+                                                                               else set())
 
 
 @pytest.mark.parametrize("rules, fused", [("epsilon", True), ("preset_b", True), ("WSquare", False)])
@@ -73,11 +77,13 @@ def test_a_relu_is_fused_where_no_relevance_arrives_at_zeros(rules, fused):
 @pytest.mark.parametrize("change", ["keep", "start", "read twice", "capped", "through"])
 def test_what_forbids_to_fuse(change):
     after = L.ReLU() if change != "capped" else Capped()
-    nodes = [("conv", conv()), ("relu", after), ("conv2", conv()), ("flat", L.Flatten()), ("out", nets.dense(RNG, 256, 3))]
+    nodes = [("conv", conv()), ("relu", after), ("conv2", conv()), ("flat", L.Flatten()),
+             ("out", nets.dense(RNG, 256, 3))]
     if change == "read twice":
         nodes[2:3] = [("conv2", conv(), ("relu",)), ("sum", L.Add(), ("conv2", "conv"))]
     network = Network(nodes, (4, 4, 16))
-    scored, steps = steps_of(network, [("conv", Half()), ("*", composite("epsilon").pairs[0][1])] if change == "through" else "epsilon")
+    scored, steps = steps_of(network, [("conv", Half()), ("*", composite("epsilon").pairs[0][1])]
+                             if change == "through" else "epsilon")
     options = {"keep": ("conv",)} if change == "keep" else {"start": "conv"} if change == "start" else {}
     assert "conv" not in facts.find(scored, steps, dtype="float64", nonnegative=False, **options).fused
 
@@ -85,7 +91,8 @@ def test_what_forbids_to_fuse(change):
 def test_which_node_shows_that_few_units_carry_relevance():
     network = chain(conv(), L.ReLU(), conv(), L.ReLU(), L.MaxPool2D(2), L.Flatten(), nets.dense(RNG, 64, 3))
     scored, steps = steps_of(network, "epsilon")
-    assert dict(facts.find(scored, steps, dtype="float64", nonnegative=False).sparse) == {"Conv2D0": "ReLU1", "Conv2D2": "MaxPool2D4"}
+    assert dict(facts.find(scored, steps, dtype="float64",
+                           nonnegative=False).sparse) == {"Conv2D0": "ReLU1", "Conv2D2": "MaxPool2D4"}
 
 
 # ---- lowering
@@ -97,23 +104,27 @@ def test_a_small_network_is_lowered_as_on_paper():
     assert names == [
         ("Conv2D0", "winograd F(4x4)"), ("Dense3", "product"),
         ("Dense3", "start"), ("Dense3", "ratio"), ("Dense3", "product"), ("Dense3", "multiply"),
-        ("Conv2D0", "sparsity"), ("Conv2D0", "ratio"), ("Conv2D0", "sparse adjoint"), ("Conv2D0", "winograd F(4x4)"), ("Conv2D0", "sum")]
+        ("Conv2D0", "sparsity"), ("Conv2D0", "ratio"), ("Conv2D0", "sparse adjoint"),
+        ("Conv2D0", "winograd F(4x4)"), ("Conv2D0", "sum")]
     assert [op.backward for op in low.ops] == [False] * 2 + [True] * 9
     assert [line.name for line in low.lines] == ["Dense3", "Flatten2", "ReLU1", "Conv2D0"]
     conv_out = low.outputs["Conv2D0"]
-    assert low.outputs["ReLU1"] == low.outputs["Flatten2"] == conv_out, "the ReLU is fused, the rest are views"
+    assert low.outputs["ReLU1"] == low.outputs["Flatten2"] == conv_out, (
+        "the ReLU is fused, the rest are views")
     assert low.ops[0].fields["rectify"] == 1 and low.ops[7].fields["z"] == conv_out
     assert "ratio" in str(low) and f"#{conv_out}: 256 numbers" in str(low)
 
 
 def test_single_precision_repairs_ties():
-    names = [kind_of(op.kernel).name for op in lowered(chain(conv(), L.Flatten(), nets.dense(RNG, 256, 3)), "epsilon", "float32").ops]
+    names = [kind_of(op.kernel).name for op in lowered(chain(conv(), L.Flatten(), nets.dense(RNG, 256, 3)),
+                                                       "epsilon", "float32").ops]
     assert names.count("ties") == 2
 
 
 # ---- lifetimes and places
 
-NETWORKS = {"vgg": fast_nets.vgg, "branching": fast_nets.branching, "deep": lambda: nets.deep(1), "wide": nets.wide, "strangers": with_strangers}
+NETWORKS = {"vgg": fast_nets.vgg, "branching": fast_nets.branching, "deep": lambda: nets.deep(1),
+            "wide": nets.wide, "strangers": with_strangers}
 
 
 @pytest.mark.parametrize("layers", [False, True])
@@ -141,9 +152,12 @@ def test_buffers_that_are_needed_at_once_do_not_overlap(name, rules, layers):
 
 
 def test_memory_is_reused():
-    """Twice as deep a network takes little more than its own outputs: what relevance needs in between is given back."""
+    """Twice as deep a network takes little more than its own outputs: what relevance needs in between is
+    given back.
+    """
     def depth(count):
-        return chain(*[layer for _ in range(count) for layer in (conv(), L.ReLU())], L.Flatten(), nets.dense(RNG, 256, 3))
+        return chain(*[layer for _ in range(count) for layer in (conv(), L.ReLU())], L.Flatten(),
+                     nets.dense(RNG, 256, 3))
     sizes = [lay_out(lowered(depth(count), "epsilon")).size for count in (4, 8)]
     assert sizes[1] - sizes[0] <= 4 * (256 + 16)
 
@@ -172,13 +186,15 @@ def test_an_op_has_one_number_for_each_field():
         assert KINDS[record["kind"]].kernel is op.kernel
         for name, field in FIELDS.items():
             wanted = op.fields.get(name, record["kind"] if name == "kind" else field.default)
-            assert record[name] == (layout.positions[wanted] if field.position and wanted in op.buffers else wanted), name
+            assert record[name] == (layout.positions[wanted] if field.position and wanted in op.buffers
+                                    else wanted), name
 
 
 def test_a_buffer_that_is_too_short_is_found():
     low = lowered(fast_nets.tiny(), "epsilon")
     layout, offsets, weights = lay_out(low), low.offsets.build(), low.weights.build()
-    sizes = {"dtype": "float64", "data": layout.size, "sums": low.sums, "scratch": 10 ** 6, "places": 10 ** 6, "weights": weights,
+    sizes = {"dtype": "float64", "data": layout.size, "sums": low.sums, "scratch": 10 ** 6, "places": 10 ** 6,
+             "weights": weights,
              "offsets": offsets, "capacity": 16}
     records = place(low.ops, layout.positions, OP)
     check(records, **sizes)

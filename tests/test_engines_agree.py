@@ -1,4 +1,6 @@
-"""Both engines in double precision: the same relevance and the same ledger, to 1e-8 and better, on every network here."""
+"""Both engines in double precision: the same relevance and the same ledger, to 1e-8 and better, on every
+network here.
+"""
 import fast_nets
 import nets
 import numpy as np
@@ -27,7 +29,9 @@ def assert_agree(network, x, rules, target="max", **options):
     for page, wanted in zip(compiled.ledger, readable.ledger):
         assert (page.name, page.rule) == (wanted.name, wanted.rule)
         for number in wanted.NUMBERS:
-            assert np.all(np.abs(getattr(page, number) - getattr(wanted, number)) <= 1e-8 * wanted.turnover), (page.name, number)
+            assert np.all(
+                np.abs(getattr(page, number) - getattr(wanted, number)) <= 1e-8 * wanted.turnover
+            ), (page.name, number)
     turnover = compiled.ledger.total.turnover
     assert np.all(compiled.ledger.residual <= 1e-13 * turnover)
 
@@ -46,7 +50,8 @@ def test_networks_and_rules(network, rules):
 @pytest.mark.parametrize("rules", SOME)
 @pytest.mark.parametrize("step", [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2)], ids=str)
 def test_ties_at_any_distance(rules, step):
-    """Maps that repeat themselves: windows of a pool are equal to their neighbours in other rows and columns, Winograd's
+    """Maps that repeat themselves: windows of a pool are equal to their neighbours in other rows and columns,
+    Winograd's
     rounding of them is not, and the first must win all the same."""
     network = fast_nets.vgg(3, size=(16, 16))
     rng = np.random.default_rng(7)
@@ -76,8 +81,10 @@ def test_small_denominators(rules):
     first = nets.conv(rng, (3, 3), 3, channels)
     before = np.maximum(Network([("first", first), ("flat", L.Flatten())], (8, 8, 3)).logits(x), 0)
     bias = -kernel.sum(axis=(0, 1, 2)) * before.mean() * (1 - 1e-6)
-    network = Network([("first", first), ("relu1", L.ReLU()), ("second", L.Conv2D(kernel, bias.astype(np.float32), padding="same")),
-                       ("relu2", L.ReLU()), ("flatten", L.Flatten()), ("out", nets.dense(rng, 8 * 8 * channels, 3))], (8, 8, 3))
+    network = Network([("first", first), ("relu1", L.ReLU()),
+                       ("second", L.Conv2D(kernel, bias.astype(np.float32), padding="same")),
+                       ("relu2", L.ReLU()), ("flatten", L.Flatten()),
+                       ("out", nets.dense(rng, 8 * 8 * channels, 3))], (8, 8, 3))
     assert_agree(network, x, rules)
 
 
@@ -87,14 +94,16 @@ def test_the_embedded_network_on_real_images(urban_sounds, real_levels, rules):
     assert_agree(urban_sounds, x, rules)
 
 
-@pytest.mark.parametrize("options", [{"start": ("sum relu", 3)}, {"stop": "left relu"}, {"keep": {"sum relu": [1, 5]}}], ids=str)
+@pytest.mark.parametrize("options", [{"start": ("sum relu", 3)}, {"stop": "left relu"},
+                                     {"keep": {"sum relu": [1, 5]}}], ids=str)
 def test_parts_of_a_network(options):
     assert_agree(fast_nets.branching(), samples(fast_nets.branching(), 3), "preset_b", **options)
 
 
 def test_auto_decides_by_the_network_alone(urban_sounds):
     """A large network is compiled, whatever the batch; a small one is not."""
-    for network, x, engine in ((urban_sounds, np.zeros((64, 64, 3)), "numba"), (nets.deep(1), np.zeros((9, 7, 2)), "numpy")):
+    for network, x, engine in ((urban_sounds, np.zeros((64, 64, 3)), "numba"),
+                               (nets.deep(1), np.zeros((9, 7, 2)), "numpy")):
         rows = lrp_core.profile(network, x, repeats=1)
         assert ({row.kernel for row in rows} == {"NumPy"}) == (engine == "numpy")
         for batch in (x, np.stack([x] * 3)):

@@ -1,4 +1,6 @@
-"""What explaining promises around the rules: the same bits in any batch, targets, refusals, no traces left behind."""
+"""What explaining promises around the rules: the same bits in any batch, targets, refusals, no traces left
+behind.
+"""
 import ast
 import concurrent.futures
 import dataclasses
@@ -23,20 +25,23 @@ ROOT = pathlib.Path(__file__).parents[1]
 def fingerprint(explanation, index=None):
     """The bytes of everything one sample's explanation holds."""
     one = explanation if index is None else explanation[index]
-    numbers = [one.relevance, one.logits, np.array(one.target), np.array([one.ledger.start, one.ledger.arrived])]
+    numbers = [one.relevance, one.logits, np.array(one.target),
+               np.array([one.ledger.start, one.ledger.arrived])]
     numbers += [np.array([getattr(entry, name) for name in entry.NUMBERS]) for entry in one.ledger]
     numbers += [] if one.layers is None else [one.layers[name] for name in sorted(one.layers)]
     return b"".join(np.ascontiguousarray(array).tobytes() for array in numbers)
 
 
-# --- the same bits ---------------------------------------------------------------------------------------------------
+# --- the same bits --------------------------------------------------------------------------------
 
 @nets.every_engine
 @pytest.mark.parametrize("make, rules", [
     (nets.wide, "preset_b_flat"), (nets.wide, "epsilon"), (lambda: nets.deep(51), "preset_b")],
     ids=["wide-preset_b_flat", "wide-epsilon", "deep-preset_b"])
 def test_a_sample_is_explained_alike_in_any_batch(make, rules, how):
-    """Alone, in batches of 2 to 9 at any place, with 1, 2, 3 threads: the same bytes, ledger and layers included."""
+    """Alone, in batches of 2 to 9 at any place, with 1, 2, 3 threads: the same bytes, ledger and layers
+    included.
+    """
     network = make()
     x = nets.inputs(network, 9, 51)
     x[::3] = np.abs(x[::3])             # neighbours of another kind: without negative parts, or silent
@@ -67,7 +72,8 @@ def test_the_chunk_does_not_matter(chunk, monkeypatch):
 def in_a_fresh_process(script, **environment):
     """What a script prints when it runs alone, with only the repository on its path."""
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120,
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True,
+                         timeout=120,
                          env={**os.environ, "PYTHONPATH": path, **environment})
     assert run.returncode == 0, run.stderr
     return run.stdout.strip()
@@ -86,13 +92,17 @@ def test_another_run_gives_the_same_bits():
         assert in_a_fresh_process(script, PYTHONHASHSEED=seed, OPENBLAS_NUM_THREADS=threads) == digest
 
 
-# --- shapes, targets, layers -----------------------------------------------------------------------------------------
+# --- shapes, targets, layers
+# -----------------------------------------------------------------------------------------
 
 def test_a_single_sample_and_a_batch_of_one():
     network = nets.deep(54)
     x = nets.inputs(network, 1, 54)
     single, batch = (lrp_core.explain(network, x_, Zero(), layers=True) for x_ in (x[0], x))
-    assert single.relevance.shape == network.input_shape and batch.relevance.shape == (1, *network.input_shape)
+    assert single.relevance.shape == network.input_shape and batch.relevance.shape == (
+        1,
+        *network.input_shape,
+    )
     assert single.logits.shape == (3,) and batch.logits.shape == (1, 3)
     assert single.target == batch.target[0] and batch.target.shape == (1,)
     assert fingerprint(single) == fingerprint(batch, 0)
@@ -106,7 +116,9 @@ def test_a_single_sample_and_a_batch_of_one():
     (np.array([1, 0, 2]), [1, 0, 2]), (["siren", 0, "drill"], [2, 0, 1]),
     (("max", 1, "max"), None), ("max", None)], ids=repr)
 def test_targets(target, numbers):
-    """A target's relevance starts as its own logit and is what explaining it alone gives; "max" is the winner."""
+    """A target's relevance starts as its own logit and is what explaining it alone gives; "max" is the
+    winner.
+    """
     network = nets.deep(55)
     x = nets.inputs(network, 3, 55)
     found = lrp_core.explain(network, x, Epsilon(0.1), target)
@@ -116,8 +128,10 @@ def test_targets(target, numbers):
     assert list(found.target) == numbers
     for k, number in enumerate(numbers):
         assert found.ledger.start[k] == pytest.approx(float(found.logits[k, number]), rel=1e-7)
-        assert fingerprint(found, k) == fingerprint(lrp_core.explain(network, x[k], Epsilon(0.1), int(number)))
-    assert len({tuple(r.flat) for r in (lrp_core.explain(network, x[0], Zero(), c).relevance for c in range(3))}) == 3
+        assert fingerprint(found, k) == fingerprint(lrp_core.explain(network, x[k], Epsilon(0.1),
+                                                                     int(number)))
+    assert len({tuple(r.flat) for r in (lrp_core.explain(network, x[0], Zero(), c).relevance
+                                        for c in range(3))}) == 3
 
 
 @pytest.mark.parametrize("target, error, words", [
@@ -141,7 +155,9 @@ def test_a_name_for_a_network_without_names():
 
 @pytest.mark.parametrize("rule", [Zero(), Epsilon(0.5), AlphaBeta(2, 1, "split"), Flat()], ids=repr)
 def test_layers_hold_what_the_ledger_counts(rule):
-    """Every node's relevance is kept on request, and sums to what its ledger received and the next was handed."""
+    """Every node's relevance is kept on request, and sums to what its ledger received and the next was
+    handed.
+    """
     network = nets.deep(56)
     x = nets.inputs(network, 3, 56)
     found = lrp_core.explain(network, x, rule, layers=True)
@@ -173,7 +189,7 @@ def test_progress_counts_every_sample_once():
     assert sum(seen) == 7 and min(seen) > 0
 
 
-# --- inputs ----------------------------------------------------------------------------------------------------------
+# --- inputs ---------------------------------------------------------------------------------------
 
 def spoilt(value, sample):
     x = np.random.default_rng(58).normal(size=(3, 9, 7, 2))
@@ -182,14 +198,18 @@ def spoilt(value, sample):
 
 
 @pytest.mark.parametrize("x, error, words", [
-    (spoilt(np.nan, 1), ValueError, ["NaN", "sample 1"]), (spoilt(np.inf, 2), ValueError, ["infinity", "sample 2"]),
+    (spoilt(np.nan, 1), ValueError, ["NaN", "sample 1"]),
+    (spoilt(np.inf, 2), ValueError, ["infinity", "sample 2"]),
     (spoilt(-np.inf, 0)[0], ValueError, ["infinity"]),
-    (np.zeros((3, 9, 6, 2)), ValueError, ["(9, 7, 2)", "(3, 9, 6, 2)"]), (np.zeros((9, 7)), ValueError, ["(9, 7)"]),
-    (np.zeros((1, 1, 9, 7, 2)), ValueError, ["(1, 1, 9, 7, 2)"]), (np.zeros((0, 9, 7, 2)), ValueError, ["empty"]),
+    (np.zeros((3, 9, 6, 2)), ValueError, ["(9, 7, 2)", "(3, 9, 6, 2)"]),
+    (np.zeros((9, 7)), ValueError, ["(9, 7)"]),
+    (np.zeros((1, 1, 9, 7, 2)), ValueError, ["(1, 1, 9, 7, 2)"]),
+    (np.zeros((0, 9, 7, 2)), ValueError, ["empty"]),
     (np.float32(1), ValueError, ["()"]), (np.zeros((9, 7, 2), bool), TypeError, ["bool"]),
     (np.full((9, 7, 2), "1"), TypeError, ["numbers"]), (np.zeros((9, 7, 2), complex), TypeError, ["complex"]),
     (np.zeros((9, 7, 2), object), TypeError, ["object"]), (None, TypeError, ["numbers"])],
-    ids=["nan", "inf", "-inf", "shape", "rank2", "rank5", "empty", "number", "bool", "str", "complex", "object", "None"])
+    ids=["nan", "inf", "-inf", "shape", "rank2", "rank5", "empty", "number", "bool", "str", "complex",
+         "object", "None"])
 def test_inputs_that_cannot_be_explained(x, error, words):
     network = nets.deep(58)
     for call in (lambda: lrp_core.explain(network, x, Zero()), lambda: network.logits(x)):
@@ -210,12 +230,14 @@ def test_integer_images_count_as_their_numbers():
 def test_memory_layout_does_not_matter(layout):
     network = nets.deep(59)
     x = nets.inputs(network, 2, 59)
-    other = {"reversed view": x[:, ::-1].copy()[:, ::-1], "column order": np.asfortranarray(x), "list": x.tolist()}
+    other = {"reversed view": x[:, ::-1].copy()[:, ::-1], "column order": np.asfortranarray(x),
+             "list": x.tolist()}
     usual, unusual = (lrp_core.explain(network, batch, Zero()) for batch in (x, other[layout]))
     assert fingerprint(unusual, 1) == fingerprint(usual, 1)
 
 
-@pytest.mark.parametrize("option, value", [("dtype", "float16"), ("dtype", "int32"), ("threads", 0), ("threads", 1.5)])
+@pytest.mark.parametrize("option, value", [("dtype", "float16"), ("dtype", "int32"), ("threads", 0),
+                                           ("threads", 1.5)])
 def test_options_that_do_not_exist(option, value):
     network = nets.deep(59)
     with pytest.raises((ValueError, TypeError), match=f"{option}.*{value}"):
@@ -226,13 +248,15 @@ def test_options_that_do_not_exist(option, value):
 def test_float32_is_close_to_float64(rule):
     network = nets.wide()
     x = nets.inputs(network, 2, 60)
-    exact, fast = (lrp_core.explain(network, x, rule, dtype=dtype).relevance for dtype in ("float64", "float32"))
+    exact, fast = (lrp_core.explain(network, x, rule, dtype=dtype).relevance
+                   for dtype in ("float64", "float32"))
     assert not np.array_equal(exact, fast)
     for a, b in zip(exact.astype(np.float64), fast):
         assert np.linalg.norm(a - b) <= 1e-4 * np.linalg.norm(a)
 
 
-# --- nothing is left behind ------------------------------------------------------------------------------------------
+# --- nothing is left behind
+# ------------------------------------------------------------------------------------------
 
 def test_a_network_cannot_be_changed():
     network = nets.deep(61)
@@ -273,7 +297,8 @@ def test_explaining_leaves_no_trace():
     x = nets.inputs(network, 3, 62)
 
     def state():
-        parameters = [getattr(node.layer, name).tobytes() for node in network.nodes for name in node.layer.arrays]
+        parameters = [getattr(node.layer, name).tobytes() for node in network.nodes
+                      for name in node.layer.arrays]
         return parameters, x.tobytes(), np.geterr()
 
     before = state()
@@ -295,7 +320,9 @@ def blas_threads():
 
 
 def test_blas_runs_on_one_thread_until_the_last_explanation_ends():
-    """One that ends inside another must not give BLAS its threads back; the last one must, also after an error."""
+    """One that ends inside another must not give BLAS its threads back; the last one must, also after an
+    error.
+    """
     network, seen = nets.deep(62), []
     x = nets.inputs(network, 3, 62)
 
@@ -318,7 +345,8 @@ def test_explanations_at_once_do_not_meet():
     """Different rules, targets and numbers of threads at the same time: each gets what it gets alone."""
     network = nets.wide()
     x = nets.inputs(network, 3, 63)
-    jobs = [("epsilon", 0, 1), ("preset_b_flat", 1, 2), (Zero(), 2, 3), (WSquare(), 0, 2), ("preset_a", "max", 1)] * 2
+    jobs = [("epsilon", 0, 1), ("preset_b_flat", 1, 2), (Zero(), 2, 3), (WSquare(), 0, 2),
+            ("preset_a", "max", 1)] * 2
 
     def run(job):
         rules, target, threads = job
@@ -330,7 +358,8 @@ def test_explanations_at_once_do_not_meet():
         assert list(pool.map(run, jobs)) == alone
 
 
-# --- what is imported ------------------------------------------------------------------------------------------------
+# --- what is imported
+# ------------------------------------------------------------------------------------------------
 
 FRAMEWORKS = {"tensorflow", "keras", "torch"}
 FORBIDDEN = {"lrp_core": {"features", "audio_lrp", "train_tf", "matplotlib", *FRAMEWORKS},
@@ -345,12 +374,14 @@ def imported(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            # A relative import stays in its package, unless it climbs out of it: the package itself is level 1.
+            # A relative import stays in its package, unless it climbs out of it: the package itself is level
+            # 1.
             depth = len(path.relative_to(ROOT).parts) - 1
             assert node.level <= depth, f"{path}: a relative import leaves the package"
             if node.level == 0:
                 yield node.module.split(".")[0]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module",
+                                                                                      "__import__"):
             assert isinstance(node.args[0], ast.Constant), f"{path}: imports a module whose name is computed"
             yield node.args[0].value.split(".")[0]
 
@@ -365,7 +396,7 @@ def test_packages_import_in_one_direction(package):
 
 def test_explaining_a_clip_loads_no_framework(tmp_path):
     """Sound to image to relevance in a process of its own, with every module of both packages loaded."""
-    script = f"""
+    script = (f"""
 import importlib, pkgutil, sys
 import numpy as np, soundfile
 import features, lrp_core
@@ -378,11 +409,12 @@ soundfile.write({str(tmp_path / "tone.wav")!r}, np.sin(3000 * t) * np.exp(-t), 4
 image = features.clip_image({str(tmp_path / "tone.wav")!r})
 rng = np.random.default_rng(0)
 network = lrp_core.Network([("conv", L.Conv2D(rng.normal(size=(3, 3, 3, 2)))), ("relu", L.ReLU()),
-                            ("mean", L.GlobalAveragePool2D()), ("out", L.Dense(rng.normal(size=(2, 4))))], (64, 64, 3))
+                            ("mean", L.GlobalAveragePool2D()), ("out", L.Dense(rng.normal(size=(2, 4))))],
+                           (64, 64, 3))
 for rules in lrp_core.PRESETS:
     assert lrp_core.explain(network, image, rules).relevance.any()
 print(*sorted({{name.split(".")[0] for name in sys.modules}}))
-"""
+""")
     loaded = set(in_a_fresh_process(script).split())
     assert {"numpy", "lrp_core", "features"} <= loaded
     assert not loaded & {*FRAMEWORKS, "tf_keras", "jax", "matplotlib", "audio_lrp", "train_tf"}

@@ -1,4 +1,6 @@
-"""The fast path gives the same bits: in any batch, on any number of threads, at the same time, again, and in a forked child."""
+"""The fast path gives the same bits: in any batch, on any number of threads, at the same time, again, and in
+a forked child.
+"""
 import concurrent.futures
 import hashlib
 import multiprocessing
@@ -33,7 +35,8 @@ def batch(network, count=9):
 def bits(network, x, name, **options):
     """One fingerprint for each sample."""
     found = lrp_core.explain(network, x, rules(name), engine="numba", dtype="float32", layers=True, **options)
-    return [fingerprint(found)] if x.ndim == len(network.input_shape) else [fingerprint(found, k) for k in range(len(x))]
+    return [fingerprint(found)] if x.ndim == len(network.input_shape) else [fingerprint(found, k)
+                                                                            for k in range(len(x))]
 
 
 @pytest.fixture(scope="module", params=NETS)
@@ -58,10 +61,14 @@ def test_batches_and_threads(case, name, threads):
 
 @pytest.mark.parametrize("name", ["preset_a", "preset_b", "epsilon_plus", "epsilon_alpha2_beta1", "epsilon"])
 def test_neighbours_with_a_sign(name):
-    """Where no number of a sample is below zero, negative parts are left out; that must not hang on its neighbours."""
+    """Where no number of a sample is below zero, negative parts are left out; that must not hang on its
+    neighbours.
+    """
     rng = np.random.default_rng(82)
-    network = lrp_core.Network([("conv", fast_nets.scaled(rng, (3, 3), 32, 32)), ("relu", L.ReLU()), ("pool", L.MaxPool2D(3, 2, "same")),
-                                ("mean", L.GlobalAveragePool2D()), ("out", fast_nets.fully(rng, 32, 3))], (13, 12, 32))
+    network = lrp_core.Network([("conv", fast_nets.scaled(rng, (3, 3), 32, 32)), ("relu", L.ReLU()),
+                                ("pool", L.MaxPool2D(3, 2, "same")),
+                                ("mean", L.GlobalAveragePool2D()), ("out", fast_nets.fully(rng, 32, 3))],
+                                (13, 12, 32))
     x = nets.numbers(rng, 5, 13, 12, 32)
     x[[1, 4]] = np.abs(x[[1, 4]])
     alone = [bits(network, one, name)[0] for one in x]
@@ -89,25 +96,31 @@ def test_targets_together_and_one_by_one(case, threads):
     network, x, _ = case
     targets = [0, Contrast(1, "max"), 2, "max", 1] * 4 + ["siren"]
     alone = {repr(t): bits(network, x[4], "preset_b_flat", target=t, threads=1) for t in targets}
-    together = lrp_core.explain_each(network, x[4], "preset_b_flat", targets, engine="numba", dtype="float32", layers=True, threads=threads)
+    together = lrp_core.explain_each(network, x[4], "preset_b_flat", targets, engine="numba", dtype="float32",
+                                     layers=True, threads=threads)
     assert [[fingerprint(one)] for one in together] == [alone[repr(t)] for t in targets]
 
 
 @pytest.mark.parametrize("name", RULES)
 def test_targets_that_live_in_different_places(name):
-    """Each class reads a few rows of the map of its own: alone its relevance is sparse, side by side that of all is not."""
+    """Each class reads a few rows of the map of its own: alone its relevance is sparse, side by side that of
+    all is not.
+    """
     rng = np.random.default_rng(81)
     readers = np.abs(nets.numbers(rng, 10, 80, 5)) * (np.arange(10)[:, None, None] // 2 == np.arange(5))
     network = lrp_core.Network([
-        ("conv1", fast_nets.scaled(rng, (3, 3), 16, 16)), ("relu1", L.ReLU()), ("conv2", fast_nets.scaled(rng, (3, 3), 16, 16)),
-        ("relu2", L.ReLU()), ("flatten", L.Flatten()), ("out", L.Dense(readers.reshape(800, 5)))], (10, 5, 16))
+        ("conv1", fast_nets.scaled(rng, (3, 3), 16, 16)), ("relu1", L.ReLU()),
+        ("conv2", fast_nets.scaled(rng, (3, 3), 16, 16)),
+        ("relu2", L.ReLU()), ("flatten", L.Flatten()), ("out", L.Dense(readers.reshape(800, 5)))],
+        (10, 5, 16))
     x = nets.inputs(network, 1, 81)[0]
     together = lrp_core.explain_each(network, x, rules(name), engine="numba", dtype="float32", layers=True)
     assert [[fingerprint(one)] for one in together] == [bits(network, x, name, target=k) for k in range(5)]
 
 
 def test_explanations_at_once(case):
-    """Six threads with batches, rules and teams of their own through one network, begun together, twice over."""
+    """Six threads with batches, rules and teams of their own through one network, begun together, twice over.
+    """
     network, x, alone = case
     jobs = [(np.roll(np.arange(9), k)[:size], RULES[k % 3], threads)
             for k, (size, threads) in enumerate([(1, 2), (9, 2), (2, 3), (5, 1), (1, 5), (7, 2)])]
@@ -116,7 +129,8 @@ def test_explanations_at_once(case):
     def run(job):
         order, name, threads = job
         barrier.wait(60)
-        return [bits(network, x[order], name, threads=threads) == [alone[name][k] for k in order] for _ in range(2)]
+        return [bits(network, x[order], name, threads=threads) == [alone[name][k] for k in order]
+                for _ in range(2)]
 
     with concurrent.futures.ThreadPoolExecutor(len(jobs)) as pool:
         assert list(pool.map(run, jobs)) == [[True, True]] * len(jobs)
@@ -137,7 +151,10 @@ def digest_in_child(case):
 def test_after_a_fork(case):
     """Chunks on a crew and a team on one sample, in a child of a process that has used both."""
     network, x, alone = case
-    assert bits(network, x, "epsilon", threads=2) == alone["epsilon"] and bits(network, x[0], "epsilon", threads=3) == alone["epsilon"][:1]
+    assert (
+        bits(network, x, "epsilon", threads=2) == alone["epsilon"]
+        and bits(network, x[0], "epsilon", threads=3) == alone["epsilon"][:1]
+    )
     INHERITED[:] = network, x
     with multiprocessing.get_context("fork").Pool(1) as pool:
         for count, threads in ((9, 2), (1, 3), (1, 1)):

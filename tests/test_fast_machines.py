@@ -1,4 +1,5 @@
-"""The fast path on other machines than this one: without a compiler, without vectors, without a place to keep what it compiled.
+"""The fast path on other machines than this one: without a compiler, without vectors, without a place to keep
+what it compiled.
 
 What compiles from nothing takes half a minute; what only repeats it runs where AUDIO_LRP_SLOW_TESTS is set.
 """
@@ -23,7 +24,9 @@ intel = pytest.mark.skipif(not INTEL, reason="the features are those of x86")
 
 @pytest.fixture(scope="session")
 def kept(request, tmp_path_factory):
-    """A folder for what other machines' settings compile, apart from the developer's; pytest keeps it for the next run."""
+    """A folder for what other machines' settings compile, apart from the developer's; pytest keeps it for the
+    next run.
+    """
     cache = getattr(request.config, "cache", None)
     return cache.mkdir("kernels") if cache else tmp_path_factory.mktemp("kernels")
 
@@ -31,17 +34,21 @@ def kept(request, tmp_path_factory):
 def python(arguments, root=ROOT, **environment):
     """What a process prints that imports lrp_core from `root`."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "AUDIO_LRP_LANES"))}
-    run = subprocess.run([sys.executable, *map(str, arguments)], cwd=root, capture_output=True, text=True, timeout=400,
-                         env={**inherited, "PYTHONPATH": os.pathsep.join((str(root), str(TESTS))), **environment})
+    run = subprocess.run([sys.executable, *map(str, arguments)], cwd=root, capture_output=True, text=True,
+                         timeout=400,
+                         env={**inherited, "PYTHONPATH": os.pathsep.join((str(root), str(TESTS))),
+                              **environment})
     assert run.returncode == 0, run.stderr[-2000:]
     return run.stdout.strip()
 
 
 def report(*rules, root=ROOT, winograd=True, **environment):
     """machine_report's findings, which must be right whatever the machine."""
-    found = json.loads(python([TESTS / "machine_report.py", *(rules or ("preset_b_flat", "WSquare"))], root, **environment))
+    found = json.loads(python([TESTS / "machine_report.py", *(rules or ("preset_b_flat", "WSquare"))], root,
+                              **environment))
     assert pathlib.Path(found["from"]).is_relative_to(root)
-    assert ("winograd F(4x4)" in found["kinds"]) == winograd and {"direct", "product", "max pool", "max unpool"} <= set(found["kinds"])
+    assert ("winograd F(4x4)" in found["kinds"]) == winograd and {"direct", "product", "max pool",
+                                                                  "max unpool"} <= set(found["kinds"])
     for rule, (apart, same) in found["worst"].items():
         assert apart <= 1e-4, (rule, apart)
         assert same, f"{rule}: a sample alone on a team has other bits than in a batch"
@@ -54,9 +61,12 @@ def test_without_a_compiler(kept):
 
 
 def test_kernels_without_a_compiler():
-    """Each kernel by itself, between guard words, against the float64 loops: what the compiled ones are held to."""
+    """Each kernel by itself, between guard words, against the float64 loops: what the compiled ones are held
+    to.
+    """
     files = [TESTS / f"test_kernels_{name}.py" for name in ("passes", "linear", "bounds")]
-    assert " passed" in python(["-m", "pytest", "-q", "-p", "no:cacheprovider", *files], NUMBA_DISABLE_JIT="1")
+    assert " passed" in python(["-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+                               NUMBA_DISABLE_JIT="1")
 
 
 @intel
@@ -111,18 +121,23 @@ print(int(probe(1)), sum(probe.stats.cache_hits.values()))
 
 
 def test_the_cache_expires_with_any_source_and_with_the_lanes(tmp_path):
-    """A kernel is loaded again as long as nothing changes; not when one that it calls in another file does, nor for other vectors."""
+    """A kernel is loaded again as long as nothing changes; not when one that it calls in another file does,
+    nor for other vectors.
+    """
     root, cache = copy(tmp_path), tmp_path / "cache"
     cache.mkdir()
     for name, text in PROBE.items():
         (root / "lrp_core" / "numba_engine" / "kernels" / f"{name}.py").write_text(text)
 
     def ask(lanes="8"):
-        return tuple(map(int, python(["-c", ASK], root, NUMBA_CACHE_DIR=str(cache), AUDIO_LRP_LANES=lanes).split()))
+        return tuple(map(int, python(["-c", ASK], root, NUMBA_CACHE_DIR=str(cache),
+                                     AUDIO_LRP_LANES=lanes).split()))
 
     assert ask() == (208, 0)
     assert ask() == (208, 1), "nothing changed: it should have been loaded"
-    (root / "lrp_core" / "numba_engine" / "kernels" / "inner.py").write_text(PROBE["inner"].replace("x + 1", "x + 2"))
+    (root / "lrp_core" / "numba_engine" / "kernels" / "inner.py").write_text(
+        PROBE["inner"].replace("x + 1", "x + 2")
+    )
     assert ask() == (308, 0)
     assert ask("4")[0] == 304, "code for 8 lanes was loaded where vectors have 4"
 
@@ -136,7 +151,9 @@ def test_a_cache_folder_that_cannot_be_written(place):
 
 
 def test_no_place_to_keep_anything(tmp_path):
-    """An installation and a home that nobody can write to: compiled each time (here without optimising, to be quick), and right."""
+    """An installation and a home that nobody can write to: compiled each time (here without optimising, to be
+    quick), and right.
+    """
     root = copy(tmp_path)
     for folder in (root / "lrp_core", root / "lrp_core" / "numba_engine" / "kernels"):
         (folder / "__pycache__").write_text("a file where the folder would be")

@@ -42,10 +42,12 @@ def test_filters_are_librosas(rate):
 
 def librosas_decibels(y, rate):
     """The oracle of `mel_db`."""
-    return librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate, n_fft=2048, hop_length=512, n_mels=128), ref=np.max)
+    return librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate, n_fft=2048, hop_length=512,
+                                                              n_mels=128), ref=np.max)
 
 
-@pytest.mark.parametrize(("rate", "seconds"), [(44_100, 4.0), (22_050, 4.0), (16_000, 0.7), (48_000, 9.3), (44_100, 0.01)])
+@pytest.mark.parametrize(("rate", "seconds"), [(44_100, 4.0), (22_050, 4.0), (16_000, 0.7), (48_000, 9.3),
+                                               (44_100, 0.01)])
 @pytest.mark.parametrize("level", [1.0, 1e-4])
 def test_decibels_are_librosas(rate, seconds, level):
     y = level * chirp(rate, seconds)
@@ -64,7 +66,8 @@ def test_images_of_real_clips_are_the_studys(real_clips, real_levels):
         index = place[path.stem]
         y, rate = soundfile.read(path)
         level = features.open_clip(y[:round(float(real_levels["duration_s"][index]) * rate)], rate).level
-        # The clips at hand are sampled at 22,050 Hz: rows 0..11, above 11 kHz, exist in the study's images only.
+        # The clips at hand are sampled at 22,050 Hz: rows 0..11, above 11 kHz, exist in the study's images
+        # only.
         correlation = np.corrcoef(level[12:].ravel(), real_levels["level"][index][12:].ravel())[0, 1]
         assert correlation >= 0.98, (path.name, correlation)
 
@@ -72,7 +75,8 @@ def test_images_of_real_clips_are_the_studys(real_clips, real_levels):
 def test_silence_is_zero_decibels_and_a_dark_image():
     assert (features.mel_db(np.zeros(5000), 44_100) == 0).all()
     clip = features.open_clip(np.zeros(1000), 44_100)
-    assert features.open_clip(np.random.default_rng(0).standard_normal(176_400) * 1e-9, 44_100).silent, "below what decibels tell"
+    assert features.open_clip(np.random.default_rng(0).standard_normal(176_400) * 1e-9,
+                              44_100).silent, "below what decibels tell"
     assert clip.silent and (clip.level == 0).all() and (clip.image == image.magma()[0]).all()
 
 
@@ -158,9 +162,12 @@ def test_samples_of_any_type_mean_the_same():
         np.testing.assert_array_equal(features.open_clip(same, 44_100).level, expected)
 
 
-@pytest.mark.parametrize(("whole", "scale"), [(np.int8, 2**7), (np.int16, 2**15), (np.int32, 2**31), (np.uint8, 2**7), (np.uint16, 2**15)])
+@pytest.mark.parametrize(("whole", "scale"), [(np.int8, 2**7), (np.int16, 2**15), (np.int32, 2**31),
+                                              (np.uint8, 2**7), (np.uint16, 2**15)])
 def test_whole_numbers_are_parts_of_full_scale(whole, scale, tmp_path):
-    """-2^(bits - 1) is -1, 2^(bits - 2) is one half, and the largest number is a step below 1; so are a file's samples."""
+    """-2^(bits - 1) is -1, 2^(bits - 2) is one half, and the largest number is a step below 1; so are a
+    file's samples.
+    """
     limits = np.iinfo(whole)
     middle = 0 if limits.min < 0 else scale
     numbers = np.array([limits.min, middle, middle + scale // 2, middle + 1, limits.max], whole)
@@ -172,12 +179,16 @@ def test_whole_numbers_are_parts_of_full_scale(whole, scale, tmp_path):
         np.testing.assert_array_equal(features.open_clip(tmp_path / "a.wav").sound[:5], expected)
 
 
-@pytest.mark.parametrize("rate", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 64_000, 88_200, 96_000, 176_400, 192_000,
+@pytest.mark.parametrize("rate", [8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000,
+                                  64_000, 88_200, 96_000, 176_400, 192_000,
                                   352_800, 384_000, 705_600])
 def test_the_ratio_of_every_common_rate_is_exact(rate):
     up, down = audio.rate_ratio(rate)
     assert up * rate == down * 44_100
-    assert len(audio.resample(np.ones(rate), rate)) == 44_100 and len(audio.resample(np.ones(rate + 1), rate)) >= 44_100
+    assert (
+        len(audio.resample(np.ones(rate), rate)) == 44_100
+        and len(audio.resample(np.ones(rate + 1), rate)) >= 44_100
+    )
 
 
 @pytest.mark.parametrize("rate", [1_000, 9_999, 44_099, 44_101, 191_999, 768_000, 44_100.5])
@@ -189,7 +200,8 @@ def test_the_ratio_of_an_odd_rate_is_near(rate):
 
 def test_channels_are_averaged(tmp_path):
     left, right = chirp(), chirp()[::-1]
-    clip = features.open_clip(write(tmp_path / "s.wav", np.stack([left, right], axis=1), 44_100, subtype="DOUBLE"))
+    clip = features.open_clip(write(tmp_path / "s.wav", np.stack([left, right], axis=1), 44_100,
+                                    subtype="DOUBLE"))
     np.testing.assert_allclose(clip.sound, (left + right) / 2, atol=1e-12)
     assert clip.channels == 2
 
@@ -198,10 +210,12 @@ def test_only_the_first_four_seconds_count_and_are_read(tmp_path, monkeypatch):
     path = write(tmp_path / "long.wav", np.concatenate([chirp(), np.zeros(44_100 * 300)]), 44_100)
     read = []
     blocks = soundfile.SoundFile.blocks
-    monkeypatch.setattr(soundfile.SoundFile, "blocks", lambda self, *a, **k: (read.append(len(b)) or b for b in blocks(self, *a, **k)))
+    monkeypatch.setattr(soundfile.SoundFile, "blocks", lambda self, *a,
+                        **k: (read.append(len(b)) or b for b in blocks(self, *a, **k)))
     clip = features.open_clip(path)
     assert sum(read) == 4 * 44_100 and clip.duration == 304
-    np.testing.assert_array_equal(clip.level, features.open_clip(soundfile.read(path, frames=4 * 44_100)[0], 44_100).level)
+    np.testing.assert_array_equal(clip.level, features.open_clip(soundfile.read(path, frames=4 * 44_100)[0],
+                                                                 44_100).level)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 511, 2049])
@@ -262,7 +276,8 @@ def test_a_truncated_file_is_heard_as_far_as_it_goes(tmp_path):
     half = tmp_path / "half.wav"
     half.write_bytes(whole[:44 + 44_100])
     np.testing.assert_array_equal(features.open_clip(half).level,
-                                  features.open_clip(soundfile.read(tmp_path / "whole.wav")[0][:22_050], 44_100).level)
+                                  features.open_clip(soundfile.read(tmp_path / "whole.wav")[0][:22_050],
+                                                     44_100).level)
 
 
 def test_a_header_that_lies_about_rate_or_length_costs_nothing(tmp_path):

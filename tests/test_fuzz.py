@@ -1,4 +1,6 @@
-"""A short run of the fuzzer (`python -m tests.fuzz` is the long one), and that it sees what it is there to see."""
+"""A short run of the fuzzer (`python -m tests.fuzz` is the long one), and that it sees what it is there to
+see.
+"""
 import os
 import time
 import zlib
@@ -23,7 +25,8 @@ def test_damaged_files_end_in_the_promised_errors(tmp_path):
     assert sum(done) == 700 and not list(tmp_path.iterdir())
     for kind, tally in tallies.items():
         assert tally.outcomes.total() == counts[kind]
-        assert tally.outcomes["explained" if kind != "sounds" else "loaded"] > counts[kind] / 20, "the damage must lie deep"
+        assert tally.outcomes["explained" if kind != "sounds"
+                              else "loaded"] > counts[kind] / 20, "the damage must lie deep"
 
 
 def test_the_same_number_makes_the_same_file():
@@ -37,7 +40,8 @@ def test_the_same_number_makes_the_same_file():
 
 
 @pytest.mark.parametrize(("raised", "failed"), [
-    (lrp_core.ModelFileError("net.npz: damaged"), False), (ValueError("not promised"), True), (MemoryError(), True), (RecursionError(), True),
+    (lrp_core.ModelFileError("net.npz: damaged"), False), (ValueError("not promised"), True),
+    (MemoryError(), True), (RecursionError(), True),
     (KeyError("x"), True), (SystemError("x"), True)])
 def test_only_promised_exceptions_pass(tmp_path, monkeypatch, raised, failed):
     def target(path, number):
@@ -61,8 +65,14 @@ def test_messages_that_a_terminal_obeys_fail(tmp_path, monkeypatch):
 
 def test_what_is_slow_or_large_fails():
     tally = Tally()
-    assert not tally.add(0, "loaded", False, 1.0, 10**8) and tally.add(1, "loaded", False, 11.0, 10**8) and tally.add(2, "loaded", False, 1.0, 2 * 10**9)
-    assert [number for number, _ in tally.failures] == [1, 2] and tally.outcomes["took 11.0 s"] == tally.outcomes["took 2000 MB"] == 1
+    assert (
+        not tally.add(0, "loaded", False, 1.0, 10**8)
+        and tally.add(1, "loaded", False, 11.0, 10**8)
+        and tally.add(2, "loaded", False, 1.0, 2 * 10**9)
+    )
+    assert [number for number, _ in tally.failures] == [1, 2] and tally.outcomes[
+        "took 11.0 s"
+    ] == tally.outcomes["took 2000 MB"] == 1
 
 
 def dying(pipe, seed):
@@ -89,7 +99,9 @@ def broken(pipe, seed):
 def test_files_that_a_process_dies_of_are_named(monkeypatch):
     monkeypatch.setattr(fuzz, "work", dying)
     tally = run({"models": 4}, 0, processes=1)["models"]
-    assert tally.outcomes == {"loaded": 2, "the process died (exit code 3)": 2} and [number for number, _ in tally.failures] == [1, 3]
+    assert tally.outcomes == {"loaded": 2, "the process died (exit code 3)": 2} and [
+        number for number, _ in tally.failures
+    ] == [1, 3]
 
 
 def test_files_that_never_end_are_named(monkeypatch):

@@ -1,4 +1,5 @@
-"""Networks that branch: sums, concatenation, several readers, batch normalisation, and every further layer."""
+"""Networks that branch: sums, concatenation, several readers, batch normalisation, and every further layer.
+"""
 import numpy as np
 import pytest
 
@@ -24,7 +25,9 @@ def norm(channels):
 
 
 def residual(bias=True):
-    """A residual net with a shared tensor of three readers, an overlapping max-pool, and a sum, a difference, a join."""
+    """A residual net with a shared tensor of three readers, an overlapping max-pool, and a sum, a difference,
+    a join.
+    """
     b = (lambda n: draw(n)) if bias else (lambda n: None)
     return Network([
         ("conv1", L.Conv2D(draw(3, 3, 2, 4), b(4), padding="same")), ("relu1", L.ReLU()),
@@ -36,10 +39,11 @@ def residual(bias=True):
         ("average", L.GlobalAveragePool2D()), ("dense", L.Dense(draw(8, 3), b(3)))], (6, 5, 2))
 
 
-LRP_PRESETS = [name for name in lrp_core.PRESETS]
+LRP_PRESETS = list(lrp_core.PRESETS)
 
 
-@pytest.mark.parametrize("rules", [*LRP_PRESETS, Zero(), Flat(), lrp_core.WSquare(), lrp_core.Gamma(0.5), lrp_core.ZPlus()])
+@pytest.mark.parametrize("rules", [*LRP_PRESETS, Zero(), Flat(), lrp_core.WSquare(), lrp_core.Gamma(0.5),
+                                   lrp_core.ZPlus()])
 def test_every_node_of_a_branching_net_closes_its_book(rules):
     network, x = residual(), draw(5, 6, 5, 2)
     e = explain(network, x, rules, layers=True)
@@ -47,7 +51,8 @@ def test_every_node_of_a_branching_net_closes_its_book(rules):
     for entry in (*e.ledger, e.ledger.total):
         assert (np.abs(entry.residual) <= 1e-12 * entry.turnover).all(), entry.name
     np.testing.assert_allclose(e.ledger.start, logits, rtol=1e-6)
-    np.testing.assert_allclose(e.ledger.total.passed, e.relevance.sum(axis=(1, 2, 3), dtype=float), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(e.ledger.total.passed, e.relevance.sum(axis=(1, 2, 3), dtype=float), rtol=1e-4,
+                               atol=1e-4)
 
 
 def test_without_biases_a_branching_net_conserves():
@@ -56,7 +61,8 @@ def test_without_biases_a_branching_net_conserves():
 
 
 def test_relevance_from_all_readers_adds_up():
-    """LRP-0 without biases is input x gradient, however the net branches; the gradient by finite differences."""
+    """LRP-0 without biases is input x gradient, however the net branches; the gradient by finite differences.
+    """
     network, x = residual(bias=False).astype(np.float64), draw(1, 6, 5, 2).astype(np.float64)
     e = explain(network, x, Zero(), target=1)
 
@@ -71,8 +77,10 @@ def test_relevance_from_all_readers_adds_up():
 
 
 def test_a_sum_shares_by_contribution():
-    network = Network([("left", L.Dense(np.float32([[1, 0]]))), ("right", L.Dense(np.float32([[2, 0]])), ("input",)),
-                       ("sum", L.Add(), ("left", "right")), ("difference", L.Subtract(), ("sum", "right"))], (1,))
+    network = Network([("left", L.Dense(np.float32([[1, 0]]))),
+                       ("right", L.Dense(np.float32([[2, 0]])), ("input",)),
+                       ("sum", L.Add(), ("left", "right")), ("difference", L.Subtract(), ("sum", "right"))],
+                       (1,))
     e = explain(network, np.float32([3]), Zero(), target=0, layers=True)
     # difference = sum - right = 9 - 6 = 3; R(sum) = 9/3·3, R(right) = -6/3·3 + 6/9·9
     assert e.layers["sum"][0] == pytest.approx(9) and e.layers["left"][0] == pytest.approx(3)
@@ -104,8 +112,10 @@ def test_adjoints_are_transposes(name):
 
 
 @pytest.mark.parametrize("layer, shape", [
-    (L.Reshape((3, 8)), (4, 6)), (L.Permute((3, 1, 2)), (2, 3, 4)), (L.ZeroPadding2D(((1, 2), (0, 3))), (3, 4, 2)),
-    (L.Cropping2D(((1, 0), (2, 1))), (4, 5, 2)), (L.UpSampling2D((2, 3)), (3, 2, 2)), (L.Flatten(), (2, 3))], ids=repr)
+    (L.Reshape((3, 8)), (4, 6)), (L.Permute((3, 1, 2)), (2, 3, 4)),
+    (L.ZeroPadding2D(((1, 2), (0, 3))), (3, 4, 2)),
+    (L.Cropping2D(((1, 0), (2, 1))), (4, 5, 2)), (L.UpSampling2D((2, 3)), (3, 2, 2)), (L.Flatten(), (2, 3))],
+    ids=repr)
 def test_moves_go_back_the_way_they_came(layer, shape):
     x = RNG.standard_normal((2, *shape))
     y = layer.forward(x)
@@ -126,7 +136,8 @@ def test_relevance_on_padding_is_booked_as_gated():
     assert e.ledger["pad"].received - e.ledger["pad"].passed == pytest.approx(e.ledger["pad"].gated)
 
 
-@pytest.mark.parametrize("layer", [L.ReLU(), L.ReLU6(), L.LeakyReLU(0.1), L.ELU(0.7), L.GELU(), L.GELU(True), L.SiLU(), L.Tanh(),
+@pytest.mark.parametrize("layer", [L.ReLU(), L.ReLU6(), L.LeakyReLU(0.1), L.ELU(0.7), L.GELU(), L.GELU(True),
+                                   L.SiLU(), L.Tanh(),
                                    L.Sigmoid(), L.Scale(-2.5)], ids=repr)
 def test_derivatives_are_differences(layer):
     x = np.linspace(-8, 8, 401) + 0.001  # no point lies on a kink
@@ -149,7 +160,8 @@ def test_global_maxima_go_to_the_first_winner(shape):
 
 def test_layer_norm_is_shared_as_the_linear_map_it_is_with_its_deviation_fixed():
     layer = L.LayerNorm(1 + draw(5), draw(5), 1e-3)
-    network = Network([("norm", layer), ("flat", L.Flatten()), ("dense", L.Dense(draw(10, 2), draw(2)))], (2, 5))
+    network = Network([("norm", layer), ("flat", L.Flatten()), ("dense", L.Dense(draw(10, 2), draw(2)))],
+                      (2, 5))
     x = draw(2, 5).astype(np.float64)
     e = explain(network, x, Zero(), target=0, layers=True)
     r = e.layers["norm"].astype(np.float64)
@@ -172,9 +184,11 @@ def test_layer_norm_is_shared_as_the_linear_map_it_is_with_its_deviation_fixed()
 
 
 def foldable(padding="valid"):
-    return Network([("norm1", norm(2)), ("conv1", L.Conv2D(draw(3, 3, 2, 4), draw(4), padding=padding)), ("norm2", norm(4)),
+    return Network([("norm1", norm(2)), ("conv1", L.Conv2D(draw(3, 3, 2, 4), draw(4), padding=padding)),
+                    ("norm2", norm(4)),
                     ("relu", L.ReLU()), ("depth", L.DepthwiseConv2D(draw(2, 2, 4, 2))), ("norm3", norm(8)),
-                    ("up", L.Conv2DTranspose(draw(2, 2, 3, 8), draw(3), strides=2)), ("norm4", norm(3)), ("flat", L.Flatten()),
+                    ("up", L.Conv2DTranspose(draw(2, 2, 3, 8), draw(3), strides=2)), ("norm4", norm(3)),
+                    ("flat", L.Flatten()),
                     ("dense", L.Dense(draw(8 * 8 * 3 if padding == "valid" else 12 * 12 * 3, 4)))], (7, 7, 2))
 
 
@@ -188,11 +202,13 @@ def test_batch_norm_folds_where_that_is_exact():
 def test_batch_norm_stays_before_a_zero_padded_border_and_where_others_read():
     names = [node.name for node in fold_batch_norm(foldable("same")).nodes]
     assert "norm1" in names and "norm2" not in names
-    shared = Network([("conv", L.Conv2D(draw(1, 1, 2, 2))), ("norm", norm(2)), ("add", L.Add(), ("norm", "conv")), ("flat", L.Flatten()),
+    shared = Network([("conv", L.Conv2D(draw(1, 1, 2, 2))), ("norm", norm(2)),
+                      ("add", L.Add(), ("norm", "conv")), ("flat", L.Flatten()),
                       ("dense", L.Dense(draw(18, 2)))], (3, 3, 2))
     assert "norm" in [node.name for node in fold_batch_norm(shared).nodes]
     e = explain(shared, draw(3, 3, 2), "epsilon")
-    assert e.ledger["norm"].type == "BatchNorm" and e.ledger["norm"].rule == "Zero()" and abs(e.ledger["norm"].bias) > 0
+    assert (e.ledger["norm"].type == "BatchNorm" and e.ledger["norm"].rule == "Zero()"
+            and abs(e.ledger["norm"].bias) > 0)
 
 
 def test_all_classes_in_one_call_are_each_what_they_are_alone():
@@ -224,7 +240,8 @@ def test_explaining_can_start_and_stop_inside():
     one = explain(network, x, Zero(), start=("conv2", (2, 1, 3)))
     assert one.ledger.start == pytest.approx(activation[2, 1, 3], rel=1e-6)
     assert not one.relevance[5].any(), "a 3x3 window twice over reaches two rows down"
-    parts = sum(explain(network, x, Zero(), start=("conv2", (i, j, 3))).relevance for i in range(6) for j in range(5))
+    parts = sum(explain(network, x, Zero(), start=("conv2", (i, j, 3))).relevance for i in range(6)
+                for j in range(5))
     np.testing.assert_allclose(parts, inner.relevance, rtol=1e-3, atol=1e-4)
 
 
@@ -257,13 +274,16 @@ def test_integrated_gradients_are_complete():
     r = lrp_core.integrated_gradients(network, x, [0, "max"], baseline=0.25, steps=400)
     logits, base = network.logits(x), network.logits(np.full((6, 5, 2), 0.25, np.float32))
     for sample, number in ((0, 0), (1, int(logits[1].argmax()))):
-        assert r[sample].sum(dtype=float) == pytest.approx(logits[sample, number] - base[number], rel=0.01, abs=0.01)
-    np.testing.assert_array_equal(lrp_core.integrated_gradients(network, x[1], "max", baseline=0.25, steps=400), r[1])
+        assert r[sample].sum(dtype=float) == pytest.approx(logits[sample, number] - base[number], rel=0.01,
+                                                           abs=0.01)
+    np.testing.assert_array_equal(lrp_core.integrated_gradients(network, x[1], "max", baseline=0.25,
+                                                                steps=400), r[1])
 
 
 def test_smooth_grad_is_a_mean_of_gradients():
     network, x = residual(), draw(6, 5, 2)
-    np.testing.assert_allclose(lrp_core.smooth_grad(network, x, 1, noise=0, samples=3), explain(network, x, "gradient", 1).relevance, rtol=1e-6)
+    np.testing.assert_allclose(lrp_core.smooth_grad(network, x, 1, noise=0, samples=3),
+                               explain(network, x, "gradient", 1).relevance, rtol=1e-6)
     noisy = [lrp_core.smooth_grad(network, x, 1, seed=seed) for seed in (0, 0, 1)]
     np.testing.assert_array_equal(noisy[0], noisy[1])
     assert not np.array_equal(noisy[0], noisy[2])
@@ -283,19 +303,23 @@ def test_a_relative_epsilon_follows_the_layers_scale():
     z = np.abs(network.astype(np.float64).forward(x[None].astype(np.float64)).outputs["dense"]).mean()
     last = [("dense", Epsilon(0.3, relative=True)), ("*", Zero())]
     fixed = [("dense", Epsilon(0.3 * z)), ("*", Zero())]
-    np.testing.assert_allclose(explain(network, x, last).relevance, explain(network, x, fixed).relevance, rtol=1e-6)
+    np.testing.assert_allclose(explain(network, x, last).relevance, explain(network, x, fixed).relevance,
+                               rtol=1e-6)
 
 
 def test_a_composite_shows_which_rule_each_layer_gets():
     table = lrp_core.Composite("mine", (("conv1", Flat()), ("*", AlphaBeta(1, 0)))).table(residual())
     rows = {line.split()[0]: line for line in table.splitlines()}
-    assert "Flat()" in rows["conv1"] and "AlphaBeta" in rows["conv2"] and "Zero()" in rows["add"] and "winner" in rows["pool"]
+    assert ("Flat()" in rows["conv1"] and "AlphaBeta" in rows["conv2"] and "Zero()" in rows["add"]
+            and "winner" in rows["pool"])
 
 
 def test_conditions_know_the_first_the_last_and_the_way_up():
     network = residual()
-    names = {condition: [node.name for node in network.nodes if lrp_core.composites.ruled(node) and condition(network, node)]
-             for condition in (lrp_core.first_layer, lrp_core.first_with_weights, lrp_core.last_with_weights, lrp_core.up_to("conv2"))}
+    names = {condition: [node.name for node in network.nodes if lrp_core.composites.ruled(node)
+                         and condition(network, node)]
+             for condition in (lrp_core.first_layer, lrp_core.first_with_weights, lrp_core.last_with_weights,
+                               lrp_core.up_to("conv2"))}
     with pytest.raises(ValueError, match="nowhere"):
         explain(network, draw(6, 5, 2), lrp_core.preset_b_flat_until("nowhere"))
     flat = lrp_core.preset_b_flat_until("conv2").table(network).splitlines()
@@ -319,8 +343,10 @@ def test_graphs_that_do_not_fit_are_refused_by_name(nodes, message):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    ({"stop": "nowhere"}, "nowhere"), ({"stop": ""}, "stop"), ({"start": "conv1"}, "start"), ({"start": ("conv1", True)}, "conv1"),
-    ({"start": ("conv1", None)}, "conv1"), ({"keep": {"conv1": np.array([], int)}}, "conv1"), ({"memory": "1GB"}, "memory"), ({"start": ("nowhere", 0)}, "nowhere"), ({"start": ("conv1", 9)}, "conv1"),
+    ({"stop": "nowhere"}, "nowhere"), ({"stop": ""}, "stop"), ({"start": "conv1"}, "start"),
+    ({"start": ("conv1", True)}, "conv1"),
+    ({"start": ("conv1", None)}, "conv1"), ({"keep": {"conv1": np.array([], int)}}, "conv1"),
+    ({"memory": "1GB"}, "memory"), ({"start": ("nowhere", 0)}, "nowhere"), ({"start": ("conv1", 9)}, "conv1"),
     ({"keep": {"conv1": [4]}}, "conv1"), ({"start": ("conv1", 0), "stop": "dense"}, "dense")])
 def test_parts_that_do_not_exist_are_refused_by_name(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -330,10 +356,12 @@ def test_parts_that_do_not_exist_are_refused_by_name(arguments, message):
 def test_the_softmax_is_taken_from_what_it_reads():
     """A node that no one reads stands between the scores and their softmax."""
     logits, aside = L.Dense(draw(4, 3)), L.Dense(draw(4, 2))
-    network = Network([("logits", logits, ("input",)), ("aside", aside, ("input",)), ("softmax", L.Softmax(), ("logits",))], (4,))
+    network = Network([("logits", logits, ("input",)), ("aside", aside, ("input",)),
+                       ("softmax", L.Softmax(), ("logits",))], (4,))
     alone, x = Network([("logits", logits)], (4,)), draw(4)
     np.testing.assert_array_equal(network.logits(x), alone.logits(x))
-    np.testing.assert_array_equal(explain(network, x, Zero(), 1).relevance, explain(alone, x, Zero(), 1).relevance)
+    np.testing.assert_array_equal(explain(network, x, Zero(), 1).relevance,
+                                  explain(alone, x, Zero(), 1).relevance)
     with pytest.raises(ValueError, match="Softmax. reads the input itself"):
         Network([("softmax", L.Softmax())], (4,)).logits(x)
 
@@ -383,7 +411,8 @@ def test_a_layer_without_choice_takes_the_rule_that_names_it():
     (lambda: L.AveragePool2D(2, padding=((0, 0), (0, 2))).output_shape((4, 4, 1)), "nothing in them"),
     (lambda: L.DepthwiseConv2D(draw(2, 2, 3, 1)).output_shape((4, 4, 2)), "3 channels"),
     (lambda: L.Reshape((2.7, 2)), "whole numbers"), (lambda: L.GELU("no"), "true or false"),
-    (lambda: L.Conv2D(draw(2, 2, 3, 4), groups=3), "groups"), (lambda: L.LayerNorm(draw(3), draw(4)), "one shape"),
+    (lambda: L.Conv2D(draw(2, 2, 3, 4), groups=3), "groups"),
+    (lambda: L.LayerNorm(draw(3), draw(4)), "one shape"),
 ])
 def test_layers_that_cannot_be_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
@@ -393,4 +422,5 @@ def test_layers_that_cannot_be_are_refused(make, message):
 def test_numbers_that_overflow_are_refused_with_the_node():
     big = L.Dense(np.full((2, 2), 1e38, np.float32))
     with pytest.raises(ValueError, match="'second' overflows"):
-        explain(Network([("first", L.Dense(np.eye(2, dtype=np.float32))), ("second", big), ("third", big)], (2,)), np.float32([9, 9]))
+        explain(Network([("first", L.Dense(np.eye(2, dtype=np.float32))), ("second", big), ("third", big)],
+                        (2,)), np.float32([9, 9]))

@@ -1,4 +1,6 @@
-"""Model files made to fill the memory, to take forever, or to write on a terminal: refused at once, in clean words."""
+"""Model files made to fill the memory, to take forever, or to write on a terminal: refused at once, in clean
+words.
+"""
 import json
 import os
 import pickle
@@ -24,13 +26,15 @@ def forge(tmp_path):
 def described(**facts):
     """The JSON of a network with a single ReLU, or with other facts."""
     node = {"name": "relu", "type": "ReLU", "inputs": ["input"], "options": {}, "arrays": {}}
-    return {"format": "audio-lrp-network", "version": 1, "input_shape": [4], "nodes": [node], "class_names": None, "metadata": {},
+    return {"format": "audio-lrp-network", "version": 1, "input_shape": [4], "nodes": [node],
+            "class_names": None, "metadata": {},
             "reference": 0} | facts
 
 
 def layer(kind, *, arrays=None, **options):
     """The JSON of a node."""
-    return {"name": kind.lower(), "type": kind, "inputs": ["input"], "options": options, "arrays": arrays or {}}
+    return {"name": kind.lower(), "type": kind, "inputs": ["input"], "options": options, "arrays": arrays
+            or {}}
 
 
 def refused(work, match, *, seconds=2.0, megabytes=100):
@@ -52,20 +56,34 @@ def refused(work, match, *, seconds=2.0, megabytes=100):
 def write(path, description, method=zipfile.ZIP_DEFLATED, **entries):
     """A model file of a description (JSON, or the text of it) and raw entries."""
     with zipfile.ZipFile(path, "w", method) as archive:
-        archive.writestr("network.npy", npy(np.array(description if isinstance(description, str) else json.dumps(description))))
+        archive.writestr("network.npy", npy(np.array(description if isinstance(description, str)
+                                                     else json.dumps(description))))
         for name, data in entries.items():
             archive.writestr(name.replace("__", "/") + ".npy", data)
     return path
 
 
 NUMBERS = {
-    "an input of two million digits": (json.dumps(described()).replace("[4]", f"[{'9' * 2_000_000}]"), "2,000,000 digits"),
-    "a shape of thousands of digits": (json.dumps(described(nodes=[layer("Dense", arrays={"kernel": ["K"]})])).replace(
-        '"K"', ", ".join(["9" * 4000] * 1000)), "4,000 digits"),
-    "a shape of many axes": (described(nodes=[layer("Dense", arrays={"kernel": [2**31] * 100_000})]), "too large"),
+    "an input of two million digits": (
+        json.dumps(described()).replace("[4]", f"[{'9' * 2_000_000}]"),
+        "2,000,000 digits",
+    ),
+    "a shape of thousands of digits": (
+        json.dumps(described(nodes=[layer("Dense", arrays={"kernel": ["K"]})])).replace(
+            '"K"', ", ".join(["9" * 4000] * 1000)
+        ),
+        "4,000 digits",
+    ),
+    "a shape of many axes": (
+        described(nodes=[layer("Dense", arrays={"kernel": [2**31] * 100_000})]),
+        "too large",
+    ),
     "an input of many axes": (described(input_shape=[2**31] * 100_000), "too large"),
     "a reshape of many axes": (described(nodes=[layer("Reshape", shape=[10**18] * 100_000)]), "100,000 axes"),
-    "an option of many digits": (json.dumps(described(nodes=[layer("Scale", factor=7)])).replace("7", "7" * 100_000), "digits"),
+    "an option of many digits": (
+        json.dumps(described(nodes=[layer("Scale", factor=7)])).replace("7", "7" * 100_000),
+        "digits",
+    ),
     "very many nodes": (described(nodes=[layer("ReLU")] * 2 + ["x"] * 200_000), "200,002 nodes"),
 }
 
@@ -79,9 +97,13 @@ def test_absurd_numbers_are_refused_at_once(tmp_path, case):
 
 LARGE = {
     "pixels repeated": ([64, 64, 3], layer("UpSampling2D", size=[400, 400]), "'upsampling2d'.*too large"),
-    "a wide margin": ([8, 8, 3], layer("ZeroPadding2D", margin=[[65536, 0], [65536, 0]]), "'zeropadding2d'.*too large"),
-    "a pool with more padding than map": ([1, 1, 1], layer("AveragePool2D", pool_size=[60_000, 16_000], padding="same"), "'averagepool2d'.*padding around"),
-    "a pool of a million positions": ([1, 1, 1], layer("MaxPool2D", pool_size=[1024, 1024], padding="same"), "'maxpool2d'.*positions"),
+    "a wide margin": ([8, 8, 3], layer("ZeroPadding2D", margin=[[65536, 0], [65536, 0]]),
+                      "'zeropadding2d'.*too large"),
+    "a pool with more padding than map": ([1, 1, 1],
+                                          layer("AveragePool2D", pool_size=[60_000, 16_000], padding="same"),
+                                          "'averagepool2d'.*padding around"),
+    "a pool of a million positions": ([1, 1, 1], layer("MaxPool2D", pool_size=[1024, 1024], padding="same"),
+                                      "'maxpool2d'.*positions"),
 }
 
 
@@ -96,8 +118,10 @@ def test_small_files_that_mean_large_arrays_are_refused(tmp_path, case):
 
 def test_padding_counts_and_not_only_what_comes_out(tmp_path):
     """690 bytes: one output, and 384 GiB of zeros around the input on the way to it."""
-    node = layer("Conv2D", arrays={"kernel": [1, 1, 3, 2]}, padding=[[65536, 65536], [65536, 65536]], strides=[65536, 65536])
-    path = write(tmp_path / "net.npz", described(input_shape=[8, 8, 3], nodes=[node, layer("GlobalMaxPool2D") | {"inputs": ["conv2d"]}]),
+    node = layer("Conv2D", arrays={"kernel": [1, 1, 3, 2]}, padding=[[65536, 65536], [65536, 65536]],
+                 strides=[65536, 65536])
+    path = write(tmp_path / "net.npz", described(input_shape=[8, 8, 3], nodes=[node, layer("GlobalMaxPool2D")
+                                                                               | {"inputs": ["conv2d"]}]),
                  conv2d__kernel=npy(np.ones((1, 1, 3, 2), np.float32)))
     refused(lambda: lrp_core.load(path), f"'conv2d'.*padding around it.*{MAX_SAMPLE}")
 
@@ -108,7 +132,8 @@ def test_the_bounds_are_those_of_onnx_files(tmp_path):
     for rows, readable in ((8192, True), (8193, False)):
         nodes = [layer("ReLU"), layer("GlobalMaxPool2D") | {"inputs": ["relu"]}]
         ours = write(tmp_path / "net.npz", described(input_shape=[rows, 8192, 1], nodes=nodes))
-        model = onnx_models.make([onnx_models.node("Relu", "x", "r"), onnx_models.node("GlobalMaxPool", "r", "p"),
+        model = onnx_models.make([onnx_models.node("Relu", "x", "r"),
+                                  onnx_models.node("GlobalMaxPool", "r", "p"),
                                   onnx_models.node("Flatten", "p")], {}, (1, rows, 8192))
         theirs = onnx_models.save(tmp_path, model)
         for read, path in ((lrp_core.load, ours), (lrp_core.from_onnx, theirs)):
@@ -141,19 +166,25 @@ def test_entries_cannot_be_larger_than_the_file(tmp_path):
 
 def test_reference_arrays_count_as_parameters_do(tmp_path):
     count = MAX_PARAMETERS // 4
-    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(reference=count + 1))), "reference numbers: too large")
-    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(reference=count))), "'reference/input' is missing")
+    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(reference=count + 1))),
+            "reference numbers: too large")
+    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(reference=count))),
+            "'reference/input' is missing")
 
 
 @pytest.mark.parametrize("reference", [-1, 1.5, True, "2", [2]])
 def test_the_number_of_reference_inputs_is_a_number(tmp_path, reference):
-    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(reference=reference))), "'reference' must be")
+    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(reference=reference))),
+            "'reference' must be")
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_only_what_numpy_writes_is_decompressed(tmp_path, method):
-    """bz2 makes gigabytes of zeros a few kilobytes; DEFLATE is bounded at 1032 to 1, and zeros are legal weights."""
-    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(), method)), "'network.npy' is compressed by")
+    """bz2 makes gigabytes of zeros a few kilobytes; DEFLATE is bounded at 1032 to 1, and zeros are legal
+    weights.
+    """
+    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(), method)),
+            "'network.npy' is compressed by")
     zeros = described(nodes=[layer("Dense", arrays={"kernel": [4, 2**20]})])
     path = write(tmp_path / "zeros.npz", zeros, dense__kernel=header_of((4, 2**20)) + bytes(2**24))
     assert path.stat().st_size < 20_000 and not lrp_core.load(path)["dense"].layer.kernel.any()
@@ -165,7 +196,8 @@ def test_a_file_that_would_fill_the_memory_is_refused_before_it_does(tmp_path, m
     path = write(tmp_path / "net.npz", zeros, dense__kernel=header_of((4, 2**23)) + bytes(2**27))
     refused(lambda: lrp_core.load(path), "0.3 GB, 0.1 GB are free")
     onnx_models = pytest.importorskip("onnx_models")
-    model = onnx_models.make([onnx_models.node("MatMul", "x w")], {"w": np.zeros((4, 2**23), np.float32)}, (4,))
+    model = onnx_models.make([onnx_models.node("MatMul", "x w")], {"w": np.zeros((4, 2**23), np.float32)},
+                             (4,))
     path = onnx_models.save(tmp_path, model)
     del model
     refused(lambda: lrp_core.from_onnx(path), "0.5 GB, 0.1 GB are free")
@@ -175,18 +207,21 @@ def test_a_file_that_would_fill_the_memory_is_refused_before_it_does(tmp_path, m
 
 @pytest.mark.parametrize("order", "<>")
 def test_code_points_that_are_no_characters(forge, order):
-    forge.entries["network.npy"] = header_of((), f"{order}U3") + np.array([0x7B, 0x110000, 0x7D], f"{order}u4").tobytes()
+    forge.entries["network.npy"] = header_of((), f"{order}U3") + np.array([0x7B, 0x110000, 0x7D],
+                                                                          f"{order}u4").tobytes()
     refused(forge.load, "'network' is not a text")
 
 
 @pytest.mark.parametrize("order", "<>")
 def test_descriptions_are_read_in_either_order_of_bytes(forge, order):
-    described_here = npy(np.array(json.dumps(forge.description), f"{order}U{len(json.dumps(forge.description)) + 5}"))
+    described_here = npy(np.array(json.dumps(forge.description),
+                                  f"{order}U{len(json.dumps(forge.description)) + 5}"))
     forge.entries["network.npy"] = described_here
     assert forge.load().nodes[0].name == "conv"
 
 
-HEADERS = {"minus signs": "-" * 9000 + "1,", "brackets": "(" * 3000, "few brackets": "(" * 150, "nested": "(" * 90 + ")" * 90, "a number": "9" * 9000,
+HEADERS = {"minus signs": "-" * 9000 + "1,", "brackets": "(" * 3000, "few brackets": "(" * 150,
+           "nested": "(" * 90 + ")" * 90, "a number": "9" * 9000,
            "nothing": "", "a name": "x,", "a call": "f(),"}
 
 
@@ -233,19 +268,26 @@ def test_text_from_files_is_shortened_and_cleaned_in_messages(tmp_path, case):
 
 
 def test_names_of_entries_are_shortened_and_cleaned(tmp_path):
-    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(), **{ESCAPE: b""})), r"does not name: \\x1b\[2Jnn.*\.\.\.n")
+    refused(lambda: lrp_core.load(write(tmp_path / "net.npz", described(), **{ESCAPE: b""})),
+            r"does not name: \\x1b\[2Jnn.*\.\.\.n")
 
 
 def test_names_of_nodes_and_classes_are_clean_in_tables_and_errors():
     """Of networks that can be read: what is printed of them, and what is said of wrong arguments."""
-    network = lrp_core.Network([(ESCAPE, lrp_core.layers.ReLU()), ("\x1b]0;", lrp_core.layers.Softmax())], (2,), class_names=[ESCAPE, "\x07"])
+    network = lrp_core.Network([(ESCAPE, lrp_core.layers.ReLU()), ("\x1b]0;", lrp_core.layers.Softmax())],
+                               (2,), class_names=[ESCAPE, "\x07"])
     x = np.float32([1, 2])
-    for said in (network.summary(), str(lrp_core.explain(network, x).ledger), lrp_core.PRESETS["epsilon"].table(network)):
+    for said in (network.summary(), str(lrp_core.explain(network, x).ledger),
+                 lrp_core.PRESETS["epsilon"].table(network)):
         assert all(line.isprintable() and len(line) < 200 for line in said.split("\n"))
-    for options in ({"stop": ESCAPE + "x"}, {"keep": {ESCAPE + "x": 0}}, {"start": (ESCAPE, 7)}, {"target": ESCAPE + "x"}, {"rules": ESCAPE},
-                    {"rules": [(ESCAPE + "x", lrp_core.Epsilon())]}, {"rules": [(lrp_core.up_to(ESCAPE + "x"), lrp_core.Epsilon())]}):
+    for options in ({"stop": ESCAPE + "x"}, {"keep": {ESCAPE + "x": 0}}, {"start": (ESCAPE, 7)},
+                    {"target": ESCAPE + "x"}, {"rules": ESCAPE},
+                    {"rules": [(ESCAPE + "x", lrp_core.Epsilon())]},
+                    {"rules": [(lrp_core.up_to(ESCAPE + "x"), lrp_core.Epsilon())]}):
         with pytest.raises((ValueError, TypeError)) as raised:
-            lrp_core.explain(lrp_core.Network([*network.nodes[:1], ("dense", lrp_core.layers.Dense(np.ones((2, 2), np.float32)))], (2,),
+            lrp_core.explain(lrp_core.Network([*network.nodes[:1],
+                                               ("dense", lrp_core.layers.Dense(np.ones((2, 2), np.float32)))],
+                                               (2,),
                                               class_names=[ESCAPE, "\x07"]), x, **options)
         assert str(raised.value).isprintable() and len(str(raised.value)) < 1000
     with pytest.raises(KeyError) as raised:
@@ -254,7 +296,8 @@ def test_names_of_nodes_and_classes_are_clean_in_tables_and_errors():
 
 
 def test_quoting_and_listing():
-    assert text.quote("conv1") == "'conv1'" and text.quote("a\n\x1b\ud800") == r"'a\n\x1b\ud800'" and text.quote(3) == "3"
+    assert (text.quote("conv1") == "'conv1'" and text.quote("a\n\x1b\ud800") == r"'a\n\x1b\ud800'"
+            and text.quote(3) == "3")
     assert len(text.quote("x" * 10**6)) < 210 and text.quote("x" * 10**6).count("...") == 1
     assert len(text.quote(["x" * 10**6])) < 210
     assert text.listing(["a", "b\x07"]) == r"a, b\x07" and text.listing([]) == ""
@@ -273,7 +316,8 @@ def test_whatever_an_error_quotes_is_clean(tmp_path):
 
 def test_networks_made_in_python_quote_names_alike():
     relu = lrp_core.layers.ReLU()
-    for nodes in ([(ESCAPE, relu), (ESCAPE, relu)], [("a", relu, [ESCAPE] * 1000)], [(ESCAPE, relu, ("input",) * 2)], [(ESCAPE, lrp_core.layers.MaxPool2D())]):
+    for nodes in ([(ESCAPE, relu), (ESCAPE, relu)], [("a", relu, [ESCAPE] * 1000)],
+                  [(ESCAPE, relu, ("input",) * 2)], [(ESCAPE, lrp_core.layers.MaxPool2D())]):
         with pytest.raises(ValueError) as raised:
             lrp_core.Network(nodes, (2,))
         assert str(raised.value).isprintable() and len(str(raised.value)) < 600
@@ -289,7 +333,8 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path, any_reader):
     refused(lambda: any_reader(tmp_path), "not a file but a folder")
 
 
-@pytest.mark.parametrize("content", [b"\x08\x08" * 10**6, bytearray(10**6), memoryview(bytes(10**6)), 12, None, ["net.npz"]])
+@pytest.mark.parametrize("content", [b"\x08\x08" * 10**6, bytearray(10**6), memoryview(bytes(10**6)), 12,
+                                     None, ["net.npz"]])
 def test_what_is_no_path_is_refused_and_not_shown(any_reader, content):
     with pytest.raises(TypeError, match="the path of a file is wanted") as raised:
         any_reader(content)

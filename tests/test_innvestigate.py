@@ -1,6 +1,7 @@
 """Our relevance against iNNvestigate's for six networks, thirteen methods and two targets.
 
-What iNNvestigate 2.1.2 computed, in float32, lies in data/innvestigate_*.npz; data/make_innvestigate.py made it.
+What iNNvestigate 2.1.2 computed, in float32, lies in data/innvestigate_*.npz; data/make_innvestigate.py made
+it.
 """
 import functools
 import pathlib
@@ -51,8 +52,10 @@ def case(name):
     if name != "study":
         return lrp_core.load(DATA / f"innvestigate_{name}_net.npz"), reference["x"], reference
     weights_seed, images_seed = (int(seed) for seed in reference["seeds"])
-    arrays = {layer: {"kernel": kernel, "bias": bias} for layer, kernel, bias in study_net.study_weights(weights_seed)}
-    nodes = [(layer, LAYER_TYPES[kind](**arrays.get(layer, {}), **options)) for layer, kind, options in study_net.LAYERS]
+    arrays = {layer: {"kernel": kernel, "bias": bias} for layer, kernel,
+              bias in study_net.study_weights(weights_seed)}
+    nodes = [(layer, LAYER_TYPES[kind](**arrays.get(layer, {}), **options)) for layer, kind,
+             options in study_net.LAYERS]
     images = study_net.study_images(images_seed, len(reference["logits"]))
     return lrp_core.Network(nodes, study_net.INPUT_SHAPE), images, reference
 
@@ -81,7 +84,8 @@ def differences(name, method):
 def test_study_is_drawn_as_when_the_reference_was_made():
     """If this fails, NumPy's random stream has changed: make the reference again."""
     network, images, reference = case("study")
-    arrays = [array for node in network.nodes for array in (getattr(node.layer, a) for a in node.layer.arrays)]
+    arrays = [array for node in network.nodes
+              for array in (getattr(node.layer, a) for a in node.layer.arrays)]
     assert [study_net.checksum(*arrays), study_net.checksum(images)] == list(reference["checksums"])
     assert network.parameters == 1_958_730
 

@@ -1,4 +1,6 @@
-"""Relevance on its way down to the sound, against sums written out, explicit matrices and differences of powers."""
+"""Relevance on its way down to the sound, against sums written out, explicit matrices and differences of
+powers.
+"""
 import dataclasses
 import fractions
 import functools
@@ -31,7 +33,8 @@ def relative_error(found, expected):
 
 @functools.cache
 def window_times_waves(length, window, hop):
-    """w_{n-mH} cos θ and w_{n-mH} sin θ, θ = 2πk(n-mH)/N, for every frame m, bin k and sample n: two [frames, bins, length].
+    """w_{n-mH} cos θ and w_{n-mH} sin θ, θ = 2πk(n-mH)/N, for every frame m, bin k and sample n: two [frames,
+    bins, length].
 
     Frame m begins window // 2 samples before sample m·H; what it sees beyond the sound is zero and left out.
     """
@@ -42,13 +45,15 @@ def window_times_waves(length, window, hop):
             for inside in range(window):
                 n = m * hop + inside - window // 2
                 if 0 <= n < length:
-                    w, angle = (1 - math.cos(2 * math.pi * inside / window)) / 2, 2 * math.pi * k * inside / window
+                    w, angle = ((1 - math.cos(2 * math.pi * inside / window)) / 2,
+                                2 * math.pi * k * inside / window)
                     cosine[m, k, n], sine[m, k, n] = w * math.cos(angle), w * math.sin(angle)
     return cosine, sine
 
 
 def naive_relevance(y, cells, window, hop):
-    """R_n = Σ_{m,k} R_{m,k} · y_n w_{n-mH} Re[Y_{m,k} e^{iθ}] / P_{m,k} over the cells that are not silent."""
+    """R_n = Σ_{m,k} R_{m,k} · y_n w_{n-mH} Re[Y_{m,k} e^{iθ}] / P_{m,k} over the cells that are not silent.
+    """
     cosine, sine = window_times_waves(len(y), window, hop)
     real, imaginary = cosine @ y, -sine @ y
     found = np.zeros(len(y))
@@ -89,7 +94,9 @@ def test_samples_get_what_the_definition_says(case):
 @seeded
 @given(tiny_transforms())
 def test_ratios_are_half_the_slope_of_the_weighted_power_at_zeros_too(case):
-    """F(y) = Σ c·P(y) is quadratic, so a central difference is its slope exactly; R / y is half of it, be y zero or not."""
+    """F(y) = Σ c·P(y) is quadratic, so a central difference is its slope exactly; R / y is half of it, be y
+    zero or not.
+    """
     y, window, hop, weight = case
     cosine, sine = window_times_waves(len(y), window, hop)
 
@@ -103,9 +110,11 @@ def test_ratios_are_half_the_slope_of_the_weighted_power_at_zeros_too(case):
 
 
 def test_a_frame_of_flat_weight_is_shared_as_windowed_energy():
-    """With c = 1 for inner bins and 1/2 for the two outer ones Parseval's theorem gives R_n = N/2 · (w_n y_n)².
+    """With c = 1 for inner bins and 1/2 for the two outer ones Parseval's theorem gives R_n = N/2 · (w_n
+    y_n)².
 
-    Where |y| is constant, (w_n)² = cos⁴ puts 1/2 + 4/(3π) = 92.4 % of it within a quarter window of the frame's middle.
+    Where |y| is constant, (w_n)² = cos⁴ puts 1/2 + 4/(3π) = 92.4 % of it within a quarter window of the
+    frame's middle.
     """
     y, middle, frame = rng(1).choice([-0.3, 0.3], 20 * HOP), 8 * HOP, 8
     weight = np.zeros((21, WINDOW // 2 + 1))
@@ -135,8 +144,10 @@ def test_pixels_hand_down_by_covered_area_times_level(shape):
     level, pixels = rng(2).random(shape), rng(3).standard_normal((64, 64))
     level[:10, :20] = 0  # nothing stands there
     level[-1] = 0
-    rows = [[(b, float(overlap(i, 64, b, bands))) for b in range(bands) if overlap(i, 64, b, bands)] for i in range(64)]
-    columns = [[(m, float(overlap(j, 64, m, frames))) for m in range(frames) if overlap(j, 64, m, frames)] for j in range(64)]
+    rows = [[(b, float(overlap(i, 64, b, bands))) for b in range(bands) if overlap(i, 64, b, bands)]
+            for i in range(64)]
+    columns = [[(m, float(overlap(j, 64, m, frames))) for m in range(frames) if overlap(j, 64, m, frames)]
+               for j in range(64)]
     expected = np.zeros(shape)
     for i in range(64):
         for j in range(64):
@@ -144,7 +155,8 @@ def test_pixels_hand_down_by_covered_area_times_level(shape):
             total = sum(parts.values())
             for place, part in parts.items():
                 expected[place] += part / total * pixels[i, j] if total else 0
-    np.testing.assert_allclose(inverse.area_to_mel(pixels, level), expected, rtol=0, atol=1e-12 * np.abs(expected).max())
+    np.testing.assert_allclose(inverse.area_to_mel(pixels, level), expected, rtol=0,
+                               atol=1e-12 * np.abs(expected).max())
 
 
 def test_bands_hand_down_by_filter_times_power():
@@ -159,7 +171,9 @@ def test_bands_hand_down_by_filter_times_power():
         for frame in range(6):
             total = sum(filters[band, k] * power[k, frame] for k in range(9))
             for k in range(9):
-                cells[k, frame] += filters[band, k] * power[k, frame] / total * relevance[band, frame] if total else 0
+                cells[k, frame] += (
+                    filters[band, k] * power[k, frame] / total * relevance[band, frame] if total else 0
+                )
             dropped += 0 if total else relevance[band, frame]
     weight = inverse.mel_to_cells(relevance, filters, power)
     np.testing.assert_allclose(weight * power, cells, rtol=0, atol=1e-12)
@@ -233,17 +247,20 @@ def test_each_step_conserves_and_books_what_silence_drops(case):
     relevance = rng(6).standard_normal((64, 64, 3)) + 0.2
     found = features.relevance_to_sound(clip, relevance)
     rooms = [relevance, found.pixels, found.mel, found.cells, found.samples, found.original]
-    assert [step.name for step in found.steps] == ["colours", "area average", "mel bands", "STFT", "loop and resampling"]
+    assert [step.name for step in found.steps] == ["colours", "area average", "mel bands", "STFT",
+                                                   "loop and resampling"]
     for step, above, below in zip(found.steps, rooms, rooms[1:]):
         assert step.received == pytest.approx(math.fsum(above.ravel()), abs=1e-9)
         assert step.passed == pytest.approx(math.fsum(below.ravel()), abs=1e-9)
         scale = np.abs(above).sum() + np.abs(below).sum()
         assert step.turnover == pytest.approx(scale)
-        assert abs(math.fsum(above.ravel()) - math.fsum(below.ravel()) - step.dropped) <= 1e-10 * scale, step.name
+        missing = math.fsum(above.ravel()) - math.fsum(below.ravel()) - step.dropped
+        assert abs(missing) <= 1e-10 * scale, step.name
         assert abs(step.residual) <= 1e-10 * scale
     unreachable = smallest_in_reach(clip.decibels)
     assert found.steps[1].dropped == pytest.approx(math.fsum(relevance.sum(axis=2)[unreachable]), abs=1e-9)
-    assert unreachable.any() == (case != "four seconds")  # silence, or no high bands in a recording at a low rate
+    # silence, or no high bands in a recording at a low rate
+    assert unreachable.any() == (case != "four seconds")
     assert [found.steps[index].dropped for index in (0, 3, 4)] == [0, 0, 0]
     assert len(found.original) == len(clip.original) and len(found.samples) == SAMPLES
 
@@ -263,7 +280,8 @@ def test_bands_without_power_drop_what_they_hold_and_say_so():
     halved = dataclasses.replace(clip, sound=np.where(np.arange(SAMPLES) < 2 * RATE, clip.sound, 0))
     found = features.relevance_to_sound(halved, np.ones((64, 64)))
     silent = math.ceil((2 * RATE + WINDOW / 2) / HOP)  # the first frame that sees nothing
-    assert found.steps[2].dropped == pytest.approx(found.mel[:, silent:].sum()) and found.steps[2].dropped > 1000
+    assert found.steps[2].dropped == pytest.approx(found.mel[:,
+                                                             silent:].sum()) and found.steps[2].dropped > 1000
     assert abs(found.steps[2].residual) <= 1e-10 * found.steps[2].turnover
 
 
@@ -277,7 +295,9 @@ def test_only_the_sounding_half_of_a_clip_gets_relevance():
 
 @pytest.mark.parametrize("case", ["four seconds", "cut in its second time", "another rate, played twice"])
 def test_single_samples_of_a_clip_get_what_the_sums_say(case):
-    """The whole way once more, cell by cell, at samples drawn at random: filters, DFT, window, looping and resampling."""
+    """The whole way once more, cell by cell, at samples drawn at random: filters, DFT, window, looping and
+    resampling.
+    """
     clip = features.open_clip(*CLIPS[case])
     relevance = rng(8).standard_normal((64, 64))
     found = features.relevance_to_sound(clip, relevance)
@@ -295,15 +315,18 @@ def test_single_samples_of_a_clip_get_what_the_sums_say(case):
         for m in range(345):
             inside = n - m * 512 + 1024
             if 0 <= inside < 2048:
-                total += window[inside] * (weight[m] * (spectrum[m] * np.exp(2j * np.pi * k * inside / 2048)).real).sum()
+                wave = (spectrum[m] * np.exp(2j * np.pi * k * inside / 2048)).real
+                total += window[inside] * (weight[m] * wave).sum()
         return total
 
     for n in rng(9).choice(np.flatnonzero(clip.sound), 8):
-        assert found.samples[n] == pytest.approx(clip.sound[n] * ratio_at(n), abs=1e-10 * np.abs(found.samples).max())
+        assert found.samples[n] == pytest.approx(clip.sound[n] * ratio_at(n),
+                                                 abs=1e-10 * np.abs(found.samples).max())
     for n in rng(10).choice(len(clip.original), 3):
         unit = np.zeros(len(clip.original))
         unit[n] = 1
-        played = audio.fit(audio.resample(unit, clip.sample_rate), SAMPLES)  # where and how strongly this sample sounds
+        # where and how strongly this sample sounds
+        played = audio.fit(audio.resample(unit, clip.sample_rate), SAMPLES)
         expected = clip.original[n] * sum(played[at] * ratio_at(at) for at in np.flatnonzero(played))
         assert found.original[n] == pytest.approx(expected, abs=1e-10 * np.abs(found.original).max())
 
@@ -318,7 +341,9 @@ def test_channels_of_a_pixel_add_up():
 # ---- where relevance lands
 
 def test_relevance_of_some_columns_lands_in_their_moments():
-    """Columns i..j see frames floor(i·345/64) to ceil((j+1)·345/64) - 1, and a frame sees 1024 samples on either side."""
+    """Columns i..j see frames floor(i·345/64) to ceil((j+1)·345/64) - 1, and a frame sees 1024 samples on
+    either side.
+    """
     clip = features.open_clip(rng(12).standard_normal(SAMPLES) / 9, RATE)
     for first, last in ((0, 0), (20, 23), (40, 40), (63, 63)):
         relevance = np.zeros((64, 64))
@@ -332,7 +357,9 @@ def test_relevance_of_some_columns_lands_in_their_moments():
 
 
 def test_relevance_over_a_burst_lands_on_the_burst():
-    """Silence takes none: all of it lies between the burst's first and last sample, most where the image was relevant."""
+    """Silence takes none: all of it lies between the burst's first and last sample, most where the image was
+    relevant.
+    """
     y, burst = np.zeros(SAMPLES), slice(60_000, 90_000)
     y[burst] = rng(13).standard_normal(30_000) / 5
     clip = features.open_clip(y, RATE)
@@ -342,7 +369,8 @@ def test_relevance_over_a_burst_lands_on_the_burst():
     arrived = found.samples.sum()
     assert found.samples[burst].sum() == arrived > 0
     assert arrived == pytest.approx(relevance.sum() - found.steps[1].dropped - found.steps[2].dropped)
-    # Of the 17 frames only the outer two reach further than 512 samples beyond, each with 3.8 % of its own (above).
+    # Of the 17 frames only the outer two reach further than 512 samples beyond, each with 3.8 % of its own
+    # (above).
     relevance[:, 15:26] = relevance[:, 29:] = 0
     found = features.relevance_to_sound(clip, relevance)
     begin, end = 26 * 345 / 64 * 512 - 512, 29 * 345 / 64 * 512 + 512
@@ -351,7 +379,8 @@ def test_relevance_over_a_burst_lands_on_the_burst():
 
 @pytest.mark.parametrize("row", [5, 30, 50, 60])
 def test_relevance_of_a_row_lands_in_its_two_bands(row):
-    """Row r averages bands 126 - 2r and 127 - 2r, triangles from edge b to edge b + 2: nothing lies outside."""
+    """Row r averages bands 126 - 2r and 127 - 2r, triangles from edge b to edge b + 2: nothing lies outside.
+    """
     clip = features.open_clip(rng(14).standard_normal(SAMPLES) / 9, RATE)
     relevance = np.zeros((64, 64))
     relevance[row] = rng(15).random(64)
@@ -365,10 +394,13 @@ def test_relevance_of_a_row_lands_in_its_two_bands(row):
 
 @pytest.mark.parametrize("bin_", [40, 113, 402])
 def test_a_tone_between_silent_bands_takes_what_its_rows_are_given(bin_):
-    """A tone at a bin's own frequency has power 1/4, 1, 1/4 in three bins; each gets its part of the bands that see it."""
+    """A tone at a bin's own frequency has power 1/4, 1, 1/4 in three bins; each gets its part of the bands
+    that see it.
+    """
     clip = features.open_clip(np.sin(2 * np.pi * bin_ / 2048 * np.arange(SAMPLES)) / 2, RATE)
     edges, filters = features.band_edges(RATE), mel.mel_filters(44_100.0)
-    band = int(np.searchsorted(edges[1:-1], bin_ * RATE / 2048)) - 1  # its centre is the last one below the tone
+    # its centre is the last one below the tone
+    band = int(np.searchsorted(edges[1:-1], bin_ * RATE / 2048)) - 1
     row = 63 - band // 2
     relevance = np.zeros((64, 64))
     relevance[row, 10:50] = 1
@@ -377,8 +409,10 @@ def test_a_tone_between_silent_bands_takes_what_its_rows_are_given(bin_):
     assert by_bin[bin_ - 1:bin_ + 2].sum() == pytest.approx(relevance.sum(), rel=1e-9)
     power = np.zeros(1025)
     power[bin_ - 1:bin_ + 2] = 0.25, 1, 0.25
-    expected = sum(found.mel[b].sum() * filters[b] * power / (filters[b] @ power) for b in (band // 2 * 2, band // 2 * 2 + 1))
+    expected = sum(found.mel[b].sum() * filters[b] * power / (filters[b] @ power)
+                   for b in (band // 2 * 2, band // 2 * 2 + 1))
     np.testing.assert_allclose(by_bin, expected, rtol=0, atol=1e-9 * relevance.sum())
     # The sound of the tone's own moments, and, as |sin| is steady, nothing but the frames' reach beyond them.
     begin, end = 10 * 345 // 64 * 512 - 1024, -(-50 * 345 // 64) * 512 + 512
-    assert found.samples[begin:end].sum() == pytest.approx(relevance.sum()) and not found.samples[:begin].any()
+    assert (found.samples[begin:end].sum() == pytest.approx(relevance.sum())
+            and not found.samples[:begin].any())

@@ -1,4 +1,6 @@
-"""Relevance down to the sound of real clips, by every preset: the logit is at the waveform or in the books; bad input is refused."""
+"""Relevance down to the sound of real clips, by every preset: the logit is at the waveform or in the books;
+bad input is refused.
+"""
 import dataclasses
 import math
 
@@ -13,8 +15,10 @@ RATE = 44_100
 
 
 @pytest.mark.parametrize(("relevance", "message"), [
-    (np.zeros((63, 64)), r"\(63, 64\)"), (np.zeros((3, 64, 64)), r"\(3, 64, 64\)"), (np.zeros(64), r"\(64,\)"),
-    (np.zeros((1, 64, 64, 3)), r"\(1, 64, 64, 3\)"), (np.zeros((64, 64, 3, 1)), r"\(64, 64, 3, 1\)"), (np.float64(1), r"\(\)"),
+    (np.zeros((63, 64)), r"\(63, 64\)"), (np.zeros((3, 64, 64)), r"\(3, 64, 64\)"),
+    (np.zeros(64), r"\(64,\)"),
+    (np.zeros((1, 64, 64, 3)), r"\(1, 64, 64, 3\)"), (np.zeros((64, 64, 3, 1)), r"\(64, 64, 3, 1\)"),
+    (np.float64(1), r"\(\)"),
     (np.full((64, 64), np.nan), "NaN or infinity"), (np.where(np.eye(64), np.inf, 0), "NaN or infinity"),
     (np.where(np.eye(64), -np.inf, 0)[..., None], "NaN or infinity")])
 def test_unusable_relevance_is_refused_by_the_clips_name(relevance, message):
@@ -36,7 +40,9 @@ def test_some_real_clips_are_played_twice(real_sounds):
 
 @pytest.mark.parametrize("preset", lrp_core.PRESETS)
 def test_the_logit_is_at_the_waveform_or_in_the_books(urban_sounds, real_sounds, preset):
-    """logit = Σ relevance of the file's own samples + what biases, stabilizer, gates and silence took, for every clip."""
+    """logit = Σ relevance of the file's own samples + what biases, stabilizer, gates and silence took, for
+    every clip.
+    """
     batch = lrp_core.explain(urban_sounds, np.stack([clip.image for clip in real_sounds]), preset)
     for index, clip in enumerate(real_sounds):
         e = batch[index]
@@ -61,7 +67,8 @@ def test_a_front_end_that_loses_relevance_is_not_believed(urban_sounds, monkeypa
     e = lrp_core.explain(urban_sounds, clip.image)
     honest = features.relevance_to_sound(clip, e.relevance)
     lossy = [dataclasses.replace(step, passed=step.passed + 0.01 * step.turnover) for step in honest.steps]
-    monkeypatch.setattr("audio_lrp.journey.relevance_to_sound", lambda *_: dataclasses.replace(honest, steps=tuple(lossy)))
+    monkeypatch.setattr("audio_lrp.journey.relevance_to_sound",
+                        lambda *_: dataclasses.replace(honest, steps=tuple(lossy)))
     with pytest.raises(lrp_core.ConservationError, match=lossy[0].name):
         down_to_sound(clip, e)
 
@@ -71,6 +78,7 @@ def test_a_front_end_step_must_close_to_double_precision(urban_sounds, monkeypat
     e = lrp_core.explain(urban_sounds, clip.image)
     honest = features.relevance_to_sound(clip, e.relevance)
     lossy = [dataclasses.replace(step, passed=step.passed + 1e-8 * step.turnover) for step in honest.steps]
-    monkeypatch.setattr("audio_lrp.journey.relevance_to_sound", lambda *_: dataclasses.replace(honest, steps=tuple(lossy)))
+    monkeypatch.setattr("audio_lrp.journey.relevance_to_sound",
+                        lambda *_: dataclasses.replace(honest, steps=tuple(lossy)))
     with pytest.raises(lrp_core.ConservationError, match=lossy[0].name):
         down_to_sound(clip, e)

@@ -1,4 +1,6 @@
-"""`check.check` refuses ops that would leave their arrays, and what it accepts stays inside: guard words tell."""
+"""`check.check` refuses ops that would leave their arrays, and what it accepts stays inside: guard words
+tell.
+"""
 import dataclasses
 
 import numpy as np
@@ -32,29 +34,37 @@ def room(asm, shape):
 
 
 def emit_ratio(asm, x, y):
-    asm.emit(P.RATIO, x=x, z=room(asm, (4, 3, 5)), y=y, epsilon=0.1, gate=ABOVE_ZERO, output=room(asm, (4, 3, 5)),
+    asm.emit(P.RATIO, x=x, z=room(asm, (4, 3, 5)), y=y, epsilon=0.1, gate=ABOVE_ZERO,
+             output=room(asm, (4, 3, 5)),
              bias=asm.bias(np.ones(5), 5), sums=asm.sums_for(4), **extent((4, 3, 5)))
 
 
 # kind: (what writes it, between a buffer x and a buffer y of these shapes)
 WRITERS = {
     P.PAD: (ANY.source, (*ANY.padded, 3), lambda asm, x, y: asm.emit(
-        P.PAD, x=x, y=y, **(geometry(ANY) | {"rows": ANY.padded[0], "columns": ANY.padded[1], "filters": 3}))),
-    P.DIRECT: (ANY.source, ANY.made, lambda asm, x, y: asm.convolve(ANY, WEIGHTS["any"], None, x, y, rectify=True)),
+        P.PAD, x=x, y=y, **(geometry(ANY) | {"rows": ANY.padded[0], "columns": ANY.padded[1],
+                                             "filters": 3}))),
+    P.DIRECT: (ANY.source, ANY.made, lambda asm, x,
+               y: asm.convolve(ANY, WEIGHTS["any"], None, x, y, rectify=True)),
     P.WINOGRAD: (SQUARE.made, SQUARE.source, lambda asm, x, y: asm.convolve_back(
         SQUARE, WEIGHTS["square"], x, y, times=room(asm, SQUARE.source), accumulate=True)),
-    P.FIND_RUNS: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, ties=True)),
-    P.RESTORE: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, ties=True, rectify=True)),
+    P.FIND_RUNS: (SQUARE.source, SQUARE.made, lambda asm, x,
+                  y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, ties=True)),
+    P.RESTORE: (SQUARE.source, SQUARE.made, lambda asm, x,
+                y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, ties=True, rectify=True)),
     P.RELU: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.emit(P.RELU, x=x, y=y, **extent((4, 3, 5)))),
-    P.MAX_POOL: (POOL.source, POOL.made, lambda asm, x, y: asm.emit(P.MAX_POOL, x=x, y=y, winner=room(asm, POOL.made), **geometry(POOL))),
+    P.MAX_POOL: (POOL.source, POOL.made, lambda asm, x,
+                 y: asm.emit(P.MAX_POOL, x=x, y=y, winner=room(asm, POOL.made), **geometry(POOL))),
     P.DENSE: ((11,), (7,), lambda asm, x, y: asm.dense(WEIGHTS["dense"], normal(3, 7), x, y, rectify=True)),
     P.START: ((5,), (5,), lambda asm, x, y: asm.emit(P.START, x=x, y=y, **extent((5,)))),
     P.RATIO: ((4, 3, 5), (4, 3, 5), emit_ratio),
     P.MEASURE: ((4, 3, 5), (1,), lambda asm, x, y: asm.measure(x, (4, 3, 5))),
-    P.MAX_UNPOOL: (POOL.made, POOL.source, lambda asm, x, y: asm.emit(P.MAX_UNPOOL, x=x, y=y, winner=room(asm, POOL.made), **geometry(POOL))),
+    P.MAX_UNPOOL: (POOL.made, POOL.source, lambda asm, x,
+                   y: asm.emit(P.MAX_UNPOOL, x=x, y=y, winner=room(asm, POOL.made), **geometry(POOL))),
     P.FOLD: (ANY.made, ANY.source, lambda asm, x, y: asm.convolve_back(
         ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True)),
-    P.COMBINE: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.combine(x, y, (4, 3, 5), times=room(asm, (4, 3, 5)), accumulate=True)),
+    P.COMBINE: ((4, 3, 5), (4, 3, 5), lambda asm, x,
+                y: asm.combine(x, y, (4, 3, 5), times=room(asm, (4, 3, 5)), accumulate=True)),
     P.PART: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.part(x, -1, y, (4, 3, 5))),
     P.CHANNEL_SUM: (ANY.made, ANY.source, lambda asm, x, y: asm.spread(ANY, x, y, 1.0, accumulate=True)),
     P.SPREAD: (ANY.made, ANY.source, lambda asm, x, y: asm.spread(ANY, x, y, 1.0, accumulate=True)),
@@ -62,17 +72,23 @@ WRITERS = {
 # Extents that say how far a kernel walks, kind by kind; each of them enlarged leaves the arrays.
 MAP = ("height", "width", "channels")
 OUT = ("rows", "columns", "filters")
-WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_down", "panels", "panel_width", "depth"),
-         P.WINOGRAD: (*MAP, *OUT, "panels", "panel_width"), P.FIND_RUNS: MAP, P.RESTORE: (*MAP, *OUT, "panels", "panel_width"),
-         P.MAX_POOL: (*MAP, *OUT), P.DENSE: ("depth", "panels", "panel_width", "filters"), P.RELU: OUT, P.START: ("filters",),
-         P.RATIO: OUT, P.MEASURE: OUT, P.MAX_UNPOOL: (*MAP, *OUT), P.FOLD: (*MAP, "rows", "columns", "size_down", "size_right"), P.COMBINE: OUT, P.PART: OUT,
+WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_down", "panels", "panel_width",
+                                                 "depth"),
+         P.WINOGRAD: (*MAP, *OUT, "panels", "panel_width"), P.FIND_RUNS: MAP,
+         P.RESTORE: (*MAP, *OUT, "panels", "panel_width"),
+         P.MAX_POOL: (*MAP, *OUT), P.DENSE: ("depth", "panels", "panel_width", "filters"), P.RELU: OUT,
+         P.START: ("filters",),
+         P.RATIO: OUT, P.MEASURE: OUT, P.MAX_UNPOOL: (*MAP, *OUT),
+         P.FOLD: (*MAP, "rows", "columns", "size_down", "size_right"), P.COMBINE: OUT, P.PART: OUT,
          P.CHANNEL_SUM: OUT, P.SPREAD: (*MAP, "rows", "columns")}
 # Kernels for sparse relevance.
 WRITERS |= {
-    P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x, y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, sharp=True)),
+    P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x,
+                y: asm.convolve(SQUARE, WEIGHTS["square"], None, x, y, sharp=True)),
     P.FLAG: ((4, 3, 5), (1,), lambda asm, x, y: asm.flag(x, (4, 3, 5), 60)),
     P.SCATTER: (ANY.made, ANY.source, lambda asm, x, y: asm.convolve_back(
-        ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True, flag=asm.flag(x, ANY.made, 10 ** 6))),
+        ANY, WEIGHTS["any"], x, y, times=room(asm, ANY.source), accumulate=True,
+        flag=asm.flag(x, ANY.made, 10 ** 6))),
     P.DOTS: (ANY.source, ANY.made, lambda asm, x, y: asm.dots(
         ANY, WEIGHTS["any"], None, x, y, room(asm, ANY.made), asm.flag(y, ANY.made, 10 ** 6)))}
 WALKS |= {P.SHARPEN: (*MAP, *OUT), P.FLAG: OUT, P.SCATTER: (*MAP, *OUT, "size_down", "size_right"),
@@ -121,8 +137,11 @@ def test_positions_beyond_the_arrays_are_refused(kind):
     program, number = program_of(kind)
     program.check()
     row, tried = program.ops[number], 0
-    ends = dict.fromkeys(POSITIONS, program.data) | {"weights": len(program.weights), "bias": len(program.weights),
-                                                           "zeros": len(program.weights), "offsets": len(program.offsets), "sums": program.sums, "rest": len(program.weights)}
+    ends = dict.fromkeys(POSITIONS, program.data) | {"weights": len(program.weights),
+                                                     "bias": len(program.weights),
+                                                           "zeros": len(program.weights),
+                                                           "offsets": len(program.offsets),
+                                                           "sums": program.sums, "rest": len(program.weights)}
     used = {name for name in POSITIONS if row[name] != P.NONE}
     used |= {"sums"} if kind in (P.RATIO, P.MEASURE) else set()
     used |= {"weights", "bias", "offsets"} if kind in (P.DIRECT, P.WINOGRAD, P.RESTORE, P.DENSE) else set()
@@ -142,7 +161,8 @@ def test_enlarged_extents_are_refused(kind):
     for name in WALKS[kind]:
         for factor in (10 ** 3, 10 ** 6):
             with pytest.raises(ProgramError):
-                program.check(ops=tampered(program, number, **{name: (int(program.ops[number][name]) + 1) * factor}))
+                program.check(ops=tampered(program, number,
+                                           **{name: (int(program.ops[number][name]) + 1) * factor}))
 
 
 @pytest.mark.parametrize("kind", WRITERS, ids=lambda kind: f"{kind_of(kind).number}-{name_of(kind)}")
@@ -174,10 +194,13 @@ def test_an_offset_out_of_range_is_refused(kind, value):
 
 @pytest.mark.parametrize("kind", [P.DIRECT, P.WINOGRAD, P.RESTORE, P.DENSE, P.SCATTER], ids=name_of)
 def test_an_offset_one_beyond_the_last_is_refused(kind):
-    """The last place of a product's rows ends with its array, so that any row may lie there, and none one further."""
+    """The last place of a product's rows ends with its array, so that any row may lie there, and none one
+    further.
+    """
     program, number = program_of(kind)
     row = program.ops[number]
-    places = {P.DIRECT: int(row["rows"] * row["columns"]), P.WINOGRAD: TILES, P.RESTORE: RUN, P.DENSE: CAPACITY, P.SCATTER: 1}[kind]
+    places = {P.DIRECT: int(row["rows"] * row["columns"]), P.WINOGRAD: TILES, P.RESTORE: RUN,
+              P.DENSE: CAPACITY, P.SCATTER: 1}[kind]
     at = int(row["offsets"])
     last = int(program.offsets[at:at + places].max())
     for place in {at, at + places // 2, at + places - 1}:
@@ -189,7 +212,8 @@ def test_an_offset_one_beyond_the_last_is_refused(kind):
             program.check(ops=program.ops[number:number + 1], offsets=offsets)
 
 
-# --- what is accepted stays inside -----------------------------------------------------------------------------------
+# --- what is accepted stays inside
+# -----------------------------------------------------------------------------------
 
 LANE = st.sampled_from([1, -1, LANES, -LANES, 2, 5])
 
@@ -197,7 +221,8 @@ LANE = st.sampled_from([1, -1, LANES, -LANES, 2, 5])
 @st.composite
 def changes(draw):
     """{field: what to add to it}: up to three fields, by a little."""
-    names = [*POSITIONS, *MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right",
+    names = [*POSITIONS, *MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right",
+             "dilation_down", "dilation_right",
              "top", "left", "weights", "panels", "depth", "bias", "zeros", "rest", "offsets", "sums"]
     return draw(st.dictionaries(st.sampled_from(names), LANE, min_size=1, max_size=3))
 
@@ -211,7 +236,9 @@ def guarded(count, dtype):
 
 
 def run_between_guards(program, rows):
-    """Run rows over zeros; every word of the margins around data, scratch and books must live, and none leak in."""
+    """Run rows over zeros; every word of the margins around data, scratch and books must live, and none leak
+    in.
+    """
     capacity = 2
     workspace = Workspace(program, capacity, 1)
     data, workspace.data = guarded(len(workspace.data), np.float32)
@@ -225,19 +252,25 @@ def run_between_guards(program, rows):
         assert not np.isnan(middle).any(), "read outside the arrays"
 
 
-# Rows that use all of their scratch or places: bands that are full, and as many equal windows in a row as are computed at a time.
+# Rows that use all of their scratch or places: bands that are full, and as many equal windows in a row as are
+# computed at a time.
 TALL = form_of(Form, (2, 3), (BAND + 3, 6, 3), 5, (1, 1), "same")
 ALIKE = form_of(Form, (3, 3), (5, RUN + 6, C), F)
 GREEDY = {
-    P.WINOGRAD: WRITERS[P.WINOGRAD], P.DENSE: WRITERS[P.DENSE], P.DOTS: WRITERS[P.DOTS], P.FOLD: WRITERS[P.FOLD], P.SPREAD: WRITERS[P.SPREAD],
-    P.RESTORE: (ALIKE.source, ALIKE.made, lambda asm, x, y: asm.convolve(ALIKE, WEIGHTS["square"], None, x, y, ties=True)),
+    P.WINOGRAD: WRITERS[P.WINOGRAD], P.DENSE: WRITERS[P.DENSE], P.DOTS: WRITERS[P.DOTS],
+    P.FOLD: WRITERS[P.FOLD], P.SPREAD: WRITERS[P.SPREAD],
+    P.RESTORE: (ALIKE.source, ALIKE.made, lambda asm, x,
+                y: asm.convolve(ALIKE, WEIGHTS["square"], None, x, y, ties=True)),
     P.SCATTER: (TALL.made, TALL.source, lambda asm, x, y: asm.convolve_back(
-        TALL, WEIGHTS["any"], x, y, times=room(asm, TALL.source), accumulate=True, flag=asm.flag(x, TALL.made, 10 ** 6)))}
+        TALL, WEIGHTS["any"], x, y, times=room(asm, TALL.source), accumulate=True,
+        flag=asm.flag(x, TALL.made, 10 ** 6)))}
 
 
 @pytest.mark.parametrize("kind", GREEDY, ids=name_of)
 def test_the_least_scratch_and_places_that_are_accepted_are_enough(kind):
-    """A row between guards, with no word more than the check asks for, over a map of nonzeros whose rows are alike."""
+    """A row between guards, with no word more than the check asks for, over a map of nonzeros whose rows are
+    alike.
+    """
     program, number = program_of(kind, GREEDY)
     row, fan = program.ops[number:number + 1], TOGETHER
     whole = Workspace(program, fan, 1)
@@ -245,7 +278,8 @@ def test_the_least_scratch_and_places_that_are_accepted_are_enough(kind):
     whole.data[:] = 1
     for sample in range(fan):
         begin = 16 * fan + sample * int(np.prod(x_shape))
-        whole.data[begin:begin + int(np.prod(x_shape))] = np.broadcast_to(1 + np.abs(normal(5, *x_shape[1:])), x_shape).ravel()
+        whole.data[begin:begin + int(np.prod(x_shape))] = np.broadcast_to(1 + np.abs(normal(5, *x_shape[1:])),
+                                                                          x_shape).ravel()
     program.run(whole, 0, number, 1, fan)
 
     least = {name: least_accepted(program, row, name) for name in ("scratch", "places")}
@@ -263,11 +297,15 @@ def test_the_least_scratch_and_places_that_are_accepted_are_enough(kind):
 
 
 @pytest.mark.parametrize("kind, fields", [
-    (P.PAD, {"left": -8}), (P.WINOGRAD, {"filters": C - 1, "times": 42}), (P.WINOGRAD, {"channels": F - 1, "y": 42})], ids=str)
+    (P.PAD, {"left": -8}), (P.WINOGRAD, {"filters": C - 1, "times": 42}),
+    (P.WINOGRAD, {"channels": F - 1, "y": 42})], ids=str)
 def test_what_no_lowering_writes_is_refused(kind, fields):
-    """A map that begins before its row; channels that do not fill whole vectors, which would be loaded and stored whole."""
+    """A map that begins before its row; channels that do not fill whole vectors, which would be loaded and
+    stored whole.
+    """
     program, number = program_of(kind)
-    fields = {name: int(program.ops[number][name]) + value if name in POSITIONS else value for name, value in fields.items()}
+    fields = {name: int(program.ops[number][name]) + value if name in POSITIONS else value for name,
+              value in fields.items()}
     with pytest.raises(ProgramError):
         program.check(ops=tampered(program, number, **fields))
 
@@ -278,9 +316,11 @@ def test_what_no_lowering_writes_is_refused(kind, fields):
 def test_what_is_accepted_stays_inside(kind, added):
     """A row with fields changed by a little is refused, or does no harm."""
     program, number = program_of(kind)
-    least = dict.fromkeys((*MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right", "dilation_down", "dilation_right", "panels", "depth"), 1)
+    least = dict.fromkeys((*MAP, *OUT, "size_down", "size_right", "stride_down", "stride_right",
+                           "dilation_down", "dilation_right", "panels", "depth"), 1)
     row = program.ops[number]
-    rows = tampered(program, number, **{name: max(int(row[name]) + more, least.get(name, -3)) for name, more in added.items()
+    rows = tampered(program, number, **{name: max(int(row[name]) + more, least.get(name, -3)) for name,
+                                        more in added.items()
                                         if row[name] != P.NONE})
     try:
         program.check(ops=rows)

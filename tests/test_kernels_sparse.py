@@ -1,4 +1,6 @@
-"""Kernels that leave out zeros, beside those that do not: samples of both kinds in one block, and z where differences cancel."""
+"""Kernels that leave out zeros, beside those that do not: samples of both kinds in one block, and z where
+differences cancel.
+"""
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,16 +23,20 @@ from test_kernels_linear import assert_back, kinds
 
 from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
-ORDERS = [(0.05, 1), (1, 0.05), (0.05, 1, 0.05), (1, 0.05, 1), (0.05, 0.05, 1), (1, 1, 0.05), (0, 0.05, 0), (1, 1, 1)]
+ORDERS = [(0.05, 1), (1, 0.05), (0.05, 1, 0.05), (1, 0.05, 1), (0.05, 0.05, 1), (1, 1, 0.05), (0, 0.05, 0),
+          (1, 1, 1)]
 
 
 @pytest.mark.parametrize("fan", [1, 2])
 @pytest.mark.parametrize("size", [(4, 4), (7, 6), (13, 12)], ids=str)
 @pytest.mark.parametrize("densities", ORDERS, ids=str)
 def test_winograd_between_sparse_samples(densities, size, fan):
-    """One, four and twelve tiles a sample, 24 in a block: a block is left out only if all of its samples are sparse."""
+    """One, four and twelve tiles a sample, 24 in a block: a block is left out only if all of its samples are
+    sparse.
+    """
     form = form_of(Form, (3, 3), (*size, LANES), 2 * LANES)
-    rig = assert_back(form, len(densities), fan, 7, times=True, accumulate=len(densities) == 2, densities=densities)
+    rig = assert_back(form, len(densities), fan, 7, times=True, accumulate=len(densities) == 2,
+                      densities=densities)
     assert {P.WINOGRAD, P.SCATTER} <= kinds(rig)
 
 
@@ -45,7 +51,10 @@ def denominators(form, x, kernel, bias, alive, fan, seed, complement=None):
     rig.asm.backward = True
     flag = rig.asm.flag(rig.put(alive), form.made, int(np.prod(form.made)))
     if complement:
-        (other, _), (y, _) = convolve(form, x, complement[0], complement[1]), convolve(form, x, kernel + complement[0], bias + complement[1])
+        (other, _), (y, _) = (
+            convolve(form, x, complement[0], complement[1]),
+            convolve(form, x, kernel + complement[0], bias + complement[1]),
+        )
         fields = {"whole": rig.put(y), "other": rig.put(other), "rest": np.zeros(form.made[2])}
     z, place = rig.room(*form.made), rig.put(x)
     rig.asm.dots(form, kernel, bias, place, z, rig.put(relevance), flag, **fields)
@@ -65,9 +74,12 @@ def living(draw):
 @settings(seeded, max_examples=40)
 @given(living(), fans, seeds)
 def test_denominators_of_living_units(case, fan, seed):
-    """z = conv(x) + b where a unit can carry relevance; a sample whose units are all alive goes by the dense kernel."""
+    """z = conv(x) + b where a unit can carry relevance; a sample whose units are all alive goes by the dense
+    kernel.
+    """
     form, alive = case
-    x, kernel = normal(seed, len(alive), *form.source), normal(seed + 1, *form.window.size, form.source[2], form.made[2])
+    x, kernel = normal(seed, len(alive), *form.source), normal(seed + 1, *form.window.size, form.source[2],
+                                                               form.made[2])
     bias = normal(seed + 2, form.made[2])
     found, rig = denominators(form, x, kernel, bias, alive, fan, seed)
     expected, scale = convolve(form, x, kernel, bias)
@@ -77,7 +89,9 @@ def test_denominators_of_living_units(case, fan, seed):
 @pytest.mark.parametrize("size", [(3, 3), (2, 3)], ids=str)
 @pytest.mark.parametrize("densities", [(0.3,), (0.3, 1), (1, 0.3)], ids=str)
 def test_a_denominator_that_is_little_of_what_it_is_the_difference_of(densities, size):
-    """x > 0 and all weights of W⁻ below zero, so that z⁻ has no rounding to speak of; y - z⁺ has: y is up to 10⁸ times as large."""
+    """x > 0 and all weights of W⁻ below zero, so that z⁻ has no rounding to speak of; y - z⁺ has: y is up to
+    10⁸ times as large.
+    """
     form = form_of(Form, size, (6, 7, LANES), 2 * LANES)
     x, sign = np.abs(normal(1, len(densities), *form.source)), np.arange(LANES) % 2 * 2 - 1
     kernel = np.abs(normal(2, *size, LANES, 2 * LANES)) * sign[:, None]

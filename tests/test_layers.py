@@ -1,4 +1,6 @@
-"""Every layer against loops over single numbers, every linear one against its own transpose, and what is refused."""
+"""Every layer against loops over single numbers, every linear one against its own transpose, and what is
+refused.
+"""
 import naive
 import nets
 import numpy as np
@@ -16,18 +18,24 @@ sizes, seeds = st.integers(1, 4), st.integers(0, 10**6)
 
 @st.composite
 def maps(draw, window=True):
-    """(shape of a map, size of a window, strides, padding); 'valid' windows fit, 'same' ones may exceed the map."""
+    """(shape of a map, size of a window, strides, padding); 'valid' windows fit, 'same' ones may exceed the
+    map.
+    """
     height, width, channels = draw(st.integers(1, 7)), draw(st.integers(1, 7)), draw(st.integers(1, 3))
     padding = draw(st.sampled_from(["valid", "same"]))
-    size = tuple(draw(st.integers(1, min(extent, 4) if padding == "valid" else 4)) for extent in (height, width))
+    size = tuple(draw(st.integers(1, min(extent, 4) if padding == "valid" else 4))
+                 for extent in (height, width))
     return (height, width, channels), size, (draw(sizes), draw(sizes)), padding
 
 
 # Where windows go wrong: as large as the map, 1x1, strides beyond the window, larger than a 'same' map.
 EDGES = [
-    ((5, 4, 2), (5, 4), (1, 1), "valid"), ((5, 4, 2), (5, 4), (2, 3), "same"), ((4, 5, 3), (1, 1), (1, 1), "valid"),
-    ((7, 7, 1), (2, 2), (3, 4), "valid"), ((7, 6, 2), (1, 2), (3, 3), "same"), ((2, 1, 2), (4, 3), (1, 2), "same"),
-    ((1, 1, 1), (1, 1), (2, 2), "same"), ((6, 6, 2), (3, 3), (2, 2), "same"), ((6, 7, 2), (4, 2), (1, 1), "same")]
+    ((5, 4, 2), (5, 4), (1, 1), "valid"), ((5, 4, 2), (5, 4), (2, 3), "same"),
+    ((4, 5, 3), (1, 1), (1, 1), "valid"),
+    ((7, 7, 1), (2, 2), (3, 4), "valid"), ((7, 6, 2), (1, 2), (3, 3), "same"),
+    ((2, 1, 2), (4, 3), (1, 2), "same"),
+    ((1, 1, 1), (1, 1), (2, 2), "same"), ((6, 6, 2), (3, 3), (2, 2), "same"),
+    ((6, 7, 2), (4, 2), (1, 1), "same")]
 
 
 def mixed(seed, *shape):
@@ -61,7 +69,8 @@ def assert_adjoint(layer, shape, seed):
             assert abs(left - right) <= 1e-12 * scale, (left, right)
 
 
-# --- forward and adjoint against loops -------------------------------------------------------------------------------
+# --- forward and adjoint against loops
+# -------------------------------------------------------------------------------
 
 @seeded
 @given(st.lists(sizes, min_size=0, max_size=2), sizes, sizes, st.booleans(), seeds)
@@ -72,7 +81,8 @@ def test_dense(leading, inputs, outputs, bias, seed):
 
 
 def conv_layer(size, channels, outputs, strides, padding, bias, seed):
-    return L.Conv2D(mixed(seed, *size, channels, outputs), mixed(seed + 1, outputs) if bias else None, strides, padding)
+    return L.Conv2D(mixed(seed, *size, channels, outputs), mixed(seed + 1, outputs) if bias else None,
+                    strides, padding)
 
 
 @seeded
@@ -93,7 +103,9 @@ def test_convolution_at_the_edges(shape, size, strides, padding, bias):
 
 
 def test_same_padding_puts_the_odd_row_and_column_behind():
-    """TensorFlow's choice: a 2x2 sum with stride 1 reads the map from its first pixel on, the padding comes last."""
+    """TensorFlow's choice: a 2x2 sum with stride 1 reads the map from its first pixel on, the padding comes
+    last.
+    """
     x = np.arange(1.0, 10.0).reshape(1, 3, 3, 1)
     layer = L.Conv2D(np.ones((2, 2, 1, 1)), None, (1, 1), "same")
     np.testing.assert_array_equal(layer.forward(x)[0, :, :, 0], [[12, 16, 9], [24, 28, 15], [15, 17, 9]])
@@ -131,10 +143,13 @@ def test_global_average(shape, seed):
 @seeded
 @given(maps(), seeds)
 def test_max_pool_and_its_winners(where, seed):
-    """Few different values make many ties: the winner is the first in scan order, and overlapping windows add up."""
+    """Few different values make many ties: the winner is the first in scan order, and overlapping windows add
+    up.
+    """
     shape, size, strides, padding = where
     layer, rng = L.MaxPool2D(size, strides, padding), np.random.default_rng(seed)
-    x = rng.integers(-3, 0, size=(2, *shape)).astype(float)     # all negative: a zero of the padding must never win
+    # all negative: a zero of the padding must never win
+    x = rng.integers(-3, 0, size=(2, *shape)).astype(float)
     assert_forward(layer, x)
     y, winners = layer.forward_keeping(x)
     np.testing.assert_array_equal(y, layer.forward(x))
@@ -175,7 +190,9 @@ def test_whole_network(bias):
 
 
 def test_naive_gradient_is_the_finite_difference():
-    """The oracle's own chain rule, which stands behind "LRP-0 is input x gradient", against central differences."""
+    """The oracle's own chain rule, which stands behind "LRP-0 is input x gradient", against central
+    differences.
+    """
     network, h = nets.deep(2, bias=False), 1e-6
     x = nets.inputs(network, 1)[0].astype(np.float64)
     slope = naive.gradient(network, x, 1)
@@ -200,7 +217,7 @@ def test_lrp_0_is_input_times_finite_difference():
         assert abs(x[i] * (up - down) / (2 * h) - relevance[i]) < 1e-6 * np.abs(relevance).max()
 
 
-# --- what is refused -------------------------------------------------------------------------------------------------
+# --- what is refused ------------------------------------------------------------------------------
 
 def ones(*shape):
     return np.ones(shape, np.float32)

@@ -1,4 +1,6 @@
-"""Relevance made audible, against least squares, brute force over sets of cells, and the words of the documentation."""
+"""Relevance made audible, against least squares, brute force over sets of cells, and the words of the
+documentation.
+"""
 import functools
 import itertools
 import math
@@ -53,7 +55,9 @@ def test_going_back_and_forth_holds_for_any_hop_below_half_a_window(window, hop,
 
 @functools.cache
 def analysis_matrix(length, window, hop):
-    """Rows Re and Im of w_{n-mH} e^{-iθ} for all bins of all frames, both halves of the spectrum: it maps y to STFT(y)."""
+    """Rows Re and Im of w_{n-mH} e^{-iθ} for all bins of all frames, both halves of the spectrum: it maps y
+    to STFT(y).
+    """
     frames = (length + 2 * (window // 2) - window) // hop + 1
     matrix = np.zeros((frames, window, length), complex)
     for m, k, inside in itertools.product(range(frames), range(window), range(window)):
@@ -65,7 +69,8 @@ def analysis_matrix(length, window, hop):
 
 
 @seeded
-@given(st.sampled_from([(8, 2), (8, 3), (8, 4), (12, 5), (9, 2), (11, 4), (8, 11)]), st.integers(12, 26), st.integers(0, 10**6))
+@given(st.sampled_from([(8, 2), (8, 3), (8, 4), (12, 5), (9, 2), (11, 4), (8, 11)]), st.integers(12, 26),
+       st.integers(0, 10**6))
 def test_a_changed_spectrum_becomes_the_nearest_sound(shape, length, seed):
     """The y with the least |STFT(y) - Z|² over both halves of the spectrum; what no window sees is silent."""
     window, hop = shape
@@ -78,7 +83,8 @@ def test_a_changed_spectrum_becomes_the_nearest_sound(shape, length, seed):
     for k in range(window // 2 + 1, window):
         both[:, k] = np.conj(wanted[:, window - k])
     rows = matrix.reshape(-1, length)
-    system, aim = np.concatenate((rows.real, rows.imag)), np.concatenate((both.real.ravel(), both.imag.ravel()))
+    system, aim = np.concatenate((rows.real, rows.imag)), np.concatenate((both.real.ravel(),
+                                                                          both.imag.ravel()))
     expected = np.linalg.lstsq(system, aim, rcond=None)[0]
     np.testing.assert_allclose(istft(wanted, length, window, hop), expected, rtol=0, atol=1e-10)
 
@@ -99,7 +105,8 @@ def test_frames_are_added_where_they_belong(count, window, hop, length):
 # ---- which cells
 
 @seeded
-@given(st.lists(st.integers(-4, 6), min_size=1, max_size=9), st.sampled_from([1 / 16, 0.25, 0.5, 0.75, 15 / 16, 1.0]))
+@given(st.lists(st.integers(-4, 6), min_size=1, max_size=9),
+       st.sampled_from([1 / 16, 0.25, 0.5, 0.75, 15 / 16, 1.0]))
 def test_no_smaller_set_of_cells_carries_the_share(values, share):
     """By trying all sets; whole numbers and binary shares make every comparison exact."""
     relevance = np.array(values, float)
@@ -126,7 +133,8 @@ def test_without_its_weakest_cell_a_part_would_carry_too_little(share):
 def test_of_equal_cells_the_first_are_taken_whatever_the_memory_order():
     relevance = np.array([[1.0, 2, 2], [2, 0, 2]])
     expected = [[False, True, True], [False, False, False]]
-    for same in (relevance, np.asfortranarray(relevance), relevance.repeat(2, axis=1)[:, ::2], relevance[::-1][::-1]):
+    for same in (relevance, np.asfortranarray(relevance), relevance.repeat(2, axis=1)[:, ::2],
+                 relevance[::-1][::-1]):
         np.testing.assert_array_equal(listen.strongest(same, 4 / 9), expected)
         np.testing.assert_array_equal(listen.strongest(same, 1.0), relevance > 0)
 
@@ -201,21 +209,26 @@ def test_a_fade_leaves_its_input_alone():
 
 
 def test_loudness_is_that_of_the_standard():
-    """BS.1770: 997 Hz at full scale in one channel is -3.01 LUFS; half the amplitude 6.02 less; silence nothing."""
+    """BS.1770: 997 Hz at full scale in one channel is -3.01 LUFS; half the amplitude 6.02 less; silence
+    nothing.
+    """
     full = np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
     assert listen.loudness(full) == pytest.approx(-3.01, abs=0.05)
     assert listen.loudness(full / 2) == pytest.approx(listen.loudness(full) - 20 * math.log10(2), abs=1e-6)
     assert listen.loudness(np.zeros(SAMPLES)) == -math.inf
 
 
-@pytest.mark.parametrize(("target", "amplitude"), [(-20, 0.5), (-20, 0.01), (-33, 0.02), (-60, 0.3), (-23, 1.7)])
+@pytest.mark.parametrize(("target", "amplitude"),
+                         [(-20, 0.5), (-20, 0.01), (-33, 0.02), (-60, 0.3), (-23, 1.7)])
 def test_a_gain_reaches_the_loudness_it_aims_at(target, amplitude):
     y = amplitude * np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
     assert loudness_of(listen.gain_to(target, y) * y) == pytest.approx(target, abs=0.1)
 
 
 def test_a_gain_reaches_its_aim_though_quiet_moments_begin_to_count():
-    """Below -70 LUFS moments are not counted, and raised they are: what is nearly all quiet must be measured as it will sound."""
+    """Below -70 LUFS moments are not counted, and raised they are: what is nearly all quiet must be measured
+    as it will sound.
+    """
     y = np.random.default_rng(2).standard_normal(SAMPLES)
     y *= 10 ** ((-72 - loudness_of(1e-2 * y) - 40) / 20)
     y[:RATE // 2] *= 2.5
@@ -226,8 +239,11 @@ def test_a_gain_reaches_its_aim_though_quiet_moments_begin_to_count():
 
 @pytest.mark.parametrize(("step", "target"), [(3, -64), (4, -64), (5, -66), (6, -66), (6, -64)])
 def test_a_gain_reaches_its_aim_though_it_moves_the_gate_again_and_again(step, target):
-    """Eight stretches, each softer than the one before: every gain changes which ones are counted, and so the loudness itself."""
-    y = np.random.default_rng(0).standard_normal(SAMPLES) * np.repeat(10 ** (-step * np.arange(8) / 20), SAMPLES // 8)
+    """Eight stretches, each softer than the one before: every gain changes which ones are counted, and so the
+    loudness itself.
+    """
+    y = np.random.default_rng(0).standard_normal(SAMPLES) * np.repeat(10 ** (-step * np.arange(8) / 20),
+                                                                      SAMPLES // 8)
     y *= 0.01 / np.abs(y).max()
     assert loudness_of(listen.gain_to(target, y) * y) == pytest.approx(target, abs=0.1)
 
@@ -238,14 +254,16 @@ def test_a_gain_stops_at_the_peak_and_at_forty_decibels():
     assert np.abs(listen.gain_to(-10, y) * y).max() == pytest.approx(0.99, abs=1e-12)
     quiet = 1e-3 * np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
     assert listen.gain_to(-5, quiet) == pytest.approx(100)
-    assert np.abs(listen.gain_to(-80, 3 * y) * 3 * y).max() <= 0.99, "nothing to aim at, and still no sample beyond"
+    assert np.abs(listen.gain_to(-80, 3 * y) * 3 * y).max() <= 0.99, (
+        "nothing to aim at, and still no sample beyond")
     assert listen.gain_to(-20, np.zeros(SAMPLES)) == 1
 
 
 def check_parts(clip, made):
     """What `Parts` promises of its sounds, gains and masks."""
     highest = np.abs(clip.sound).max(initial=0)
-    target = loudness_of(clip.sound * (0.99 / highest if highest > 1 else 1))  # as loud as a file can hold the original
+    # as loud as a file can hold the original
+    target = loudness_of(clip.sound * (0.99 / highest if highest > 1 else 1))
     sounds = made.relevant, made.against, made.remainder
     assert (made.masks.sum(axis=0) == 1).all()
     envelope = np.ones(SAMPLES)
@@ -254,7 +272,8 @@ def check_parts(clip, made):
     together = sum(y / gain for y, gain in zip(sounds, made.gains))
     assert np.abs(together - envelope * clip.sound).max() <= 1e-12
     for y, gain, mask in zip(sounds, made.gains, made.masks):
-        np.testing.assert_allclose(y, gain * envelope * istft(stft(clip.sound) * mask, SAMPLES), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(y, gain * envelope * istft(stft(clip.sound) * mask, SAMPLES), rtol=0,
+                                   atol=1e-12)
         peak = np.abs(y).max()
         assert y[0] == y[-1] == 0, "nothing clicks"
         assert peak <= 0.99 + 1e-12 and gain <= 100 * (1 + 1e-12)
@@ -312,7 +331,8 @@ def test_a_silent_clip_has_silent_parts():
 # ---- the network's opinion
 
 class LouderHalf:
-    """A stand-in for a network: class 0 where the lower half of the image is brighter than the upper, else 1."""
+    """A stand-in for a network: class 0 where the lower half of the image is brighter than the upper, else 1.
+    """
 
     def __init__(self):
         self.asked = 0
@@ -338,7 +358,8 @@ def test_random_masks_have_as_many_cells_and_differ(monkeypatch):
     clip, mask = features.open_clip(sum(tones(300, 7000)), RATE), np.zeros((345, 1025), bool)
     mask[50:60, 20:90] = True
     seen = []
-    monkeypatch.setattr(command, "masked", lambda clip, chosen: seen.append(chosen) or listen.masked(clip, chosen))
+    monkeypatch.setattr(command, "masked", lambda clip, chosen: seen.append(chosen)
+                        or listen.masked(clip, chosen))
     command.check_mask(LouderHalf(), clip, mask, 0, draws=3, rng=np.random.default_rng(0))
     drawn = [chosen for chosen in seen if not (chosen == mask).all() and not (chosen == ~mask).all()]
     assert len(seen) == 5 and len(drawn) == 3 and all(chosen.sum() == mask.sum() for chosen in drawn)
@@ -349,7 +370,8 @@ def test_random_masks_have_as_many_cells_and_differ(monkeypatch):
 def test_all_cells_keep_the_class(urban_sounds, explained):
     clip, _ = explained
     heard = int(urban_sounds.logits(clip.image[None])[0].argmax())
-    check = command.check_mask(urban_sounds, clip, np.ones((345, 1025), bool), heard, draws=2, rng=np.random.default_rng(0))
+    check = command.check_mask(urban_sounds, clip, np.ones((345, 1025), bool), heard, draws=2,
+                               rng=np.random.default_rng(0))
     assert check.kept and check.random == 1.0
     assert not command.check_mask(urban_sounds, clip, np.ones((345, 1025), bool), (heard + 1) % 10, draws=1,
                                   rng=np.random.default_rng(0)).kept

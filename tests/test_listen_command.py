@@ -22,18 +22,22 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def clips_and_output(tmp_path_factory):
-    """A short low tone with noise, the embedded clip, what is no sound, what is missing: the folder, result and paths."""
+    """A short low tone with noise, the embedded clip, what is no sound, what is missing: the folder, result
+    and paths.
+    """
     folder = tmp_path_factory.mktemp("listen")
     t = np.arange(22_050) / 22_050
     tone = folder / "tone.wav"
-    soundfile.write(tone, 0.3 * np.sin(2 * np.pi * 500 * t) + 0.01 * np.random.default_rng(3).standard_normal(len(t)), 22_050)
+    soundfile.write(tone, 0.3 * np.sin(2 * np.pi * 500 * t)
+                    + 0.01 * np.random.default_rng(3).standard_normal(len(t)), 22_050)
     bad = folder / "bad.wav"
     bad.write_bytes(b"no sound at all")
     paths = [tone, bad, folder / "missing.wav", audio_lrp.EMBEDDED_CLIP]
     return folder, run(*paths, "--check", "2", "-o", folder / "heard"), paths
 
 
-NAMES = [f"{stem}-{part}.wav" for stem in ("siren", "tone") for part in ("against", "original", "relevant", "remainder")]
+NAMES = [f"{stem}-{part}.wav" for stem in ("siren", "tone")
+         for part in ("against", "original", "relevant", "remainder")]
 
 
 def test_the_command_writes_four_sounds_for_each_clip_and_names_the_bad_ones(clips_and_output):
@@ -54,7 +58,8 @@ def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
         clip = features.open_clip(path)
         sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
         made = listen.parts(clip, sound, share=0.5)
-        expected = {"original": clip.sound, "relevant": made.relevant, "against": made.against, "remainder": made.remainder}
+        expected = {"original": clip.sound, "relevant": made.relevant, "against": made.against,
+                    "remainder": made.remainder}
         for part, y in expected.items():
             written, _ = soundfile.read(folder / "heard" / f"{path.stem}-{part}.wav")
             assert np.abs(written - y).max() <= 1.01 / 2**15, (path.name, part)
@@ -93,7 +98,8 @@ def test_a_bad_share_is_a_usage_error(tmp_path, share):
     assert result.exit_code == 2 and "--share" in result.stderr and isinstance(result.exception, SystemExit)
 
 
-def test_what_cannot_be_written_is_said_in_words_and_does_not_stop_the_others(clips_and_output, tmp_path, monkeypatch):
+def test_what_cannot_be_written_is_said_in_words_and_does_not_stop_the_others(clips_and_output, tmp_path,
+                                                                              monkeypatch):
     """A full or forbidden disk: one clip's trouble is not the next one's."""
     _, _, paths = clips_and_output
     real = command.replacing
@@ -107,7 +113,8 @@ def test_what_cannot_be_written_is_said_in_words_and_does_not_stop_the_others(cl
     result = run(paths[0], paths[3], "-o", tmp_path)
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
     assert "tone" in result.stderr and "not written" in result.stderr and "1 of 2" in result.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == NAMES[:4] and "siren-relevant.wav" in result.stdout
+    assert sorted(path.name
+                  for path in tmp_path.iterdir()) == NAMES[:4] and "siren-relevant.wav" in result.stdout
 
 
 def test_a_sound_beyond_full_scale_is_heard_softer_not_cut(tmp_path):
@@ -117,7 +124,8 @@ def test_a_sound_beyond_full_scale_is_heard_softer_not_cut(tmp_path):
     soundfile.write(tmp_path / "loud.wav", loud, RATE, subtype="FLOAT")
     result = run(tmp_path / "loud.wav", "-o", tmp_path / "heard", "--share", "1")
     assert result.exit_code == 0, result.output
-    written = {part: soundfile.read(tmp_path / "heard" / f"loud-{part}.wav")[0] for part in ("original", "relevant", "remainder")}
+    written = {part: soundfile.read(tmp_path / "heard" / f"loud-{part}.wav")[0]
+               for part in ("original", "relevant", "remainder")}
     np.testing.assert_allclose(written["original"], loud * 0.99 / np.abs(loud).max(), atol=1e-4)
     assert abs(listen.loudness(written["relevant"]) - listen.loudness(written["original"])) < 0.5
     np.testing.assert_array_equal(listen.audible(np.array([0.5, -1.0])), [0.5, -1.0])
@@ -135,5 +143,6 @@ def test_a_part_is_never_written_over_a_sound_to_take_apart(tmp_path):
 def test_silence_is_warned_of_and_not_counted_as_kept(tmp_path):
     soundfile.write(tmp_path / "nothing.wav", np.zeros(RATE), RATE)
     result = run(tmp_path / "nothing.wav", "-o", tmp_path / "heard", "--check", "1")
-    assert result.exit_code == 0 and "warning: the clip is silent" in result.stdout and "unsure" in result.stdout
+    assert (result.exit_code == 0 and "warning: the clip is silent" in result.stdout
+            and "unsure" in result.stdout)
     assert "is heard as the class of" not in result.stdout

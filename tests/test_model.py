@@ -15,7 +15,8 @@ def test_its_summary_is_the_published_one(urban_sounds):
     counts = [node.layer.parameters for node in urban_sounds.nodes if node.layer.parameters]
     assert counts == [896, 18496, 36928, 36928, 73856, 147584, 1638912, 5130]
     assert urban_sounds.parameters == 1_958_730
-    assert [urban_sounds.shapes[f"pool{block}"] for block in (1, 2, 3)] == [(30, 30, 64), (13, 13, 64), (5, 5, 128)]
+    assert [urban_sounds.shapes[f"pool{block}"] for block in (1, 2, 3)] == [(30, 30, 64), (13, 13, 64),
+                                                                            (5, 5, 128)]
     assert urban_sounds.class_names == CLASSES
 
 
@@ -39,7 +40,8 @@ def test_it_hears_clips_it_has_never_seen(urban_sounds, real_clips):
 
 
 def test_its_card_says_what_was_measured(urban_sounds, real_levels):
-    """Accuracy whole and without upper bands, the calibration error of 15 bins, and their places in the card."""
+    """Accuracy whole and without upper bands, the calibration error of 15 bins, and their places in the card.
+    """
     chosen = real_levels["fold"] == 1
     level, truth = real_levels["level"][chosen], real_levels["class_id"][chosen]
     said = urban_sounds.metadata["training"]
@@ -47,7 +49,8 @@ def test_its_card_says_what_was_measured(urban_sounds, real_levels):
         cut = level.copy()
         cut[:, :rows] = level.min(axis=(1, 2))[:, None, None]
         logits = urban_sounds.logits(features.colour(cut))
-        assert (logits.argmax(axis=1) == truth).mean() == pytest.approx(said["accuracy"][name], abs=2e-3), name
+        assert (logits.argmax(axis=1) == truth).mean() == pytest.approx(said["accuracy"][name],
+                                                                        abs=2e-3), name
         if name == "full":
             p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     best, right = p.max(axis=1), p.argmax(axis=1) == truth
@@ -60,7 +63,9 @@ def test_its_card_says_what_was_measured(urban_sounds, real_levels):
 
 
 def strangers():
-    """Sounds of no class by name: [n] at 44.1 kHz. (Not brown noise: that is how a fan sounds, and so it is named.)"""
+    """Sounds of no class by name: [n] at 44.1 kHz. (Not brown noise: that is how a fan sounds, and so it is
+    named.)
+    """
     rng, time = np.random.default_rng(0), np.arange(4 * 44_100) / 44_100
     noise = rng.standard_normal(len(time))
     return {"silence": 0 * time, "a constant": 0 * time + 0.5, "white noise": noise / 9, "hiss": noise / 9e4,
@@ -96,7 +101,8 @@ def test_a_bound_on_memory_is_kept(urban_sounds, memory):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak <= memory + 2 * x.nbytes + 8e6, "the results, and the positive and negative kernels of the rule, come on top"
+    assert (peak <= memory + 2 * x.nbytes
+            + 8e6), "the results, and the positive and negative kernels of the rule, come on top"
 
 
 @pytest.mark.parametrize("rules", ["epsilon", "preset_a", "preset_a_flat", "preset_b", "preset_b_flat"])

@@ -18,25 +18,33 @@ OPERATORS = {
     "conv, every option": (MAP, "Conv", "x w b", {"w": draw(6, 2, 3, 2), "b": draw(6)},
                            {"strides": [2, 1], "pads": [2, 0, 1, 1], "dilations": [1, 2], "group": 2}),
     "conv, same": (MAP, "Conv", "x w", {"w": W2}, {"auto_pad": "SAME_UPPER", "strides": [2, 3]}),
-    "conv, same with a gap": (MAP, "Conv", "x w", {"w": draw(6, 4, 1, 2)}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
+    "conv, same with a gap": (MAP, "Conv", "x w", {"w": draw(6, 4, 1, 2)},
+                              {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
     "conv, valid": (MAP, "Conv", "x w", {"w": W2}, {"auto_pad": "VALID"}),
     "conv, notset": (MAP, "Conv", "x w", {"w": W2}, {"auto_pad": "NOTSET", "pads": [1, 1, 1, 1]}),
-    "conv, depthwise": (MAP, "Conv", "x w b", {"w": draw(4, 1, 3, 3), "b": draw(4)}, {"group": 4, "pads": [1, 1, 1, 1]}),
+    "conv, depthwise": (MAP, "Conv", "x w b", {"w": draw(4, 1, 3, 3), "b": draw(4)},
+                        {"group": 4, "pads": [1, 1, 1, 1]}),
     "conv, depthwise with a multiplier": (MAP, "Conv", "x w b", {"w": draw(12, 1, 3, 3), "b": draw(12)},
                                           {"group": 4, "strides": [2, 2], "dilations": [2, 1]}),
     "conv 1-D": (LINE, "Conv", "x w b", {"w": W1, "b": draw(6)}, {}),
-    "conv 1-D, every option": (LINE, "Conv", "x w b", {"w": W1, "b": draw(6)}, {"strides": [2], "pads": [3, 1], "dilations": [2]}),
+    "conv 1-D, every option": (LINE, "Conv", "x w b", {"w": W1, "b": draw(6)},
+                               {"strides": [2], "pads": [3, 1], "dilations": [2]}),
     "conv 1-D, same": (LINE, "Conv", "x w", {"w": W1}, {"auto_pad": "SAME_UPPER", "strides": [2]}),
-    "conv 1-D, groups": (LINE, "Conv", "x w b", {"w": draw(6, 2, 3), "b": draw(6)}, {"group": 2, "pads": [1, 2], "strides": [2]}),
+    "conv 1-D, groups": (LINE, "Conv", "x w b", {"w": draw(6, 2, 3), "b": draw(6)},
+                         {"group": 2, "pads": [1, 2], "strides": [2]}),
     "conv 1-D, depthwise": (LINE, "Conv", "x w", {"w": draw(4, 1, 3)}, {"group": 4}),
-    "conv transpose": (MAP, "ConvTranspose", "x w b", {"w": draw(4, 5, 3, 2), "b": draw(5)}, {"strides": [2, 2]}),
+    "conv transpose": (MAP, "ConvTranspose", "x w b", {"w": draw(4, 5, 3, 2), "b": draw(5)},
+                       {"strides": [2, 2]}),
     "conv transpose, padded": (MAP, "ConvTranspose", "x w b", {"w": draw(4, 5, 4, 3), "b": draw(5)},
                                {"strides": [2, 1], "pads": [1, 0, 1, 2]}),
     "conv transpose, output padding": (MAP, "ConvTranspose", "x w b", {"w": draw(4, 5, 3, 3), "b": draw(5)},
                                        {"strides": [2, 2], "pads": [1, 1, 1, 1], "output_padding": [1, 0]}),
-    "conv transpose, gaps": (MAP, "ConvTranspose", "x w b", {"w": draw(4, 5, 2, 1), "b": draw(5)}, {"strides": [3, 2]}),
-    "conv transpose of a pixel": ((4, 1, 1), "ConvTranspose", "x w", {"w": draw(4, 5, 4, 3)}, {"strides": [2, 1], "pads": [1, 0, 1, 0]}),
-    "conv transpose 1-D": (LINE, "ConvTranspose", "x w b", {"w": draw(4, 5, 4), "b": draw(5)}, {"strides": [2], "pads": [1, 1]}),
+    "conv transpose, gaps": (MAP, "ConvTranspose", "x w b", {"w": draw(4, 5, 2, 1), "b": draw(5)},
+                             {"strides": [3, 2]}),
+    "conv transpose of a pixel": ((4, 1, 1), "ConvTranspose", "x w", {"w": draw(4, 5, 4, 3)},
+                                  {"strides": [2, 1], "pads": [1, 0, 1, 0]}),
+    "conv transpose 1-D": (LINE, "ConvTranspose", "x w b", {"w": draw(4, 5, 4), "b": draw(5)},
+                           {"strides": [2], "pads": [1, 1]}),
     "gemm": (ROW, "Gemm", "x w b", {"w": draw(6, 5), "b": draw(5)}, {}),
     "gemm, transposed": (ROW, "Gemm", "x w b", {"w": draw(5, 6), "b": draw(5)}, {"transB": 1}),
     "gemm, scaled": (ROW, "Gemm", "x w b", {"w": draw(6, 5), "b": draw(1, 5)}, {"alpha": 0.5, "beta": 2.0}),
@@ -71,26 +79,39 @@ OPERATORS = {
     "plus itself": (MAP, "Add", "x x", {}, {}),
     "sum": (MAP, "Sum", "x x x", {}, {}),
     "max pool": (MAP, "MaxPool", "x", {}, {"kernel_shape": [3, 2]}),
-    "max pool, every option": (MAP, "MaxPool", "x", {}, {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2]}),
-    "max pool, rounded up": (MAP, "MaxPool", "x", {}, {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
+    "max pool, every option": (MAP, "MaxPool", "x", {},
+                               {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2]}),
+    "max pool, rounded up": (MAP, "MaxPool", "x", {},
+                             {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}),
     "max pool, rounded up and padded": (MAP, "MaxPool", "x", {},
-                                        {"kernel_shape": [3, 3], "strides": [3, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1}),
-    "max pool, same": (MAP, "MaxPool", "x", {}, {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+                                        {"kernel_shape": [3, 3], "strides": [3, 2], "pads": [1, 1, 1, 1],
+                                         "ceil_mode": 1}),
+    "max pool, same": (MAP, "MaxPool", "x", {},
+                       {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
     "max pool 1-D": (LINE, "MaxPool", "x", {}, {"kernel_shape": [3], "strides": [2], "pads": [1, 0]}),
-    "max pool 1-D, rounded up": (LINE, "MaxPool", "x", {}, {"kernel_shape": [3], "strides": [3], "ceil_mode": 1}),
+    "max pool 1-D, rounded up": (LINE, "MaxPool", "x", {},
+                                 {"kernel_shape": [3], "strides": [3], "ceil_mode": 1}),
     "average pool": (MAP, "AveragePool", "x", {}, {"kernel_shape": [3, 2], "strides": [2, 2]}),
-    "average pool, padded": (MAP, "AveragePool", "x", {}, {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2]}),
+    "average pool, padded": (MAP, "AveragePool", "x", {},
+                             {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2]}),
     "average pool, padding counts": (MAP, "AveragePool", "x", {},
-                                     {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2], "count_include_pad": 1}),
-    "average pool, same": (MAP, "AveragePool", "x", {}, {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
-    "average pool, same, padding counts": (MAP, "AveragePool", "x", {}, {"kernel_shape": [3, 4], "strides": [2, 2],
-                                                                         "auto_pad": "SAME_UPPER", "count_include_pad": 1}),
+                                     {"kernel_shape": [3, 3], "strides": [2, 1], "pads": [1, 0, 1, 2],
+                                      "count_include_pad": 1}),
+    "average pool, same": (MAP, "AveragePool", "x", {},
+                           {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+    "average pool, same, padding counts": (MAP, "AveragePool", "x", {},
+                                           {"kernel_shape": [3, 4], "strides": [2, 2],
+                                                                         "auto_pad": "SAME_UPPER",
+                                                                         "count_include_pad": 1}),
     "average pool, rounded up": (MAP, "AveragePool", "x", {},
-                                 {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1, "pads": [1, 1, 1, 1]}),
+                                 {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1,
+                                  "pads": [1, 1, 1, 1]}),
     "average pool, rounded up, padding counts": (MAP, "AveragePool", "x", {}, {
-        "kernel_shape": [3, 4], "strides": [2, 2], "ceil_mode": 1, "pads": [0, 1, 0, 1], "count_include_pad": 1}, 19),
+        "kernel_shape": [3, 4], "strides": [2, 2], "ceil_mode": 1, "pads": [0, 1, 0, 1],
+        "count_include_pad": 1}, 19),
     "average pool 1-D": (LINE, "AveragePool", "x", {}, {"kernel_shape": [4], "strides": [2], "pads": [1, 2]}),
-    "average pool 1-D, padding counts": (LINE, "AveragePool", "x", {}, {"kernel_shape": [4], "strides": [3], "pads": [1, 2],
+    "average pool 1-D, padding counts": (LINE, "AveragePool", "x", {},
+                                         {"kernel_shape": [4], "strides": [3], "pads": [1, 2],
                                                                         "count_include_pad": 1}),
     "global average pool": (MAP, "GlobalAveragePool", "x", {}, {}),
     "global average pool 1-D": (LINE, "GlobalAveragePool", "x", {}, {}),
@@ -98,7 +119,8 @@ OPERATORS = {
     "global max pool 1-D": (LINE, "GlobalMaxPool", "x", {}, {}),
     "mean over the map": (MAP, "ReduceMean", "x", {}, {"axes": [2, 3], "keepdims": 0}),
     "mean over the map, axes from behind": (MAP, "ReduceMean", "x", {}, {"axes": [-1, -2]}),
-    "mean over the map, axes as input": (MAP, "ReduceMean", "x axes", {"axes": ints(2, 3)}, {"keepdims": 0}, 18),
+    "mean over the map, axes as input": (MAP, "ReduceMean", "x axes", {"axes": ints(2, 3)}, {"keepdims": 0},
+                                         18),
     "mean over columns": (MAP, "ReduceMean", "x", {}, {"axes": [3], "keepdims": 0}),
     "mean over rows": (MAP, "ReduceMean", "x", {}, {"axes": [2]}),
     "mean over channels": (MAP, "ReduceMean", "x", {}, {"axes": [1], "keepdims": 0}),
@@ -113,13 +135,17 @@ OPERATORS = {
     "squeeze": ((1, 9, 7), "Squeeze", "x axes", {"axes": ints(1)}, {}),
     "unsqueeze": (LINE, "Unsqueeze", "x axes", {"axes": ints(-1, 2)}, {}),
     "pad": (MAP, "Pad", "x pads", {"pads": ints(0, 0, 1, 2, 0, 0, 3, 0)}, {}),
-    "pad of chosen axes": (MAP, "Pad", "x pads value axes", {"pads": ints(1, 2), "value": np.float32(0), "axes": ints(-1)}, {}, 18),
+    "pad of chosen axes": (MAP, "Pad", "x pads value axes",
+                           {"pads": ints(1, 2), "value": np.float32(0), "axes": ints(-1)}, {}, 18),
     "pad 1-D": (LINE, "Pad", "x pads", {"pads": ints(0, 0, 1, 0, 0, 3)}, {"mode": "constant"}),
     "pad by nothing": (MAP, "Pad", "x pads", {"pads": ints(*[0] * 8)}, {"mode": "reflect"}),
-    "resize": (MAP, "Resize", "x region scales", {"region": np.zeros(0, np.float32), "scales": np.array([1, 1, 2, 3], np.float32)},
+    "resize": (MAP, "Resize", "x region scales",
+               {"region": np.zeros(0, np.float32), "scales": np.array([1, 1, 2, 3], np.float32)},
                {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
-    "resize to sizes": (MAP, "Resize", "x region none sizes", {"region": np.zeros(0, np.float32), "none": np.zeros(0, np.float32),
-                                                              "sizes": ints(27, 14)}, {"mode": "nearest", "axes": [2, 3]}, 18),
+    "resize to sizes": (MAP, "Resize", "x region none sizes",
+                        {"region": np.zeros(0, np.float32), "none": np.zeros(0, np.float32),
+                                                              "sizes": ints(27, 14)},
+                                                              {"mode": "nearest", "axes": [2, 3]}, 18),
     "dropout": (MAP, "Dropout", "x", {}, {}),
     "identity": (MAP, "Identity", "x", {}, {}),
     "cast": (MAP, "Cast", "x", {}, {"to": TensorProto.FLOAT}),
@@ -131,7 +157,8 @@ OPERATORS = {
 def test_operators_agree_with_onnxruntime(case, tmp_path):
     shape, kind, inputs, constants, attributes, *opset = OPERATORS[case]
     # A scaling before and, behind, a row: the operator stands in the middle of a network.
-    nodes = [node("Mul", "x two", "a"), node(kind, inputs.replace("x", "a", 1) if inputs != "x x x" else "a a a", "m", **attributes)]
+    nodes = [node("Mul", "x two", "a"), node(kind, inputs.replace("x", "a", 1) if inputs != "x x x"
+                                             else "a a a", "m", **attributes)]
     nodes = nodes if inputs != "x x" else [nodes[0], node(kind, "a a", "m")]
     nodes.append(node("Identity", "m") if kind == "Softmax" else node("Flatten", "m"))
     model = make(nodes, {"two": np.float32(2), **constants}, shape, opset=opset[0] if opset else 17)
@@ -142,42 +169,55 @@ def test_operators_agree_with_onnxruntime(case, tmp_path):
 @pytest.mark.parametrize("opset", [13, 14, 15, 16, 17, 18, 19, 20, 21])
 def test_every_operator_set_from_13(opset, tmp_path):
     axes = {"axes": ints(2, 3)} if opset >= 18 else {}
-    nodes = [node("Conv", "x w b", "a", pads=[1, 1, 1, 1]), node("BatchNormalization", "a scale shift mean variance", "n"),
-             node("Relu", "n", "r"), node("MaxPool", "r", "p", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
-             node("Pad", "p pads", "q"), node("AveragePool", "q", "v", kernel_shape=[2, 2]), node("Dropout", "v", "d"),
-             node("ReduceMean", "d axes" if axes else "d", "g", keepdims=0, **({} if axes else {"axes": [2, 3]})),
+    nodes = [node("Conv", "x w b", "a", pads=[1, 1, 1, 1]),
+             node("BatchNormalization", "a scale shift mean variance", "n"),
+             node("Relu", "n", "r"), node("MaxPool", "r", "p", kernel_shape=[2, 2], strides=[2, 2],
+                                          ceil_mode=1),
+             node("Pad", "p pads", "q"), node("AveragePool", "q", "v", kernel_shape=[2, 2]),
+             node("Dropout", "v", "d"),
+             node("ReduceMean", "d axes" if axes else "d", "g", keepdims=0,
+                  **({} if axes else {"axes": [2, 3]})),
              node("Gemm", "g k c", transB=1)]
-    constants = {"w": draw(4, 3, 3, 3), "b": draw(4), **BN, "pads": ints(0, 0, 1, 0, 0, 0, 0, 1), "k": draw(5, 4), "c": draw(5), **axes}
+    constants = {"w": draw(4, 3, 3, 3), "b": draw(4), **BN, "pads": ints(0, 0, 1, 0, 0, 0, 0, 1),
+                 "k": draw(5, 4), "c": draw(5), **axes}
     network = parity(tmp_path, make(nodes, constants, (3, 9, 7), opset=opset), (3, 9, 7))
     assert not any(isinstance(node.layer, L.BatchNorm) for node in network.nodes)
 
 
 def test_convolutional_network(tmp_path):
-    nodes = [node("Conv", "x w1 b1", "c1", name="/features/0/Conv", pads=[1, 1, 1, 1]), node("Relu", "c1", "r1", name="/features/1/Relu"),
+    nodes = [node("Conv", "x w1 b1", "c1", name="/features/0/Conv", pads=[1, 1, 1, 1]),
+             node("Relu", "c1", "r1", name="/features/1/Relu"),
              node("MaxPool", "r1", "p1", kernel_shape=[2, 2], strides=[2, 2]), node("Flatten", "p1", "f"),
-             node("Gemm", "f w2 b2", "h", transB=1), node("Relu", "h", "r2"), node("Gemm", "r2 w3 b3", "z", transB=1),
+             node("Gemm", "f w2 b2", "h", transB=1), node("Relu", "h", "r2"),
+             node("Gemm", "r2 w3 b3", "z", transB=1),
              node("LogSoftmax", "z")]
-    constants = {"w1": draw(5, 3, 3, 3), "b1": draw(5), "w2": draw(8, 60), "b2": draw(8), "w3": draw(3, 8), "b3": draw(3)}
+    constants = {"w1": draw(5, 3, 3, 3), "b1": draw(5), "w2": draw(8, 60), "b2": draw(8), "w3": draw(3, 8),
+                 "b3": draw(3)}
     path = save(tmp_path, make(nodes, constants, (3, 8, 6)))
     network = lrp_core.from_onnx(path, class_names=["cat", "dog", "owl"])
     assert network.input_shape == (8, 6, 3) and network.class_names == ("cat", "dog", "owl")
-    assert kinds(network) == ["Conv2D", "ReLU", "MaxPool2D", "Permute", "Flatten", "Dense", "ReLU", "Dense", "Softmax"]
-    assert [node.name for node in network.nodes] == ["features/0/Conv", "features/1/Relu", "maxpool1", "flatten1/permute", "flatten1",
+    assert kinds(network) == ["Conv2D", "ReLU", "MaxPool2D", "Permute", "Flatten", "Dense", "ReLU", "Dense",
+                              "Softmax"]
+    assert [node.name for node in network.nodes] == ["features/0/Conv", "features/1/Relu", "maxpool1",
+                                                     "flatten1/permute", "flatten1",
                                                      "gemm1", "relu2", "gemm2", "logsoftmax1"]
     x = batch_of((3, 8, 6))
     expected = runtime.InferenceSession(path).run(None, {"x": x})[0]
     np.testing.assert_allclose(np.log(network.probabilities(x.transpose(0, 2, 3, 1))), expected, rtol=1e-5)
     network.save(tmp_path / "network.npz")
     again = lrp_core.load(tmp_path / "network.npz")
-    np.testing.assert_array_equal(again.logits(x[0].transpose(1, 2, 0)), network.logits(x[0].transpose(1, 2, 0)))
+    np.testing.assert_array_equal(again.logits(x[0].transpose(1, 2, 0)),
+                                  network.logits(x[0].transpose(1, 2, 0)))
     assert again.summary() == network.summary()
 
 
-# --- graphs ----------------------------------------------------------------------------------------------------------
+# --- graphs ---------------------------------------------------------------------------------------
 
 def test_residual_block(tmp_path):
-    nodes = [node("Conv", "x w0", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "r"), node("Conv", "r w1", "b", pads=[1, 1, 1, 1]),
-             node("BatchNormalization", "b scale shift mean variance", "n"), node("Add", "n r", "s", name="sum"), node("Relu", "s", "t"),
+    nodes = [node("Conv", "x w0", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "r"),
+             node("Conv", "r w1", "b", pads=[1, 1, 1, 1]),
+             node("BatchNormalization", "b scale shift mean variance", "n"),
+             node("Add", "n r", "s", name="sum"), node("Relu", "s", "t"),
              node("GlobalAveragePool", "t", "g"), node("Flatten", "g", "f"), node("Gemm", "f k c")]
     constants = {"w0": draw(4, 3, 3, 3), "w1": draw(4, 4, 3, 3), **BN, "k": draw(4, 3), "c": draw(3)}
     network = parity(tmp_path, make(nodes, constants, (3, 6, 5)), (3, 6, 5))
@@ -188,7 +228,8 @@ def test_residual_block(tmp_path):
 
 
 def test_a_tensor_with_three_readers(tmp_path):
-    nodes = [node("Relu", "x", "r"), node("Conv", "r w", "a", pads=[1, 1, 1, 1]), node("Conv", "r w v", "b", pads=[1, 1, 1, 1]),
+    nodes = [node("Relu", "x", "r"), node("Conv", "r w", "a", pads=[1, 1, 1, 1]),
+             node("Conv", "r w v", "b", pads=[1, 1, 1, 1]),
              node("Sub", "a b", "d"), node("Sum", "d r a", "s"), node("Flatten", "s")]
     network = parity(tmp_path, make(nodes, {"w": draw(3, 3, 3, 3), "v": draw(3)}, (3, 6, 5)), (3, 6, 5))
     assert kinds(network) == ["ReLU", "Conv2D", "Conv2D", "Subtract", "Add", "Permute", "Flatten"]
@@ -196,30 +237,36 @@ def test_a_tensor_with_three_readers(tmp_path):
 
 @pytest.mark.parametrize("axis", [1, 2, -1])
 def test_concat(axis, tmp_path):
-    nodes = [node("Conv", "x w", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "r"), node("Concat", "a r x", "s", axis=axis), node("Flatten", "s")]
+    nodes = [node("Conv", "x w", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "r"),
+             node("Concat", "a r x", "s", axis=axis), node("Flatten", "s")]
     network = parity(tmp_path, make(nodes, {"w": draw(3, 3, 3, 3)}, (3, 6, 5)), (3, 6, 5))
     assert kinds(network) == ["Conv2D", "ReLU", "Concatenate", "Permute", "Flatten"]
 
 
 def test_two_pools_side_by_side(tmp_path):
     """Vectors behind pools are joined as they are; nothing is reshaped."""
-    nodes = [node("GlobalAveragePool", "x", "a"), node("GlobalMaxPool", "x", "b"), node("Concat", "a b", "s", axis=1),
+    nodes = [node("GlobalAveragePool", "x", "a"), node("GlobalMaxPool", "x", "b"),
+             node("Concat", "a b", "s", axis=1),
              node("Conv", "s w", "c"), node("Flatten", "c")]
     network = parity(tmp_path, make(nodes, {"w": draw(5, 8, 1, 1)}, MAP), MAP)
-    assert kinds(network) == ["GlobalAveragePool2D", "GlobalMaxPool2D", "Concatenate", "Reshape", "Conv2D", "Flatten"]
+    assert kinds(network) == ["GlobalAveragePool2D", "GlobalMaxPool2D", "Concatenate", "Reshape", "Conv2D",
+                              "Flatten"]
 
 
 def test_means_and_maxima_of_a_spectrogram(tmp_path):
     """As the audio networks of the PANN family end: mean over frequency, then maximum plus mean over time."""
-    nodes = [node("Conv", "x w", "a"), node("Relu", "a", "r"), node("ReduceMean", "r", "m", axes=[3], keepdims=0),
-             node("ReduceMax", "m", "u", axes=[2], keepdims=0), node("ReduceMean", "m", "v", axes=[2], keepdims=0),
+    nodes = [node("Conv", "x w", "a"), node("Relu", "a", "r"),
+             node("ReduceMean", "r", "m", axes=[3], keepdims=0),
+             node("ReduceMax", "m", "u", axes=[2], keepdims=0),
+             node("ReduceMean", "m", "v", axes=[2], keepdims=0),
              node("Add", "u v", "s"), node("Gemm", "s k c", "z"), node("Sigmoid", "z")]
     constants = {"w": draw(4, 1, 3, 3), "k": draw(4, 3), "c": draw(3)}
     parity(tmp_path, make(nodes, constants, (1, 12, 8)), (1, 12, 8))
 
 
 def test_channels_shuffled(tmp_path):
-    nodes = [node("Conv", "x w", "a", group=2), node("Reshape", "a one", "b"), node("Transpose", "b", "c", perm=[0, 2, 1, 3, 4]),
+    nodes = [node("Conv", "x w", "a", group=2), node("Reshape", "a one", "b"),
+             node("Transpose", "b", "c", perm=[0, 2, 1, 3, 4]),
              node("Reshape", "c two", "d"), node("Conv", "d w", "e", group=2), node("Flatten", "e")]
     constants = {"w": draw(4, 2, 2, 2), "one": ints(-1, 2, 2, 8, 6), "two": ints(-1, 4, 8, 6)}
     parity(tmp_path, make(nodes, constants, MAP), MAP)
@@ -227,8 +274,10 @@ def test_channels_shuffled(tmp_path):
 
 def test_layers_with_channels_last_inside(tmp_path):
     """Dense layers over channels between two transpositions cost no permutation."""
-    nodes = [node("Conv", "x w", "a"), node("Transpose", "a", "b", perm=[0, 2, 3, 1]), node("MatMul", "b k", "c"), node("Add", "c v", "d"),
-             node("Gelu", "d", "e"), node("Transpose", "e", "f", perm=[0, 3, 1, 2]), node("GlobalAveragePool", "f", "g"), node("Flatten", "g")]
+    nodes = [node("Conv", "x w", "a"), node("Transpose", "a", "b", perm=[0, 2, 3, 1]),
+             node("MatMul", "b k", "c"), node("Add", "c v", "d"),
+             node("Gelu", "d", "e"), node("Transpose", "e", "f", perm=[0, 3, 1, 2]),
+             node("GlobalAveragePool", "f", "g"), node("Flatten", "g")]
     constants = {"w": draw(4, 4, 2, 2), "k": draw(4, 6), "v": draw(6)}
     network = parity(tmp_path, make(nodes, constants, MAP, opset=20), MAP)
     assert kinds(network) == ["Conv2D", "Dense", "GELU", "GlobalAveragePool2D"]
@@ -237,7 +286,8 @@ def test_layers_with_channels_last_inside(tmp_path):
 
 def test_an_input_with_channels_last_stays(tmp_path):
     """As TensorFlow's converter writes it."""
-    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", "t w", "a", auto_pad="SAME_UPPER"), node("Flatten", "a")]
+    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", "t w", "a", auto_pad="SAME_UPPER"),
+             node("Flatten", "a")]
     network = parity(tmp_path, make(nodes, {"w": draw(4, 3, 3, 3)}, (8, 6, 3)), (8, 6, 3), stays=True)
     assert network.input_shape == (8, 6, 3) and kinds(network) == ["Conv2D", "Permute", "Flatten"]
 
@@ -246,7 +296,8 @@ def test_a_matrix_that_is_not_read_by_channels_stays(tmp_path):
     nodes = [node("Flatten", "x", "f"), node("Gemm", "f w", transB=1)]
     assert parity(tmp_path, make(nodes, {"w": draw(3, 30)}, (6, 5)), (6, 5), stays=True).input_shape == (6, 5)
     nodes = [node("Unsqueeze", "x axes", "u"), node("Conv", "u w", "a"), node("Flatten", "a")]
-    network = parity(tmp_path, make(nodes, {"w": draw(3, 1, 2, 3), "axes": ints(1)}, (6, 5)), (6, 5), stays=True)
+    network = parity(tmp_path, make(nodes, {"w": draw(3, 1, 2, 3), "axes": ints(1)}, (6, 5)), (6, 5),
+                     stays=True)
     assert kinds(network) == ["Reshape", "Conv2D", "Permute", "Flatten"]
 
 
@@ -259,7 +310,8 @@ def test_a_normalised_input(tmp_path):
 
 
 def test_one_dimensional_convolutions_in_groups_stay_maps_of_one_row(tmp_path):
-    nodes = [node("Conv", "x w", "a", group=2), node("BatchNormalization", "a scale shift mean variance", "n"), node("Conv", "n w", "b", group=2),
+    nodes = [node("Conv", "x w", "a", group=2), node("BatchNormalization", "a scale shift mean variance",
+                                                     "n"), node("Conv", "n w", "b", group=2),
              node("MaxPool", "b", "p", kernel_shape=[2]), node("Flatten", "p")]
     network = parity(tmp_path, make(nodes, {"w": draw(4, 2, 3), **BN}, LINE), LINE)
     assert kinds(network) == ["Reshape", "Conv2D", "Conv2D", "Reshape", "MaxPool1D", "Permute", "Flatten"]
@@ -268,15 +320,20 @@ def test_one_dimensional_convolutions_in_groups_stay_maps_of_one_row(tmp_path):
 @pytest.mark.parametrize("factors", ["Mul x s", "Mul s x"])
 def test_silu_is_one_layer(factors, tmp_path):
     kind, *inputs = factors.split()
-    network = parity(tmp_path, make([node("Sigmoid", "x", "s"), node(kind, " ".join(inputs), "m"), node("Flatten", "m")], {}, MAP), MAP)
+    network = parity(tmp_path, make([node("Sigmoid", "x", "s"), node(kind, " ".join(inputs), "m"),
+                                     node("Flatten", "m")], {}, MAP), MAP)
     assert kinds(network) == ["SiLU", "Permute", "Flatten"]
 
 
-ROOT = {"root": np.float32(2 ** 0.5), "inverse": np.float32(0.5 ** 0.5), "one": np.float32(1), "half": np.float32(0.5), "two": np.float32(2)}
+ROOT = {"root": np.float32(2 ** 0.5), "inverse": np.float32(0.5 ** 0.5), "one": np.float32(1),
+        "half": np.float32(0.5), "two": np.float32(2)}
 GELU = {
-    "torch": [("Div", "x root", "a"), ("Erf", "a", "b"), ("Add", "b one", "c"), ("Mul", "x c", "d"), ("Mul", "d half", "m")],
-    "half first": [("Mul", "x inverse", "a"), ("Mul", "half x", "h"), ("Erf", "a", "b"), ("Add", "one b", "c"), ("Mul", "h c", "m")],
-    "half in between": [("Mul", "inverse x", "a"), ("Erf", "a", "b"), ("Add", "b one", "c"), ("Div", "c two", "d"), ("Mul", "d x", "m")],
+    "torch": [("Div", "x root", "a"), ("Erf", "a", "b"), ("Add", "b one", "c"), ("Mul", "x c", "d"),
+              ("Mul", "d half", "m")],
+    "half first": [("Mul", "x inverse", "a"), ("Mul", "half x", "h"), ("Erf", "a", "b"),
+                   ("Add", "one b", "c"), ("Mul", "h c", "m")],
+    "half in between": [("Mul", "inverse x", "a"), ("Erf", "a", "b"), ("Add", "b one", "c"),
+                        ("Div", "c two", "d"), ("Mul", "d x", "m")],
 }
 
 
@@ -289,7 +346,8 @@ def test_gelu_is_one_layer(spelling, tmp_path):
 
 def test_a_product_that_is_read_twice_is_not_joined(tmp_path):
     """MatMul's result is read before the bias, too: they stay two layers."""
-    nodes = [node("MatMul", "x w", "a"), node("Identity", "a", "i"), node("Add", "i b", "c"), node("Add", "a c")]
+    nodes = [node("MatMul", "x w", "a"), node("Identity", "a", "i"), node("Add", "i b", "c"),
+             node("Add", "a c")]
     network = parity(tmp_path, make(nodes, {"w": draw(6, 5), "b": draw(5)}, ROW), ROW, stays=True)
     assert kinds(network) == ["Dense", "BatchNorm", "Add"]
 
@@ -297,30 +355,40 @@ def test_a_product_that_is_read_twice_is_not_joined(tmp_path):
 @pytest.mark.parametrize("batch", ["n", 1, 4])
 def test_shapes_that_the_file_computes(batch, tmp_path):
     """x.view(x.size(0), -1), as torch writes it."""
-    nodes = [node("Conv", "x w", "a"), node("Shape", "a", "s"), node("Gather", "s zero", "b", axis=0), node("Unsqueeze", "b axes", "c"),
-             helper.make_node("Constant", [], ["rest"], value_ints=[-1]), node("Concat", "c rest", "d", axis=0), node("Reshape", "a d")]
-    model = make(nodes, {"w": draw(4, 4, 2, 2), "zero": np.array(0, np.int64), "axes": ints(0)}, MAP, batch=batch)
+    nodes = [node("Conv", "x w", "a"), node("Shape", "a", "s"), node("Gather", "s zero", "b", axis=0),
+             node("Unsqueeze", "b axes", "c"),
+             helper.make_node("Constant", [], ["rest"], value_ints=[-1]),
+             node("Concat", "c rest", "d", axis=0), node("Reshape", "a d")]
+    model = make(nodes, {"w": draw(4, 4, 2, 2), "zero": np.array(0, np.int64), "axes": ints(0)}, MAP,
+                 batch=batch)
     network = parity(tmp_path, model, MAP, count=batch if isinstance(batch, int) else 3)
     assert kinds(network) == ["Conv2D", "Permute", "Flatten"]
 
 
-@pytest.mark.parametrize("bias, joined", [((5,), True), ((1, 5), True), ((5, 1), False), ((4, 1, 1), False), ((1,), True)], ids=str)
+@pytest.mark.parametrize("bias, joined", [((5,), True), ((1, 5), True), ((5, 1), False), ((4, 1, 1), False),
+                                          ((1,), True)], ids=str)
 @pytest.mark.parametrize("factors", ["a b", "b a"])
 def test_what_is_added_to_a_product(bias, joined, factors, tmp_path):
-    """Along the product's 5 columns, [5] or [1, 5], it is the bias; along its 5 rows, [5, 1], or its channels, it is not."""
+    """Along the product's 5 columns, [5] or [1, 5], it is the bias; along its 5 rows, [5, 1], or its
+    channels, it is not.
+    """
     nodes = [node("MatMul", "x w", "a"), node("Add", factors, "s"), node("Flatten", "s")]
-    network = parity(tmp_path, make(nodes, {"w": draw(7, 5), "b": draw(*bias)}, (4, 5, 7)), (4, 5, 7), stays=True)
+    network = parity(tmp_path, make(nodes, {"w": draw(7, 5), "b": draw(*bias)}, (4, 5, 7)), (4, 5, 7),
+                     stays=True)
     assert (network["matmul1"].layer.bias is not None) == joined
 
 
 def test_weights_that_the_file_computes(tmp_path):
-    nodes = [node("Transpose", "w", "v", perm=[1, 0]), node("Mul", "v two", "u"), node("MatMul", "x u", "a"), node("Add", "a b")]
-    network = parity(tmp_path, make(nodes, {"w": draw(5, 6), "two": np.float32(2), "b": draw(5)}, ROW), ROW, stays=True)
+    nodes = [node("Transpose", "w", "v", perm=[1, 0]), node("Mul", "v two", "u"), node("MatMul", "x u", "a"),
+             node("Add", "a b")]
+    network = parity(tmp_path, make(nodes, {"w": draw(5, 6), "two": np.float32(2), "b": draw(5)}, ROW), ROW,
+                     stays=True)
     assert kinds(network) == ["Dense"]
 
 
 def test_other_precisions_and_old_files_whose_weights_are_inputs(tmp_path):
-    model = make([node("Flatten", "x", "f"), node("Gemm", "f w")], {"w": draw(30, 4).astype(np.float16)}, (6, 5, 1), kind=TensorProto.FLOAT16)
+    model = make([node("Flatten", "x", "f"), node("Gemm", "f w")], {"w": draw(30, 4).astype(np.float16)},
+                 (6, 5, 1), kind=TensorProto.FLOAT16)
     model.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT16, [30, 4]))
     network = lrp_core.from_onnx(save(tmp_path, model))
     assert network["gemm1"].layer.kernel.dtype == np.float32
@@ -334,6 +402,8 @@ def test_what_nobody_reads_is_left_out(tmp_path):
 def test_names_are_unique_and_readable(tmp_path):
     names = ["", "a", "a", "input", "/b/", "\x00c\n", "y/permute", "relu1", "n" * 5000]
     nodes = [node("Relu", f"v{k}" if k else "x", f"v{k + 1}", name=name) for k, name in enumerate(names)]
-    network = lrp_core.from_onnx(save(tmp_path, make([*nodes, node("Flatten", f"v{len(names)}", name="y")], {}, MAP)))
-    assert [node.name for node in network.nodes] == ["relu1", "a", "a_2", "input_2", "b", "_c_", "y/permute", "relu1_2", "n" * 200,
+    network = lrp_core.from_onnx(save(tmp_path,
+                                      make([*nodes, node("Flatten", f"v{len(names)}", name="y")], {}, MAP)))
+    assert [node.name for node in network.nodes] == ["relu1", "a", "a_2", "input_2", "b", "_c_", "y/permute",
+                                                     "relu1_2", "n" * 200,
                                                      "y/permute_2", "y"]

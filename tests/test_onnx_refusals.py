@@ -20,7 +20,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 def one(kind, inputs="x", constants=None, shape=MAP, **attributes):
     """A model of one operator and a flatten."""
     options = {key: attributes.pop(key) for key in ("opset", "batch") if key in attributes}
-    return make([node(kind, inputs, "m", name="culprit", **attributes), node("Flatten", "m")], constants or {}, shape, **options)
+    return make([node(kind, inputs, "m", name="culprit", **attributes), node("Flatten", "m")], constants
+                or {}, shape, **options)
 
 
 REFUSED = {
@@ -33,82 +34,122 @@ REFUSED = {
     "no axis but the batch": (lambda: one("Relu", shape=()), "'x' needs a batch axis"),
     "an empty axis": (lambda: one("Relu", shape=(3, 0, 7)), "'x' leaves axis 2 open"),
     "a giant input": (lambda: one("Relu", shape=(3, 10**6, 10**6)), "'x'.*too large"),
-    "whole numbers": (lambda: make([node("Relu", "x")], {}, MAP, kind=TensorProto.INT64), "'x' must be floating point"),
+    "whole numbers": (lambda: make([node("Relu", "x")], {}, MAP, kind=TensorProto.INT64),
+                      "'x' must be floating point"),
     "two inputs": (lambda: make([node("Add", "a b")], {}, MAP, inputs=("a", "b")), "one input.*2: a, b"),
     "no path from the input": (lambda: make([node("Relu", "c")], {"c": draw(4)}, MAP), "constant"),
     "nothing but an identity": (lambda: make([node("Identity", "x")], {}, ROW), "does not depend"),
     "no row at the end": (lambda: make([node("Relu", "x")], {}, MAP), "'y'.*one row of scores"),
-    "softmax in the middle": (lambda: make([node("Softmax", "x", "s"), node("Relu", "s")], {}, ROW), "softmax1.*middle"),
+    "softmax in the middle": (lambda: make([node("Softmax", "x", "s"), node("Relu", "s")], {}, ROW),
+                              "softmax1.*middle"),
     "softmax of a map": (lambda: one("Softmax", axis=1), "'culprit' .Softmax.*at the end"),
     "attention": (lambda: one("MatMul", "x x", shape=(4, 4, 4)), "'culprit' .MatMul.*attention"),
-    "a gate": (lambda: make([node("Relu", "x", "r"), node("Mul", "x r", name="culprit")], {}, ROW), "'culprit' .Mul.*product of two"),
-    "a sum that repeats": (lambda: make([node("GlobalAveragePool", "x", "g"), node("Add", "x g", name="culprit")], {}, MAP),
+    "a gate": (lambda: make([node("Relu", "x", "r"), node("Mul", "x r", name="culprit")], {}, ROW),
+               "'culprit' .Mul.*product of two"),
+    "a sum that repeats": (lambda: make([node("GlobalAveragePool", "x", "g"),
+                                         node("Add", "x g", name="culprit")], {}, MAP),
                            "'culprit' .Add.*shapes"),
     "a constant map": (lambda: one("Add", "x c", {"c": draw(4, 9, 7)}), "'culprit' .Add.*one axis"),
     "a constant that enlarges": (lambda: one("Add", "x c", {"c": draw(2, 4, 9, 7)}), "'culprit' .Add"),
     "division by zero": (lambda: one("Div", "x c", {"c": np.float32(0)}), "'culprit' .Div.*inf"),
     "division by the tensor": (lambda: one("Div", "c x", {"c": np.float32(1)}), "'culprit' .Div.*input 1"),
-    "same lower": (lambda: one("Conv", "x w", {"w": W2}, auto_pad="SAME_LOWER"), "'culprit' .Conv.*SAME_LOWER.*explicit"),
-    "same with gaps": (lambda: one("Conv", "x w", {"w": draw(6, 4, 1, 1)}, auto_pad="SAME_UPPER", strides=[3, 1]),
+    "same lower": (lambda: one("Conv", "x w", {"w": W2}, auto_pad="SAME_LOWER"),
+                   "'culprit' .Conv.*SAME_LOWER.*explicit"),
+    "same with gaps": (lambda: one("Conv", "x w", {"w": draw(6, 4, 1, 1)}, auto_pad="SAME_UPPER",
+                                   strides=[3, 1]),
                        "'culprit' .Conv.*SAME_UPPER.*explicit"),
     "negative pads": (lambda: one("Conv", "x w", {"w": W2}, pads=[-1, 0, 0, 0]), "'culprit' .Conv.*negative"),
     "too few pads": (lambda: one("Conv", "x w", {"w": W2}, pads=[1, 1]), "'culprit' .Conv.*pads"),
     "strides of 0": (lambda: one("Conv", "x w", {"w": W2}, strides=[0, 1]), "'culprit' .Conv.*strides"),
     "giant strides": (lambda: one("Conv", "x w", {"w": W2}, strides=[2**60, 1]), "'culprit' .Conv.*strides"),
     "giant pads": (lambda: one("Conv", "x w", {"w": W2}, pads=[2**16] * 4), "'culprit' .Conv.*too large"),
-    "a wrong kernel_shape": (lambda: one("Conv", "x w", {"w": W2}, kernel_shape=[5, 5]), "'culprit' .Conv.*kernel_shape"),
-    "a kernel that does not fit": (lambda: one("Conv", "x w", {"w": draw(6, 3, 3, 3)}), "'culprit' .Conv.*4 channels"),
-    "giant windows": (lambda: one("Conv", "x w", {"w": draw(2, 1, 600, 600)}, (1, 1200, 1200)), "'culprit' .Conv.*too large.*windows"),
-    "layers without end": (lambda: make([node("Relu", f"v{k}" if k else "x", f"v{k + 1}") for k in range(9)] + [node("Flatten", "v9")], {},
+    "a wrong kernel_shape": (lambda: one("Conv", "x w", {"w": W2}, kernel_shape=[5, 5]),
+                             "'culprit' .Conv.*kernel_shape"),
+    "a kernel that does not fit": (lambda: one("Conv", "x w", {"w": draw(6, 3, 3, 3)}),
+                                   "'culprit' .Conv.*4 channels"),
+    "giant windows": (lambda: one("Conv", "x w", {"w": draw(2, 1, 600, 600)}, (1, 1200, 1200)),
+                      "'culprit' .Conv.*too large.*windows"),
+    "layers without end": (lambda: make([node("Relu", f"v{k}" if k else "x", f"v{k + 1}") for k in range(9)]
+                                        + [node("Flatten", "v9")], {},
                                         (1, 8000, 8000)), "relu9.*too large"),
-    "a kernel too large": (lambda: one("Conv", "x w", {"w": draw(6, 4, 10, 3)}), "'culprit' .Conv.*does not fit"),
-    "a 3-D convolution": (lambda: one("Conv", "x w", {"w": draw(6, 4, 3, 3, 3)}), "'culprit' .Conv.*1-D and 2-D"),
+    "a kernel too large": (lambda: one("Conv", "x w", {"w": draw(6, 4, 10, 3)}),
+                           "'culprit' .Conv.*does not fit"),
+    "a 3-D convolution": (lambda: one("Conv", "x w", {"w": draw(6, 4, 3, 3, 3)}),
+                          "'culprit' .Conv.*1-D and 2-D"),
     "no groups": (lambda: one("Conv", "x w", {"w": W2}, group=0), "'culprit' .Conv.*groups"),
-    "a kernel that is computed": (lambda: one("Conv", "x x"), "'culprit' .Conv.*input 2 .kernel. must be a constant"),
-    "a kernel of whole numbers": (lambda: one("Conv", "x w", {"w": np.ones((6, 4, 3, 3), np.int64)}), "'culprit' .Conv.*floating"),
-    "a NaN": (lambda: one("Conv", "x w", {"w": np.full((6, 4, 3, 3), np.nan, np.float32)}), "'culprit' .Conv.*NaN"),
-    "an infinite bias": (lambda: one("Conv", "x w b", {"w": W2, "b": np.full(6, np.inf, np.float32)}), "'culprit' .Conv.*infinity"),
+    "a kernel that is computed": (lambda: one("Conv", "x x"),
+                                  "'culprit' .Conv.*input 2 .kernel. must be a constant"),
+    "a kernel of whole numbers": (lambda: one("Conv", "x w", {"w": np.ones((6, 4, 3, 3), np.int64)}),
+                                  "'culprit' .Conv.*floating"),
+    "a NaN": (lambda: one("Conv", "x w", {"w": np.full((6, 4, 3, 3), np.nan, np.float32)}),
+              "'culprit' .Conv.*NaN"),
+    "an infinite bias": (lambda: one("Conv", "x w b", {"w": W2, "b": np.full(6, np.inf, np.float32)}),
+                         "'culprit' .Conv.*infinity"),
     "a bias too long": (lambda: one("Conv", "x w b", {"w": W2, "b": draw(7)}), "'culprit' .Conv.*bias"),
-    "a negative variance": (lambda: one("BatchNormalization", "x a a a b", {"a": draw(4), "b": np.full(4, -1, np.float32)}),
+    "a negative variance": (lambda: one("BatchNormalization", "x a a a b",
+                                        {"a": draw(4), "b": np.full(4, -1, np.float32)}),
                             "'culprit' .BatchNormalization.*NaN"),
-    "batch norm in training": (lambda: one("BatchNormalization", "x a a a a", {"a": draw(4)}, training_mode=1), "'culprit'.*training"),
+    "batch norm in training": (lambda: one("BatchNormalization", "x a a a a", {"a": draw(4)},
+                                           training_mode=1), "'culprit'.*training"),
     "transA": (lambda: one("Gemm", "x w", {"w": draw(6, 5)}, ROW, transA=1), "'culprit' .Gemm.*transA"),
     "a Gemm of maps": (lambda: one("Gemm", "x w", {"w": draw(7, 5)}), "'culprit' .Gemm.*rows"),
     "too few inputs": (lambda: one("Conv", "x"), "'culprit' .Conv.*found 1"),
     "too many inputs": (lambda: one("Relu", "x x"), "'culprit' .Relu.*found 2"),
     "an unknown attribute": (lambda: one("Relu", slope=1.0), "'culprit' .Relu.*'slope'"),
     "an attribute of another kind": (lambda: one("Elu", alpha="much"), "'culprit' .Elu.*'alpha'.*float"),
-    "strides as fractions": (lambda: one("Conv", "x w", {"w": W2}, strides=[1.5, 1.0]), "'culprit' .Conv.*'strides'"),
+    "strides as fractions": (lambda: one("Conv", "x w", {"w": W2}, strides=[1.5, 1.0]),
+                             "'culprit' .Conv.*'strides'"),
     "a missing attribute": (lambda: one("MaxPool"), "'culprit' .MaxPool.*'kernel_shape'"),
-    "a dilated pool": (lambda: one("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]), "'culprit' .MaxPool.*dilations"),
-    "a pool all in the padding": (lambda: one("AveragePool", kernel_shape=[2, 2], pads=[2, 0, 0, 0]), "'culprit' .AveragePool.*pads"),
-    "the winners of a pool": (lambda: make([helper.make_node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2], name="pool"),
-                                            node("Relu", "i", "r"), node("Flatten", "r")], {}, MAP), "'pool' .MaxPool.*first outputs"),
+    "a dilated pool": (lambda: one("MaxPool", kernel_shape=[2, 2], dilations=[2, 2]),
+                       "'culprit' .MaxPool.*dilations"),
+    "a pool all in the padding": (lambda: one("AveragePool", kernel_shape=[2, 2], pads=[2, 0, 0, 0]),
+                                  "'culprit' .AveragePool.*pads"),
+    "the winners of a pool": (lambda: make([helper.make_node("MaxPool", ["x"], ["m", "i"],
+                                                             kernel_shape=[2, 2], name="pool"),
+                                            node("Relu", "i", "r"), node("Flatten", "r")], {}, MAP),
+                                            "'pool' .MaxPool.*first outputs"),
     "a mean over all": (lambda: one("ReduceMean"), "'culprit' .ReduceMean.*axes"),
     "a mean over the batch": (lambda: one("ReduceMean", axes=[0]), "'culprit' .ReduceMean.*batch"),
-    "a mean over everything else": (lambda: one("ReduceMean", axes=[1, 2, 3]), "'culprit' .ReduceMean.*no pool"),
-    "another limit": (lambda: one("Clip", "x a b", {"a": np.float32(-1), "b": np.float32(1)}), "'culprit' .Clip.*-1"),
+    "a mean over everything else": (lambda: one("ReduceMean", axes=[1, 2, 3]),
+                                    "'culprit' .ReduceMean.*no pool"),
+    "another limit": (lambda: one("Clip", "x a b", {"a": np.float32(-1), "b": np.float32(1)}),
+                      "'culprit' .Clip.*-1"),
     "a flatten of samples": (lambda: one("Flatten", axis=0), "'culprit' .Flatten.*axis=0"),
     "a reshape of samples": (lambda: one("Reshape", "x s", {"s": ints(36, 7)}), "'culprit' .Reshape.*batch"),
-    "a reshape that does not fit": (lambda: one("Reshape", "x s", {"s": ints(1, 5, 5)}), "'culprit' .Reshape"),
+    "a reshape that does not fit": (lambda: one("Reshape", "x s", {"s": ints(1, 5, 5)}),
+                                    "'culprit' .Reshape"),
     "a shape with two open sizes": (lambda: one("Reshape", "x s", {"s": ints(-1, -1)}), "'culprit' .Reshape"),
-    "a transposition of samples": (lambda: one("Transpose", perm=[1, 0, 2, 3]), "'culprit' .Transpose.*batch"),
-    "a squeeze that does not fit": (lambda: one("Squeeze", "x a", {"a": ints(2)}), "'culprit' .Squeeze.*size 1"),
-    "padding with ones": (lambda: one("Pad", "x p v", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1), "v": np.float32(1)}), "'culprit' .Pad.*zeros"),
-    "padding by reflection": (lambda: one("Pad", "x p", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, mode="reflect"), "'culprit' .Pad.*reflect"),
-    "padding of channels": (lambda: one("Pad", "x p", {"p": ints(0, 1, 0, 0, 0, 0, 0, 0)}), "'culprit' .Pad.*channels"),
-    "cropping as padding": (lambda: one("Pad", "x p", {"p": ints(0, 0, -1, 0, 0, 0, 0, 0)}), "'culprit' .Pad.*add"),
-    "a linear resize": (lambda: one("Resize", "x r s", {"r": draw(0), "s": np.array([1, 1, 2, 2], np.float32)}, mode="linear"),
+    "a transposition of samples": (lambda: one("Transpose", perm=[1, 0, 2, 3]),
+                                   "'culprit' .Transpose.*batch"),
+    "a squeeze that does not fit": (lambda: one("Squeeze", "x a", {"a": ints(2)}),
+                                    "'culprit' .Squeeze.*size 1"),
+    "padding with ones": (lambda: one("Pad", "x p v", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1),
+                                                       "v": np.float32(1)}), "'culprit' .Pad.*zeros"),
+    "padding by reflection": (lambda: one("Pad", "x p", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, mode="reflect"),
+                              "'culprit' .Pad.*reflect"),
+    "padding of channels": (lambda: one("Pad", "x p", {"p": ints(0, 1, 0, 0, 0, 0, 0, 0)}),
+                            "'culprit' .Pad.*channels"),
+    "cropping as padding": (lambda: one("Pad", "x p", {"p": ints(0, 0, -1, 0, 0, 0, 0, 0)}),
+                            "'culprit' .Pad.*add"),
+    "a linear resize": (lambda: one("Resize", "x r s",
+                                    {"r": draw(0), "s": np.array([1, 1, 2, 2], np.float32)}, mode="linear"),
                         "'culprit' .Resize.*nearest"),
-    "a resize by a fraction": (lambda: one("Resize", "x r s", {"r": draw(0), "s": np.array([1, 1, 1.5, 2], np.float32)}), "'culprit' .Resize.*whole"),
-    "groups in a transposed convolution": (lambda: one("ConvTranspose", "x w", {"w": draw(4, 3, 2, 2)}, group=2), "'culprit'.*groups"),
-    "dropout in training": (lambda: one("Dropout", "x r t", {"r": np.float32(0.5), "t": np.array(True)}), "'culprit' .Dropout.*training"),
+    "a resize by a fraction": (lambda: one("Resize", "x r s",
+                                           {"r": draw(0), "s": np.array([1, 1, 1.5, 2], np.float32)}),
+                                           "'culprit' .Resize.*whole"),
+    "groups in a transposed convolution": (lambda: one("ConvTranspose", "x w", {"w": draw(4, 3, 2, 2)},
+                                                       group=2), "'culprit'.*groups"),
+    "dropout in training": (lambda: one("Dropout", "x r t", {"r": np.float32(0.5), "t": np.array(True)}),
+                            "'culprit' .Dropout.*training"),
     "several slopes": (lambda: one("PRelu", "x s", {"s": draw(4, 1, 1)}), "'culprit' .PRelu.*slope"),
     "a value that is not there": (lambda: one("Relu", "nothing"), "'culprit' .Relu.*'nothing'"),
-    "a value that comes later": (lambda: make([node("Relu", "b", "a", name="culprit"), node("Relu", "x", "b"), node("Add", "a b")], {}, ROW),
+    "a value that comes later": (lambda: make([node("Relu", "b", "a", name="culprit"), node("Relu", "x", "b"),
+                                               node("Add", "a b")], {}, ROW),
                                  "'culprit' .Relu.*'b'"),
-    "a circle": (lambda: make([node("Relu", "b", "a", name="culprit"), node("Add", "a x", "b"), node("Flatten", "b")], {}, ROW), "'culprit'.*'b'"),
-    "a value made twice": (lambda: make([node("Relu", "x", "a"), node("Tanh", "x", "a"), node("Flatten", "a")], {}, ROW), "'a'.*twice"),
+    "a circle": (lambda: make([node("Relu", "b", "a", name="culprit"), node("Add", "a x", "b"),
+                               node("Flatten", "b")], {}, ROW), "'culprit'.*'b'"),
+    "a value made twice": (lambda: make([node("Relu", "x", "a"), node("Tanh", "x", "a"),
+                                         node("Flatten", "a")], {}, ROW), "'a'.*twice"),
     "too many names": (lambda: make([node("Relu", "x")], {}, ROW), "class_names"),
 }
 
@@ -138,7 +179,8 @@ def external(model):
 def doubled(model):
     """Constants that double in size sixty times."""
     del model.graph.node[:]
-    model.graph.node.extend(node("Concat", f"v{k} v{k}" if k else "w w", f"v{k + 1}", axis=1) for k in range(60))
+    model.graph.node.extend(node("Concat", f"v{k} v{k}" if k else "w w", f"v{k + 1}", axis=1)
+                            for k in range(60))
     model.graph.node.append(node("MatMul", "x v60"))
 
 
@@ -146,7 +188,8 @@ def outer(model):
     """A constant that broadcasts to 10^12 numbers."""
     model.graph.initializer.append(numpy_helper.from_array(np.ones((10**6, 1), np.float32), "column"))
     del model.graph.node[:]
-    model.graph.node.extend([node("Transpose", "column", "r"), node("Mul", "column r", "huge"), node("MatMul", "x huge")])
+    model.graph.node.extend([node("Transpose", "column", "r"), node("Mul", "column r", "huge"),
+                             node("MatMul", "x huge")])
 
 
 HOSTILE = {
@@ -154,12 +197,27 @@ HOSTILE = {
     "text": (b"this is not a model " * 50, "not a"),
     "a zip file": (b"PK\x03\x04" + bytes(200), "not a"),
     "external data": (lambda m: external(m), "'w' lies in another file.*external_data=False"),
-    "a giant promise": (lambda m: m.graph.initializer[0].dims.__setitem__(0, 10**12), "'w' is declared.*too large"),
-    "a promise that is not kept": (lambda m: m.graph.initializer[0].dims.__setitem__(0, 7), "'w' is declared.*does not fit"),
-    "a negative size": (lambda m: m.graph.initializer[0].dims.__setitem__(0, -6), "'w' is declared.*negative"),
-    "text as weights": (lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.STRING), "'w' holds STRING"),
+    "a giant promise": (
+        lambda m: m.graph.initializer[0].dims.__setitem__(0, 10**12),
+        "'w' is declared.*too large",
+    ),
+    "a promise that is not kept": (
+        lambda m: m.graph.initializer[0].dims.__setitem__(0, 7),
+        "'w' is declared.*does not fit",
+    ),
+    "a negative size": (
+        lambda m: m.graph.initializer[0].dims.__setitem__(0, -6),
+        "'w' is declared.*negative",
+    ),
+    "text as weights": (
+        lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.STRING),
+        "'w' holds STRING",
+    ),
     "an unknown type": (lambda m: setattr(m.graph.initializer[0], "data_type", 999), "'w' holds 999"),
-    "eight-bit weights": (lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.INT8), "'w' holds INT8.*float32"),
+    "eight-bit weights": (
+        lambda m: setattr(m.graph.initializer[0], "data_type", TensorProto.INT8),
+        "'w' holds INT8.*float32",
+    ),
     "weights twice": (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "'w' is defined twice"),
     "sparse weights": (lambda m: m.graph.sparse_initializer.add(), "sparse"),
     "no operator set": (lambda m: m.ClearField("opset_import"), "opset_import"),
@@ -168,7 +226,10 @@ HOSTILE = {
     "two outputs": (lambda m: m.graph.output.append(m.graph.output[0]), "one output"),
     "no input": (lambda m: m.graph.ClearField("input"), "one input"),
     "a node without output": (lambda m: m.graph.node[0].ClearField("output"), "'culprit'.*no output"),
-    "a graph as an attribute": (lambda m: m.graph.node[0].attribute.append(helper.make_attribute("alpha", m.graph)), "'culprit'.*'alpha'"),
+    "a graph as an attribute": (
+        lambda m: m.graph.node[0].attribute.append(helper.make_attribute("alpha", m.graph)),
+        "'culprit'.*'alpha'",
+    ),
     "constants that double": (doubled, "Concat.*too large"),
     "a constant that broadcasts": (outer, "Mul.*too large"),
 }
@@ -183,7 +244,8 @@ def test_hostile_files_are_refused(case, tmp_path):
 
 
 def plain_model():
-    nodes = [node("Conv", "x w b", "a", name="conv", pads=[1, 1, 1, 1]), node("Relu", "a", "r"), node("Flatten", "r", "f"), node("Gemm", "f k")]
+    nodes = [node("Conv", "x w b", "a", name="conv", pads=[1, 1, 1, 1]), node("Relu", "a", "r"),
+             node("Flatten", "r", "f"), node("Gemm", "f k")]
     return make(nodes, {"w": draw(2, 1, 3, 3), "b": draw(2), "k": draw(24, 3)}, (1, 4, 3)).SerializeToString()
 
 
@@ -214,7 +276,9 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_onnx_is_only_needed_for_onnx_files(tmp_path):
-    """Importing lrp_core and all its modules loads no onnx; without the package, the error says how to get it."""
+    """Importing lrp_core and all its modules loads no onnx; without the package, the error says how to get
+    it.
+    """
     script = """
 import sys
 sys.modules["onnx"] = None
@@ -224,7 +288,9 @@ try:
 except ImportError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                          cwd=ROOT)
     assert "pip install onnx" in done.stdout
     script = "import sys, lrp_core.onnx; print('onnx' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT).stdout.strip() == "False"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True,
+                          cwd=ROOT).stdout.strip() == "False"

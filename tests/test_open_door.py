@@ -1,4 +1,6 @@
-"""Layers and rules of the caller's own, on both engines and in both precisions: right, or refused by name; never silent."""
+"""Layers and rules of the caller's own, on both engines and in both precisions: right, or refused by name;
+never silent.
+"""
 import dataclasses
 import functools
 import json
@@ -76,7 +78,8 @@ def with_strangers():
     return Network([
         ("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", L.ReLU()), ("gate", L.Sigmoid(), ("conv",)),
         ("gated", Gate(), ("gate", "relu")), ("pool", L.MaxPool2D(2)), ("flatten", L.Flatten()),
-        ("sums", RunningSum()), ("hidden", nets.dense(rng, 64, 24)), ("relu2", L.ReLU()), ("out", nets.dense(rng, 24, 3))],
+        ("sums", RunningSum()), ("hidden", nets.dense(rng, 64, 24)), ("relu2", L.ReLU()),
+        ("out", nets.dense(rng, 24, 3))],
         (4, 4, 2), class_names=nets.CLASSES)
 
 
@@ -103,13 +106,15 @@ def test_a_network_with_strangers_layers_is_explained(how, tmp_path):
     prefix = np.cumsum(flat, axis=1)
     by_loop = [[sum(r[k] * row[i] / sums[k] for k in range(i, 64) if sums[k]) for i in range(64)]
                for r, row, sums in zip(exact.layers["sums"], flat, prefix)]
-    np.testing.assert_allclose(exact.layers["flatten"], by_loop, rtol=1e-9, atol=1e-12 * np.abs(by_loop).max())
+    np.testing.assert_allclose(exact.layers["flatten"], by_loop, rtol=1e-9,
+                               atol=1e-12 * np.abs(by_loop).max())
 
     found.save(tmp_path / "e.npz")
     with np.load(tmp_path / "e.npz") as saved:
         np.testing.assert_array_equal(saved["relevance"], found.relevance)
         np.testing.assert_array_equal(saved["layers/gated"], found.layers["gated"])
-        assert saved["target"].tolist() == found.target.tolist() and tuple(saved["class_names"]) == nets.CLASSES
+        assert (saved["target"].tolist() == found.target.tolist()
+                and tuple(saved["class_names"]) == nets.CLASSES)
         assert json.loads(str(saved["ledger"])) == found.ledger.to_dict()
 
 
@@ -132,7 +137,8 @@ def test_gradients_cross_strangers_layers(how):
 def test_a_layer_without_a_function_is_refused_by_name(how):
     network = Network([("odd", Unheard()), ("out", nets.dense(np.random.default_rng(0), 4, 3))], (4,))
     for rules, door in (("epsilon", "flow"), ("gradient", "gradient_flow")):
-        with pytest.raises(ValueError, match=rf"layer 'odd' \(Unheard\).*@lrp_core.{door}.register\(Unheard\)"):
+        with pytest.raises(ValueError, match=rf"layer 'odd' "
+                                             rf"\(Unheard\).*@lrp_core.{door}.register\(Unheard\)"):
             lrp_core.explain(network, np.ones(4), rules, **how)
 
 
@@ -150,11 +156,13 @@ def broken(returned):
 
 @nets.every_engine
 @pytest.mark.parametrize("returned, error, words", [
-    (lambda x, r, book: [r, r], ValueError, r"layer 'odd' \(Odd\): relevance of the shapes \[\(1, 4\)\] was expected"),
+    (lambda x, r, book: [r, r], ValueError, r"layer 'odd' \(Odd\): relevance of the shapes \[\(1, 4\)\] was "
+                                            r"expected"),
     (lambda x, r, book: [r[:, :3]], ValueError, "got .*1, 3"),
     (lambda x, r, book: [0.5 * r], lrp_core.ConservationError, "layer 'odd'"),
     (lambda x, r, book: [r * np.nan], ValueError, "relevance at layer 'odd' overflows"),
-    (lambda x, r, book: setattr(book, "gated", np.zeros((1, 1))) or [r], ValueError, r"book.gated must hold one number for each of 1")])
+    (lambda x, r, book: setattr(book, "gated", np.zeros((1, 1))) or [r], ValueError,
+     r"book.gated must hold one number for each of 1")])
 def test_a_function_that_returns_something_else_is_refused_by_name(returned, error, words, how):
     with pytest.raises(error, match=words):
         lrp_core.explain(broken(returned), np.ones(4), "epsilon", **how)
@@ -199,7 +207,8 @@ def with_subclass(kind):
     rng = np.random.default_rng(3)
     dense = kind if issubclass(kind, L.Dense) else L.Dense
     return Network([
-        ("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", kind() if kind is Capped else L.ReLU()), ("flatten", L.Flatten()),
+        ("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", kind() if kind is Capped else L.ReLU()),
+        ("flatten", L.Flatten()),
         ("hidden", dense(nets.numbers(rng, 256, 64), nets.numbers(rng, 64))), ("relu2", L.ReLU()),
         ("out", nets.dense(rng, 64, 3))], (4, 4, 2))
 
@@ -208,7 +217,9 @@ def with_subclass(kind):
 @pytest.mark.parametrize("rules", ["epsilon", "preset_b"])
 @pytest.mark.parametrize("kind", [Capped, Rectified, Doubled])
 def test_a_subclass_is_taken_for_what_it_computes(kind, rules, how):
-    """By a loop that knows nothing of ours: z = W'x + b for the weights that the layer really has, whatever its output."""
+    """By a loop that knows nothing of ours: z = W'x + b for the weights that the layer really has, whatever
+    its output.
+    """
     network = with_subclass(kind)
     x = nets.inputs(network, 4)
     found = lrp_core.explain(network, x, rules, 0, layers=True, **how)
@@ -238,7 +249,8 @@ def test_a_function_registered_for_a_layer_of_ours_is_obeyed(how):
             return [window.adjoint(r, None, xs[0].shape[1:])]
         even = lrp_core.explain(network, x, "epsilon", layers=True, **how)
         assert np.abs(even.relevance - usual.relevance).max() > 1e-2 * np.abs(usual.relevance).max()
-        shares = L.AveragePool2D((3, 3), (2, 2), "same").adjoint(np.float64(even.layers["pool"]), None, (14, 13, 24))
+        shares = L.AveragePool2D((3, 3), (2, 2), "same").adjoint(np.float64(even.layers["pool"]), None,
+                                                                 (14, 13, 24))
         same(even.layers["relu1"], shares, 1e-6)
     finally:
         lrp_core.flow.register(L.MaxPool2D, registry[L.WinnerTakesAll])
@@ -264,7 +276,8 @@ class Share(Rule):
     def through(self, layer, x, y, r):
         if isinstance(x, list):
             return [self.share * r for _ in x]
-        return self.share * (np.broadcast_to(r.reshape(len(r), -1)[:, :1], (len(r), x[0].size)).reshape(x.shape)
+        return self.share * (np.broadcast_to(r.reshape(len(r), -1)[:, :1],
+                                             (len(r), x[0].size)).reshape(x.shape)
                              if x.shape != r.shape else r)
 
 
@@ -286,12 +299,15 @@ def test_a_rule_that_carries_relevance_itself(how):
 @pytest.mark.parametrize("condition", ["named", "class", "base class"])
 @pytest.mark.parametrize("name, kind, base", [
     ("relu", L.ReLU, L.Activation), ("pool", L.MaxPool2D, L.WinnerTakesAll), ("flatten", L.Flatten, L.Move),
-    ("sum", L.Add, L.Merge), ("mean", L.GlobalAveragePool2D, L.pools.GlobalPool), ("norm", L.LayerNorm, L.LayerNorm)])
+    ("sum", L.Add, L.Merge), ("mean", L.GlobalAveragePool2D, L.pools.GlobalPool),
+    ("norm", L.LayerNorm, L.LayerNorm)])
 def test_composites_take_a_rule_for_any_kind_of_layer(name, kind, base, condition, how):
     rng = np.random.default_rng(9)
     network = Network([
-        ("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", L.ReLU()), ("sum", L.Add(), ("relu", "conv")), ("pool", L.MaxPool2D(1)),
-        ("norm", L.LayerNorm(np.ones(16, np.float32), np.zeros(16, np.float32))), ("mean", L.GlobalAveragePool2D()),
+        ("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", L.ReLU()), ("sum", L.Add(), ("relu", "conv")),
+        ("pool", L.MaxPool2D(1)),
+        ("norm", L.LayerNorm(np.ones(16, np.float32), np.zeros(16, np.float32))),
+        ("mean", L.GlobalAveragePool2D()),
         ("flatten", L.Flatten()), ("out", nets.dense(rng, 16, 3))], (4, 4, 2))
     x = nets.inputs(network, 2)
     chosen = {"named": name, "class": kind, "base class": base}[condition]
@@ -299,7 +315,8 @@ def test_composites_take_a_rule_for_any_kind_of_layer(name, kind, base, conditio
     entry = found.ledger[name]
     assert entry.rule == "Share(share=0.25)"
     assert np.abs(entry.by_rule).max() > 0
-    np.testing.assert_allclose(entry.by_rule, entry.received - entry.passed, rtol=1e-4, atol=1e-6 * entry.turnover.max())
+    np.testing.assert_allclose(entry.by_rule, entry.received - entry.passed, rtol=1e-4,
+                               atol=1e-6 * entry.turnover.max())
 
 
 def test_what_is_wide_speaks_of_layers_with_weights():
@@ -315,7 +332,8 @@ def test_what_is_wide_speaks_of_layers_with_weights():
 
 @pytest.mark.parametrize("name", ["relu1", "pool1", "flatten"])
 def test_a_rule_that_would_do_nothing_is_refused(name):
-    with pytest.raises(ValueError, match=f"layer '{name}' .* passes relevance on: the rule Epsilon.* does nothing there"):
+    with pytest.raises(ValueError, match=f"layer '{name}' .* passes relevance on: the rule Epsilon.* does "
+                                         "nothing there"):
         lrp_core.explain(nets.deep(1), np.ones((9, 7, 2)), [(name, Epsilon(0.1)), ("*", Zero())])
 
 
@@ -328,7 +346,8 @@ def test_a_rule_without_groups_or_through_says_what_to_define():
 
 def test_the_profile_says_what_is_left_to_numpy_and_why():
     network = with_strangers()
-    profile = lrp_core.profile(network, nets.inputs(network, 2), [("hidden", Half()), ("*", Zero())], engine="numba", repeats=1)
+    profile = lrp_core.profile(network, nets.inputs(network, 2), [("hidden", Half()), ("*", Zero())],
+                               engine="numba", repeats=1)
     reasons = {(row.name, row.direction): row.reason for row in profile if row.kernel == "NumPy"}
     assert "Half carries relevance itself" in reasons["hidden", "backward"]
     assert "Gate" in reasons["gated", "backward"] and "Gate" in reasons["gated", "forward"]

@@ -1,4 +1,6 @@
-"""Relevance per band and per moment: as numbers, as a table, as a drawing; and the book of the whole way, printed."""
+"""Relevance per band and per moment: as numbers, as a table, as a drawing; and the book of the whole way,
+printed.
+"""
 import csv
 import json
 import math
@@ -48,8 +50,10 @@ def test_profiles_are_sums_along_the_other_axis(shape):
 
 def test_bands_lie_at_librosas_centres_and_moments_at_their_frames():
     found = profiles.profiles_of(np.ones((128, 345)))
-    np.testing.assert_allclose(found.hertz, librosa.mel_frequencies(n_mels=130, fmin=0, fmax=RATE / 2)[1:-1], rtol=1e-9)
-    assert np.abs(found.seconds - librosa.frames_to_time(np.arange(345), sr=RATE, hop_length=512)).max() <= HALF_A_HOP
+    np.testing.assert_allclose(found.hertz, librosa.mel_frequencies(n_mels=130, fmin=0, fmax=RATE / 2)[1:-1],
+                               rtol=1e-9)
+    assert np.abs(found.seconds - librosa.frames_to_time(np.arange(345), sr=RATE,
+                                                         hop_length=512)).max() <= HALF_A_HOP
 
 
 def test_the_profile_of_a_class_is_that_of_its_mean_map_turned_low_bands_first():
@@ -61,9 +65,12 @@ def test_the_profile_of_a_class_is_that_of_its_mean_map_turned_low_bands_first()
         band = 63 - row
         assert found.bands_for[band] == pytest.approx(sum(max(x, 0) for x in mean_map[row]))
         assert found.bands_against[band] == pytest.approx(sum(min(x, 0) for x in mean_map[row]))
-        assert edges[2 * band] < found.hertz[band] < edges[2 * band + 3], "within the two bands that the row averages"
+        assert edges[2 * band] < found.hertz[band] < edges[2 * band
+                                                           + 3], "within the two bands that the row averages"
     for column in range(64):
-        assert found.moments_for[column] + found.moments_against[column] == pytest.approx(mean_map[:, column].sum())
+        assert found.moments_for[column] + found.moments_against[column] == pytest.approx(
+            mean_map[:, column].sum()
+        )
         assert found.seconds[column] == pytest.approx((column + 0.5) * 4 / 64, abs=HALF_A_HOP)
 
 
@@ -98,7 +105,8 @@ def test_a_table_parses_back_to_the_numbers_it_was_made_of(tmp_path):
     for axis, places, plus, minus in (("frequency", made.hertz, made.bands_for, made.bands_against),
                                       ("time", made.seconds, made.moments_for, made.moments_against)):
         np.testing.assert_allclose(table[axis][:, 0], places, rtol=1e-5)
-        np.testing.assert_allclose(table[axis][:, 1:], np.stack([plus, minus, plus + minus], axis=1), rtol=1e-7)
+        np.testing.assert_allclose(table[axis][:, 1:], np.stack([plus, minus, plus + minus], axis=1),
+                                   rtol=1e-7)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
@@ -132,7 +140,8 @@ def test_a_drawing_shows_for_above_and_against_below_the_line():
 def short_clip(tmp_path_factory):
     """Half a second of falling tone in noise, at 22,050 Hz."""
     path, t = tmp_path_factory.mktemp("sound") / "fall.wav", np.arange(11_025) / 22_050
-    y = 0.4 * np.sin(2 * np.pi * (3000 * t - 2000 * t * t)) + 0.02 * np.random.default_rng(5).standard_normal(len(t))
+    y = (0.4 * np.sin(2 * np.pi * (3000 * t - 2000 * t * t))
+         + 0.02 * np.random.default_rng(5).standard_normal(len(t)))
     soundfile.write(path, y, 22_050)
     return path
 
@@ -152,7 +161,8 @@ def test_explain_writes_the_profiles_of_the_explanation_asked_for(tmp_path, urba
     dropped = math.fsum(step.dropped for step in sound.steps)
     for axis in ("frequency", "time"):
         assert table[axis][:, 3].sum() == pytest.approx(facts["relevance_total"] - dropped, abs=1e-6 * scale)
-        assert table[axis][:, 1].sum() + table[axis][:, 2].sum() == pytest.approx(table[axis][:, 3].sum(), abs=1e-6 * scale)
+        assert table[axis][:, 1].sum() + table[axis][:, 2].sum() == pytest.approx(table[axis][:, 3].sum(),
+                                                                                  abs=1e-6 * scale)
 
 
 def text_of(svg):
@@ -167,7 +177,8 @@ def test_pictures_for_print_are_whole_and_the_same_in_every_run(tmp_path, short_
     odd.write_bytes(short_clip.read_bytes())
     first, second = tmp_path / "first", tmp_path / "second"
     assert run("explain", odd, "--format", picture, "-o", first).exit_code == 0
-    subprocess.run([sys.executable, "-m", "audio_lrp", "explain", str(odd), "--format", picture, "-o", str(second)],
+    subprocess.run([sys.executable, "-m", "audio_lrp", "explain", str(odd), "--format", picture, "-o",
+                    str(second)],
                    env={**os.environ, "PYTHONHASHSEED": "7"}, check=True, capture_output=True)
     names = sorted(path.name for path in first.iterdir())
     endings = ("-profiles.csv", f"-profiles.{picture}", ".json", ".npz", f".{picture}")
@@ -181,7 +192,8 @@ def test_pictures_for_print_are_whole_and_the_same_in_every_run(tmp_path, short_
             assert any("a$^$&<b" in word for word in words), "text stays text, and any name can be shown"
         else:
             content = (first / name).read_bytes()
-            assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF") and b"CreationDate" not in content
+            assert (content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")
+                    and b"CreationDate" not in content)
 
 
 def test_a_picture_of_another_format_is_a_usage_error(tmp_path):
@@ -190,7 +202,9 @@ def test_a_picture_of_another_format_is_a_usage_error(tmp_path):
 
 
 def test_the_ledger_is_printed_down_to_the_waveform(short_clip, urban_sounds):
-    """Each step of the front end hands on what the next receives; the last is the total that arrives at the sound."""
+    """Each step of the front end hands on what the next receives; the last is the total that arrives at the
+    sound.
+    """
     result = run("ledger", short_clip, "--rules", "preset_b")
     assert result.exit_code == 0
     steps = ["colours", "area average", "mel bands", "STFT", "loop and resampling"]
@@ -199,8 +213,10 @@ def test_the_ledger_is_printed_down_to_the_waveform(short_clip, urban_sounds):
     assert [lines.index(row) for row in rows] == list(range(lines.index(rows[0]), lines.index(rows[0]) + 5))
     assert all("LRP-0" in row for row in rows)
     numbers = [[float(number) for number in row.split("LRP-0")[1].split()] for row in rows]
-    for (received, passed, bias, stabilizer, gated, residual), following in zip(numbers, [*numbers[1:], None]):
-        assert received == pytest.approx(passed + gated, abs=2e-4) and bias == stabilizer == 0 and abs(residual) < 1e-6
+    for (received, passed, bias, stabilizer, gated, residual), following in zip(numbers,
+                                                                                [*numbers[1:], None]):
+        assert received == pytest.approx(passed + gated,
+                                         abs=2e-4) and bias == stabilizer == 0 and abs(residual) < 1e-6
         assert following is None or passed == following[0]
     clip = features.open_clip(short_clip)
     e = lrp_core.explain(urban_sounds, clip.image, "preset_b")

@@ -1,4 +1,6 @@
-"""What the pages and messages tell people to do works: Python that runs, links that lead somewhere, packages that exist."""
+"""What the pages and messages tell people to do works: Python that runs, links that lead somewhere, packages
+that exist.
+"""
 import configparser
 import pathlib
 import re
@@ -32,12 +34,15 @@ def test_links_lead_somewhere():
 
 
 def test_what_is_advised_to_install_can_be_installed():
-    """The project is on no package index: messages name the packages of its extras, pages an extra of the checkout."""
+    """The project is on no package index: messages name the packages of its extras, pages an extra of the
+    checkout.
+    """
     extras = configparser.ConfigParser()
     extras.read(ROOT / "setup.cfg")
     known = set(re.findall(r"^[\w-]+", "\n".join(extras["options.extras_require"].values()), re.MULTILINE))
     packages = ("lrp_core", "features", "audio_lrp", "train_tf", "benchmarks", "tests")
-    sources = [path for name in packages for path in (ROOT / name).rglob("*.py") if "tests/data" not in path.as_posix()]
+    sources = [path for name in packages for path in (ROOT / name).rglob("*.py")
+               if "tests/data" not in path.as_posix()]
     for path in (*sources, ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"audio-lrp\[\w", text), path

@@ -42,13 +42,15 @@ def embedded_clip():
 @pytest.mark.parametrize("rules", PRESETS)
 def test_every_class_is_explained_as_lrp_core_does(written, embedded_clip, small, rules):
     network, (common, (data, _)) = small[0], written[1].json()
-    assert [preset["name"] for preset in common["presets"]] == list(PRESETS), "'flat' is an alias and asked for twice"
+    assert [preset["name"]
+            for preset in common["presets"]] == list(PRESETS), "'flat' is an alias and asked for twice"
     assert common["classes"] == list(network.class_names)
     for target in (0, network.class_names.index("siren")):
         e = lrp_core.explain(network, embedded_clip.image, rules, target)
         found = data["explanations"][PRESETS.index(rules)][target]
         pixels = e.relevance.sum(axis=-1, dtype=np.float64)
-        np.testing.assert_allclose(unpack(found["map"]).reshape(64, 64), pixels, atol=np.abs(pixels).max() / 60_000)
+        np.testing.assert_allclose(unpack(found["map"]).reshape(64, 64), pixels,
+                                   atol=np.abs(pixels).max() / 60_000)
         assert found["for"] == pytest.approx(pixels[pixels > 0].sum(), rel=1e-6)
         assert found["against"] == pytest.approx(pixels[pixels < 0].sum(), rel=1e-6, abs=1e-9)
         assert found["limit"] == pytest.approx(plots.scale_of(pixels))
@@ -58,19 +60,25 @@ def test_every_class_is_explained_as_lrp_core_does(written, embedded_clip, small
         for name in ("bands_for", "bands_against", "moments_for", "moments_against"):
             expected = getattr(profiles, name)
             np.testing.assert_allclose(unpack(found[name]), expected, atol=np.abs(expected).max() / 60_000)
-        assert [tuple(page) for page in common["presets"][PRESETS.index(rules)]["pages"]] == list(ledger.pages)
-        expected = [[getattr(entry, name) for name in report_data.BOOKED] for entry in (*ledger, ledger.total)]
+        assert [tuple(page)
+                for page in common["presets"][PRESETS.index(rules)]["pages"]] == list(ledger.pages)
+        expected = [[getattr(entry, name) for name in report_data.BOOKED]
+                    for entry in (*ledger, ledger.total)]
         np.testing.assert_allclose([*found["ledger"], found["total"]], expected, rtol=1e-5, atol=1e-14)
         for received, passed, bias, stabilizer, gated, residual in found["ledger"]:
-            assert abs(received - passed - bias - stabilizer - gated - residual) < 1e-4 * max(1, abs(received))
-    assert np.frombuffer(base64.b64decode(data["level"]), np.uint8).reshape(64, 64).tolist() == embedded_clip.level.tolist()
+            assert abs(received - passed - bias - stabilizer - gated - residual) < 1e-4 * max(
+                1, abs(received)
+            )
+    assert np.frombuffer(base64.b64decode(data["level"]),
+                         np.uint8).reshape(64, 64).tolist() == embedded_clip.level.tolist()
     assert data["order"] == sorted(range(3), key=lambda index: -data["probabilities"][index])
 
 
 def test_the_sounds_are_the_original_and_the_part(written, embedded_clip, small):
     _, (data, _) = written[1].json()
     target = data["order"][0]
-    sound, _ = down_to_sound(embedded_clip, lrp_core.explain(small[0], embedded_clip.image, "epsilon", target))
+    sound, _ = down_to_sound(embedded_clip, lrp_core.explain(small[0], embedded_clip.image, "epsilon",
+                                                             target))
     made = parts(embedded_clip, sound, share=0.5)
     found = data["explanations"][0][target]
     assert found["cells"] == made.masks[0].mean()
@@ -113,9 +121,11 @@ def test_half_of_what_speaks_for_it_lies_where_the_sentence_says(written, embedd
     e = lrp_core.explain(small[0], embedded_clip.image, "epsilon", "siren")
     mel = np.maximum(down_to_sound(embedded_clip, e)[0].mel, 0)
     words = data["explanations"][0][e.target]["words"]
-    assert words.startswith(f"siren by epsilon (score {e.logits[e.target]:.2f}, {e.probabilities[e.target]:.1%})")
+    assert words.startswith(f"siren by epsilon (score {e.logits[e.target]:.2f}, "
+                            f"{e.probabilities[e.target]:.1%})")
     start, end, low, high = (float(number.replace(",", "")) for number in re.findall(
-        r"between ([\d.,]+) and ([\d.,]+) ", words)[0] + re.findall(r"between ([\d.,]+) and ([\d.,]+) Hz", words)[0])
+        r"between ([\d.,]+) and ([\d.,]+) ", words)[0]
+        + re.findall(r"between ([\d.,]+) and ([\d.,]+) Hz", words)[0])
     seconds, hertz = (np.arange(345) + 0.5) * 4 / 345, features.band_edges(44_100, 128)[1:-1]
     assert mel[:, (seconds > start) & (seconds < end)].sum() == pytest.approx(mel.sum() / 2, rel=0.03)
     assert mel[(hertz > 0.98 * low) & (hertz < 1.02 * high)].sum() == pytest.approx(mel.sum() / 2, rel=0.15)
@@ -132,22 +142,26 @@ def test_the_page_holds_all_it_needs(written):
         assert "style" not in attributes and not any(name.startswith("on") for name in attributes)
         for name in ("src", "href", "srcset", "data", "poster", "action"):
             assert attributes.get(name, "#").startswith(("#", "data:"))
-    policy = next(a["content"] for a, _ in page.all("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    policy = next(a["content"] for a, _ in page.all("meta")
+                  if a.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy and "http" not in policy
     (style,), script = [text for _, text in page.all("style")], page.all("script")[-1][1]
     for content in (style, script):
         assert f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'" in policy
     assert "url(" not in style and "@import" not in style
-    assert set(re.findall(r"https?://[^\s\"'<>]*", text)) <= {"http://www.w3.org/2000/svg"}, "a name, no place"
+    assert set(re.findall(r"https?://[^\s\"'<>]*",
+                          text)) <= {"http://www.w3.org/2000/svg"}, "a name, no place"
 
 
 def test_a_hostile_name_stays_a_name(written):
     _, page = written
     assert [text for _, text in page.all("h2")] == [audio_lrp.EMBEDDED_CLIP.name, HOSTILE]
-    assert not any(tag == "b" for tag, attributes in page.tags if attributes) and page.json()[1][1]["name"] == HOSTILE
+    assert not any(tag == "b" for tag, attributes in page.tags
+                   if attributes) and page.json()[1][1]["name"] == HOSTILE
     assert [text for _, text in page.all("a")] == [audio_lrp.EMBEDDED_CLIP.name, HOSTILE]
     assert "<" not in report.as_json({"name": "</script><script>alert(1)</script><!--"})
-    assert str(audio_lrp.EMBEDDED_CLIP.parent) not in written[0].read_text(encoding="utf-8"), "folders are no one's business"
+    assert str(audio_lrp.EMBEDDED_CLIP.parent) not in written[0].read_text(encoding="utf-8"), (
+        "folders are no one's business")
 
 
 def test_two_runs_give_the_same_bytes(tmp_path, small):
@@ -155,7 +169,8 @@ def test_two_runs_give_the_same_bytes(tmp_path, small):
     soundfile.write(name, np.sin(np.arange(22_050) ** 1.2), 22_050)
     pages = []
     for number in range(2):
-        result = run("report", name, "-o", tmp_path / "deep" / f"{number}.html", "--rules", "epsilon", "--share", "0.3",
+        result = run("report", name, "-o", tmp_path / "deep" / f"{number}.html", "--rules", "epsilon",
+                     "--share", "0.3",
                      "--model", small[1])
         assert result.exit_code == 0, result.output
         pages.append((tmp_path / "deep" / f"{number}.html").read_bytes())
@@ -169,13 +184,15 @@ def test_two_runs_give_the_same_bytes(tmp_path, small):
 def test_what_cannot_be_read_is_named_and_the_others_are_shown(tmp_path, small):
     (tmp_path / "bad.wav").write_bytes(b"RIFF nothing")
     soundfile.write(tmp_path / "silence.wav", np.zeros(44_100), 44_100)
-    result = run("report", tmp_path / "bad.wav", tmp_path / "silence.wav", "-o", tmp_path / "page.html", "--rules", "flat",
+    result = run("report", tmp_path / "bad.wav", tmp_path / "silence.wav", "-o", tmp_path / "page.html",
+                 "--rules", "flat",
                  "--model", small[1])
     assert result.exit_code == 1 and "bad.wav" in result.stderr and "1 of 2" in result.stderr
     page = Page((tmp_path / "page.html").read_text())
     _, (data,) = page.json()
     assert data["name"] == "silence.wav" and any("silent" in warning for warning in data["warnings"])
-    assert all(words["words"].endswith("nothing in this sound speaks for it.") for words in data["explanations"][0])
+    assert all(words["words"].endswith("nothing in this sound speaks for it.")
+               for words in data["explanations"][0])
     assert not sound_of(data["explanations"][0][0]["part"])[0].any()
     assert run("report", tmp_path / "bad.wav", "-o", tmp_path / "none.html").exit_code == 1
     assert not (tmp_path / "none.html").exists()
@@ -202,7 +219,8 @@ def test_an_unsure_network_is_said_to_be_unsure(small, embedded_clip):
 def test_without_a_clip_it_shows_the_embedded_one_and_leaves_matplotlib_alone(tmp_path, small):
     code = ("import sys; from audio_lrp.cli import main; main(sys.argv[1:], standalone_mode=False); "
             "sys.exit('matplotlib' in sys.modules)")
-    subprocess.run([sys.executable, "-c", code, "report", "-o", tmp_path / "r.html", "--model", small[1], "--rules", "epsilon"],
+    subprocess.run([sys.executable, "-c", code, "report", "-o", tmp_path / "r.html", "--model", small[1],
+                    "--rules", "epsilon"],
                    check=True, capture_output=True)
     _, (data,) = Page((tmp_path / "r.html").read_text(encoding="utf-8")).json()
     assert data["name"] == audio_lrp.EMBEDDED_CLIP.name

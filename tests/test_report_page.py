@@ -1,4 +1,6 @@
-"""The report's page in a real browser: it plays, switches, follows, fits, and neither logs nor asks for anything."""
+"""The report's page in a real browser: it plays, switches, follows, fits, and neither logs nor asks for
+anything.
+"""
 import base64
 import io
 import re
@@ -12,7 +14,8 @@ from report_pages import small_model, unpack, write_report
 from audio_lrp import report_data
 
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking",
              "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
 
 
@@ -25,7 +28,8 @@ def written(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """Chromium without a window."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="the report's page is tested through the package playwright")
+    sync_api = pytest.importorskip("playwright.sync_api",
+                                   reason="the report's page is tested through the package playwright")
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed: the report's page cannot be tested")
     with sync_api.sync_playwright() as playwright:
@@ -36,11 +40,13 @@ def browser():
 
 @pytest.fixture
 def visit(browser, written):
-    """Open the report offline, from its file; at the end nothing may have been logged or asked of a network."""
+    """Open the report offline, from its file; at the end nothing may have been logged or asked of a network.
+    """
     contexts, logged, asked = [], [], []
 
     def go(width=1280, height=1000, **settings):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True, **settings))
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True,
+                                            **settings))
         page = contexts[-1].new_page()
         page.on("console", lambda message: logged.append(message.text))
         page.on("pageerror", lambda error: logged.append(str(error)))
@@ -62,7 +68,8 @@ def sound(page, number=0):
         const box = one.slider.getBoundingClientRect();
         return {time: one.time, playing: one.playing, duration: one.audio[one.chosen].duration,
                 paused: [one.audio.original.paused, one.audio.part.paused],
-                cursors: [...section.querySelectorAll(".playhead")].map(line => line.getBoundingClientRect()).map(
+                cursors: [...section.querySelectorAll(".playhead")].map(
+                    line => line.getBoundingClientRect()).map(
                     line => ((line.left + line.right) / 2 - box.left) / box.width)}; }""", number)
 
 
@@ -71,7 +78,8 @@ def pixels(page, view):
 
 
 def wait(page, condition):
-    page.wait_for_function(f"() => {{ const one = [...sounds.values()][0]; return {condition}; }}", timeout=10_000)
+    page.wait_for_function(f"() => {{ const one = [...sounds.values()][0]; return {condition}; }}",
+                           timeout=10_000)
 
 
 def test_it_plays_and_the_cursor_follows(visit):
@@ -86,13 +94,15 @@ def test_it_plays_and_the_cursor_follows(visit):
     wait(page, "one.time > 1.5 && !one.audio.original.seeking")
     state = sound(page)
     page.click("text=Play relevant part")
-    wait(page, "one.playing === 'part' && one.audio.part.readyState && !one.audio.part.seeking && one.audio.part.currentTime > 0")
+    wait(page, "one.playing === 'part' && one.audio.part.readyState && !one.audio.part.seeking && "
+               "one.audio.part.currentTime > 0")
     before, state = state, sound(page)
     assert state["paused"] == [True, False] and state["time"] >= before["time"]
     assert state["cursors"] == pytest.approx([state["time"] / 4] * 3, abs=1e-3)
     # Another class takes over too.
     page.click(".clip:first-of-type .classes label:nth-of-type(2)")
-    wait(page, "one.playing === 'part' && one.audio.part.readyState && !one.audio.part.seeking && one.audio.part.currentTime > 0")
+    wait(page, "one.playing === 'part' && one.audio.part.readyState && !one.audio.part.seeking && "
+               "one.audio.part.currentTime > 0")
     page.click("text=Pause relevant part")
     stopped = sound(page)
     assert stopped["paused"] == [True, True] and stopped["time"] >= state["time"]
@@ -130,13 +140,15 @@ def test_choices_change_what_is_shown_and_said(visit):
         page.click(f"#clip-1 .{group} label:nth-of-type({place})")
         words = page.inner_text("#clip-1 [role=status]")
         name = page.inner_text(f"#clip-1 .{group} label:nth-of-type({place}) .name")
-        assert name.replace("\n", "") in words and words in page.get_attribute("#clip-1 .relevance canvas.view", "aria-label")
+        assert name.replace("\n", "") in words and words in page.get_attribute("#clip-1 .relevance "
+                                                                               "canvas.view", "aria-label")
         assert page.inner_text("#clip-1 .book").startswith("Of the score")
         row = page.text_content("#clip-1 tbody tr:first-child")
         seen.add((pixels(page, "relevance"), pixels(page, "bands"), pixels(page, "moments"), words, row,
                   page.text_content("#clip-1 caption"), page.inner_html("#clip-1 .absorbed svg")))
     columns = list(zip(*seen))
-    assert [len(set(column)) for column in columns] == [3, 3, 3, 3, 3, 3, 3], "back at epsilon it is as it was"
+    assert [len(set(column)) for column in columns] == [3, 3, 3, 3, 3, 3,
+                                                        3], "back at epsilon it is as it was"
     spectrogram, relevance = pixels(page, "spectrogram"), pixels(page, "relevance")
     page.click("#clip-1 .over")
     assert pixels(page, "spectrogram") == spectrogram and pixels(page, "relevance") != relevance
@@ -148,14 +160,17 @@ def test_the_map_is_painted_where_and_how_the_numbers_say(visit, written):
     _, (data, _) = written[1].json()
     relevance = unpack(data["explanations"][0][data["order"][0]]["map"]).reshape(64, 64)
     colours = report_data.diverging()
-    painted = matplotlib.image.imread(io.BytesIO(base64.b64decode(pixels(page, "relevance").partition(",")[2])))
-    left, top, width, height = page.evaluate("""() => { const {width, height} = document.querySelector(".relevance canvas.view");
+    painted = matplotlib.image.imread(io.BytesIO(base64.b64decode(pixels(page,
+                                                                         "relevance").partition(",")[2])))
+    left, top, width, height = page.evaluate("""() => {
+        const {width, height} = document.querySelector(".relevance canvas.view");
         const left = parseFloat(colourOf("left")), right = parseFloat(colourOf("right"));
         return [left, TOP, width - left - right, height - TOP - BOTTOM]; }""")
     for index in (relevance.argmax(), relevance.argmin()):
         row, column = divmod(int(index), 64)
         found = painted[int(top + (row + 0.5) / 64 * height), int(left + (column + 0.5) / 64 * width)] * 255
-        assert found.tolist() == pytest.approx([*colours[255 if relevance[row, column] > 0 else 0], 255], abs=0.5)
+        assert found.tolist() == pytest.approx([*colours[255 if relevance[row, column] > 0 else 0], 255],
+                                               abs=0.5)
 
 
 def test_the_keyboard_is_enough(visit):
@@ -165,18 +180,23 @@ def test_the_keyboard_is_enough(visit):
         page.keyboard.press("Tab")
         stops.append(page.evaluate("document.activeElement.name || document.activeElement.dataset.sound || "
                                    "document.activeElement.className || document.activeElement.tagName"))
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", f"{stops[-1]}: the focus shows"
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", (
+            f"{stops[-1]}: the focus shows")
     assert stops == ["A", "A", "class-1", "rules-1", "original", "part", "INPUT", "seek", "SUMMARY"]
     page.focus("#clip-1 .classes input:checked")
     before = page.inner_text("#clip-1 .words")
     page.keyboard.press("ArrowDown")
-    assert page.inner_text("#clip-1 .words") != before and page.get_attribute("#clip-1 .seek", "aria-valuenow") == "0.0"
+    assert page.inner_text("#clip-1 .words") != before and page.get_attribute("#clip-1 .seek",
+                                                                              "aria-valuenow") == "0.0"
     page.focus("#clip-1 .seek")
-    for key, place in (("ArrowRight", 0.1), ("ArrowUp", 0.2), ("Shift+ArrowRight", 1.2), ("PageUp", 1.7), ("ArrowLeft", 1.6),
+    for key, place in (("ArrowRight", 0.1), ("ArrowUp", 0.2), ("Shift+ArrowRight", 1.2), ("PageUp", 1.7),
+                       ("ArrowLeft", 1.6),
                        ("End", 4), ("ArrowRight", 4), ("PageDown", 3.5), ("Home", 0), ("ArrowLeft", 0)):
         page.keyboard.press(key)
         state = sound(page)
-        assert state["time"] == pytest.approx(place) and state["cursors"] == pytest.approx([place / 4] * 3, abs=1e-3), key
+        assert state["time"] == pytest.approx(place) and state["cursors"] == pytest.approx(
+            [place / 4] * 3, abs=1e-3
+        ), key
         assert page.get_attribute("#clip-1 .seek", "aria-valuetext") == f"{place:.1f} seconds"
     scrolled = page.evaluate("scrollY")
     page.keyboard.press("Space")
@@ -199,7 +219,9 @@ def test_pointing_into_a_picture_seeks(visit):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.75, box["y"] + 80)
     page.mouse.up()
-    assert sound(page)["time"] == pytest.approx(3, abs=0.02) and sound(page)["cursors"] == pytest.approx([0.75] * 3, abs=0.005)
+    assert sound(page)["time"] == pytest.approx(3, abs=0.02) and sound(page)["cursors"] == pytest.approx(
+        [0.75] * 3, abs=0.005
+    )
     page.mouse.move(box["x"], box["y"] + 80)
     assert sound(page)["time"] == pytest.approx(3, abs=0.02)
 
@@ -222,20 +244,24 @@ def test_nothing_is_wider_than_the_screen(visit, width):
     page = visit(width)
     page.click("#clip-1 summary")
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    for element in page.locator("#clip-1 .view, #clip-1 button, #clip-1 fieldset label, #clip-1 .absorbed svg").all():
+    for element in page.locator("#clip-1 .view, #clip-1 button, #clip-1 fieldset label, #clip-1 .absorbed "
+                                "svg").all():
         box = element.bounding_box()
         assert 0 <= box["x"] < box["x"] + box["width"] <= width and box["width"] > 100
 
 
-TEXTS = ["h1", ".page p", ".facts", ".heard", ".words", ".note", ".book", ".for", ".against", "label:not(:has(:checked)) small",
-         "label:has(:checked) small", "label:has(:checked) .number", "button", "a", "figcaption", "figcaption b", "caption", "td",
+TEXTS = ["h1", ".page p", ".facts", ".heard", ".words", ".note", ".book", ".for", ".against",
+         "label:not(:has(:checked)) small",
+         "label:has(:checked) small", "label:has(:checked) .number", "button", "a", "figcaption",
+         "figcaption b", "caption", "td",
          "tbody tr.whole td", "summary", ".position"]
 
 
 def luminance(colour):
     """Relative luminance (WCAG 2.2) of "rgb(r, g, b)"."""
     channels = np.array([float(number) for number in re.findall(r"[\d.]+", colour)[:3]]) / 255
-    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    return np.where(channels <= 0.04045, channels / 12.92,
+                    ((channels + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -265,8 +291,10 @@ def test_a_screen_reader_finds_its_way(visit):
     page = visit()
     tree = page.locator("#clip-1").aria_snapshot()
     for part in ('radio "siren', 'group "Class to explain"', 'group "Rules that share relevance out"',
-                 'slider "Position in the sound"', 'button "Play original"', 'img "Map of relevance, siren by epsilon',
-                 'img "Mel spectrogram of', 'img "Relevance per moment', 'img "Relevance per frequency', 'img "Of the score',
+                 'slider "Position in the sound"', 'button "Play original"',
+                 'img "Map of relevance, siren by epsilon',
+                 'img "Mel spectrogram of', 'img "Relevance per moment', 'img "Relevance per frequency',
+                 'img "Of the score',
                  'status: "siren by epsilon', 'heading "The ledger'):
         assert part in tree, f"{part}\n{tree}"
     page.click("#clip-1 summary")

@@ -1,4 +1,6 @@
-"""Names that hold anything: files named to command a terminal, a spreadsheet or a browser, too long, or like devices."""
+"""Names that hold anything: files named to command a terminal, a spreadsheet or a browser, too long, or like
+devices.
+"""
 import csv
 import json
 import os
@@ -22,7 +24,8 @@ from audio_lrp.results import explain_clips
 from audio_lrp.tables import csv_table, harmless, markdown_text
 from lrp_core.files import replacing
 
-ORDERS = "a\x1b]0;title\x07\x9b2J\r\u202e"  # an operating system command, a control sequence, and writing reversed
+# an operating system command, a control sequence, and writing reversed
+ORDERS = "a\x1b]0;title\x07\x9b2J\r\u202e"
 CLASSES = ("dog\ud800", "=1+1", "\x1b]0;x\x07<script>alert(1)</script>|*b*")
 SHOWN = ["dog\\ud800", "=1+1", "\\x1b]0;x\\x07<script>alert(1)</script>|*b*"]
 
@@ -62,10 +65,13 @@ def model_of(path, classes):
 
 @posix
 @pytest.mark.parametrize("arguments", [
-    ("explain", "FILE", "BAD", "-o", "OUT", "--format", "svg"), ("listen", "FILE", "BAD", "--check", "1", "-o", "OUT"),
+    ("explain", "FILE", "BAD", "-o", "OUT", "--format", "svg"),
+    ("listen", "FILE", "BAD", "--check", "1", "-o", "OUT"),
     ("ledger", "FILE"), ("ledger", "BAD"), ("report", "FILE", "BAD", "--rules", "epsilon", "-o", "OUT/BAD"),
-    ("dataset", "FOLDER", "-o", "OUT", "--jobs", "1"), ("dataset", "FOLDER", "-o", "FILE"), ("dataset", "BAD", "-o", "OUT"),
-    ("explain", "--model", "BAD"), ("summary", "--model", "BAD"), ("explain", "--target", "BAD"), ("explain", "--BAD"),
+    ("dataset", "FOLDER", "-o", "OUT", "--jobs", "1"), ("dataset", "FOLDER", "-o", "FILE"),
+    ("dataset", "BAD", "-o", "OUT"),
+    ("explain", "--model", "BAD"), ("summary", "--model", "BAD"), ("explain", "--target", "BAD"),
+    ("explain", "--BAD"),
     ("summary",), ("BAD",)])
 def test_a_terminal_obeys_no_name(arguments, model, tmp_path):
     folder = tmp_path / f"{ORDERS}\n"
@@ -109,7 +115,8 @@ def test_classes_of_any_name_are_shown_and_can_be_asked_for(command, model, tmp_
     if command == "dataset":
         result = run("dataset", tmp_path, "-o", tmp_path / "out", "--model", model, "--jobs", "1")
         text = (tmp_path / "out" / "SUMMARY.md").read_text(encoding="utf-8")
-        assert "<script>" not in text and r"\\x1b\]0;x\\x07&lt;script&gt;alert(1)&lt;/script&gt;\|\*b\*" in text
+        assert ("<script>" not in text
+                and r"\\x1b\]0;x\\x07&lt;script&gt;alert(1)&lt;/script&gt;\|\*b\*" in text)
         assert json.loads((tmp_path / "out" / "summary.json").read_text())["settings"]["classes"] == SHOWN
     elif command == "report":
         result = run("report", sound, "-o", tmp_path / "r.html", "--rules", "epsilon", "--model", model)
@@ -127,7 +134,11 @@ def test_classes_of_any_name_are_shown_and_can_be_asked_for(command, model, tmp_
 def test_classes_that_look_alike_are_refused_in_words(tmp_path):
     model = model_of(tmp_path / "m.npz", ("\x1b", "\\x1b"))
     result = run("explain", "--model", model, "-o", tmp_path)
-    assert result.exit_code == 1 and "2 different names" in result.output and isinstance(result.exception, SystemExit)
+    assert (
+        result.exit_code == 1
+        and "2 different names" in result.output
+        and isinstance(result.exception, SystemExit)
+    )
 
 
 def test_what_a_model_file_is_refused_for_is_one_line(monkeypatch, tmp_path):
@@ -142,8 +153,10 @@ def test_what_a_model_file_is_refused_for_is_one_line(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("cell", "written"), [
-    ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("+1+cmd|x", "'+1+cmd|x"), ("-2+3", "'-2+3"), ("@SUM(1)", "'@SUM(1)"),
-    ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("＝1", "'＝1"), ("-", "'-"), ("-1.5e-07", "-1.5e-07"), ("+3", "+3"),
+    ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("+1+cmd|x", "'+1+cmd|x"), ("-2+3", "'-2+3"),
+    ("@SUM(1)", "'@SUM(1)"),
+    ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("\uff1d1", "'\uff1d1"), ("-", "'-"), 
+    ("-1.5e-07", "-1.5e-07"), ("+3", "+3"),
     ("-inf", "-inf"), (-1.5, -1.5), (0, 0), ("", ""), ("a=1", "a=1"), ("'x", "'x")])
 def test_a_spreadsheet_runs_no_cell(cell, written, tmp_path):
     assert harmless(cell) == written
@@ -159,14 +172,18 @@ def test_no_table_of_a_data_set_holds_a_formula(model, tmp_path):
     for name in ("=cmd|' .wav", "@x.wav", "-2+3.wav"):
         noise(tmp_path / "in" / name)
     (tmp_path / "in" / "+bad.wav").write_bytes(b"RIFF nothing")
-    assert run("dataset", tmp_path / "in", "-o", tmp_path / "out", "--model", model, "--jobs", "1").exit_code == 1
-    cells = [cell for path in (tmp_path / "out").rglob("*.csv") for row in rows(path) for cell in row.values()]
+    assert run("dataset", tmp_path / "in", "-o", tmp_path / "out", "--model", model, "--jobs",
+               "1").exit_code == 1
+    cells = [cell for path in (tmp_path / "out").rglob("*.csv") for row in rows(path)
+             for cell in row.values()]
     assert {"'=cmd|' .wav", "'@x.wav", "'-2+3.wav", "'+bad.wav"} <= set(cells)
-    assert not [cell for cell in cells if harmless(cell) != cell] and any(cell.startswith("-") for cell in cells)
+    assert not [cell for cell in cells if harmless(cell) != cell] and any(cell.startswith("-")
+                                                                          for cell in cells)
 
 
 @pytest.mark.parametrize(("name", "text"), [
-    ("dog_bark", "dog_bark"), ("_x_", r"\_x\_"), ("<b>&amp;", "&lt;b&gt;&amp;amp;"), ("a|b", r"a\|b"), ("[x](y)", r"\[x\](y)"),
+    ("dog_bark", "dog_bark"), ("_x_", r"\_x\_"), ("<b>&amp;", "&lt;b&gt;&amp;amp;"), ("a|b", r"a\|b"),
+    ("[x](y)", r"\[x\](y)"),
     ("**b** `c` ~~d~~ ![i](j)", r"\*\*b\*\* \`c\` \~\~d\~\~ \!\[i\](j)"), ("\\", "\\\\"), ("a\nb", r"a\\nb")])
 def test_markdown_shows_a_name_as_it_is(name, text):
     assert markdown_text(name) == text
@@ -175,13 +192,15 @@ def test_markdown_shows_a_name_as_it_is(name, text):
 # ---- Names of files that are written
 
 
-@pytest.mark.parametrize("name", ["x" * 251, "é" * 125, "音" * 83, "🎵" * 62], ids=["1 byte", "2 bytes", "3", "4"])
+@pytest.mark.parametrize("name", ["x" * 251, "é" * 125, "音" * 83, "🎵" * 62],
+                         ids=["1 byte", "2 bytes", "3", "4"])
 @pytest.mark.parametrize(("command", "count"), [("explain", 5), ("listen", 4)])
 def test_a_file_of_the_longest_name_gets_all_its_files(command, count, name, model, tmp_path):
     result = run(command, noise(tmp_path / f"{name}.wav"), "-o", tmp_path / "out", "--model", model)
     assert result.exit_code == 0, result.output
     written = [path.name for path in (tmp_path / "out").iterdir()]
-    assert len(written) == count and all(len(os.fsencode(one)) <= 255 and one.startswith(name[:50]) for one in written)
+    assert len(written) == count and all(len(os.fsencode(one)) <= 255 and one.startswith(name[:50])
+                                         for one in written)
 
 
 def test_a_file_can_be_written_by_the_longest_name(model, tmp_path):
@@ -190,7 +209,8 @@ def test_a_file_can_be_written_by_the_longest_name(model, tmp_path):
             partial.write_text("whole")
         assert (tmp_path / name).read_text() == "whole"
     path = tmp_path / f"{'y' * 250}.html"
-    assert run("report", noise(tmp_path / "x.wav"), "-o", path, "--rules", "epsilon", "--model", model).exit_code == 0
+    assert run("report", noise(tmp_path / "x.wav"), "-o", path, "--rules", "epsilon", "--model",
+               model).exit_code == 0
     assert path.exists()
 
 
@@ -225,4 +245,5 @@ def test_a_folder_is_answered_with_the_command_for_folders(command, tmp_path, mo
     (tmp_path / "my sounds").mkdir()
     out = {"ledger": [], "report": ["-o", tmp_path / "r.html"]}.get(command, ["-o", tmp_path])
     result = run(command, tmp_path / "my sounds", "--model", model, *out)
-    assert result.exit_code == 1 and f"`audio-lrp dataset '{tmp_path / 'my sounds'}' -o OUTPUT` explains all" in result.stderr
+    assert (result.exit_code == 1 and f"`audio-lrp dataset '{tmp_path / 'my sounds'}' -o OUTPUT` explains "
+                                      "all" in result.stderr)

@@ -1,4 +1,5 @@
-"""Rules that this package does not know: the right answer on both paths, through NumPy where no kernel fits."""
+"""Rules that this package does not know: the right answer on both paths, through NumPy where no kernel fits.
+"""
 import dataclasses
 
 import nets
@@ -101,8 +102,10 @@ RULES = [Sharp(1), Sharp(2), SharpEpsilon(1), SharpEpsilon(2), Declared(3), Loud
 def after_a_relu():
     """A network whose second convolution reads what is not negative."""
     rng = np.random.default_rng(4)
-    return Network([("conv1", nets.conv(rng, (3, 3), 2, 16)), ("relu1", L.ReLU()), ("conv2", nets.conv(rng, (3, 3), 16, 16)),
-                    ("relu2", L.ReLU()), ("flatten", L.Flatten()), ("out", nets.dense(rng, 480, 3))], (6, 5, 2))
+    return Network([("conv1", nets.conv(rng, (3, 3), 2, 16)), ("relu1", L.ReLU()),
+                    ("conv2", nets.conv(rng, (3, 3), 16, 16)),
+                    ("relu2", L.ReLU()), ("flatten", L.Flatten()), ("out", nets.dense(rng, 480, 3))],
+                    (6, 5, 2))
 
 
 def close(found, wanted):
@@ -126,7 +129,8 @@ def test_both_paths_give_the_same(rule, positive_input):
 def test_the_sign_of_a_term_cancels(rule):
     """z and the share both carry it."""
     network, x = nets.deep(1), nets.inputs(nets.deep(1), 3)
-    np.testing.assert_allclose(explain(network, x, rule).relevance, explain(network, x, lrp_core.Zero()).relevance, rtol=1e-5)
+    np.testing.assert_allclose(explain(network, x, rule).relevance,
+                               explain(network, x, lrp_core.Zero()).relevance, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [Sharp, SharpEpsilon])
@@ -152,11 +156,13 @@ def test_a_rule_that_is_changed_is_asked_again(how):
 
 def test_a_condition_that_changes_its_mind_is_asked_again():
     network, x, chosen = after_a_relu(), nets.inputs(after_a_relu(), 2), {"conv1"}
-    rules = lrp_core.Composite("mine", ((lambda network, node: node.name in chosen, lrp_core.Flat()), ("*", lrp_core.Epsilon())))
+    rules = lrp_core.Composite("mine", ((lambda network, node: node.name in chosen, lrp_core.Flat()),
+                                        ("*", lrp_core.Epsilon())))
     first = explain(network, x, rules, engine="numba", dtype="float32").relevance
     chosen.add("conv2")
     second = explain(network, x, rules, engine="numba", dtype="float32").relevance
-    wanted = explain(network, x, [("conv*", lrp_core.Flat()), ("*", lrp_core.Epsilon())], engine="numba", dtype="float32").relevance
+    wanted = explain(network, x, [("conv*", lrp_core.Flat()), ("*", lrp_core.Epsilon())], engine="numba",
+                     dtype="float32").relevance
     np.testing.assert_array_equal(second, wanted)
     assert not np.array_equal(first, second)
 
@@ -168,14 +174,17 @@ def test_declared_rules_are_equal_by_their_fields():
 
 
 def test_a_rule_under_zero_may_count_inputs_in_an_average_pool():
-    """What a pool gives then does not vanish where its input does: the ReLU before must not be fused into its maker."""
+    """What a pool gives then does not vanish where its input does: the ReLU before must not be fused into its
+    maker.
+    """
 
     class Counting(lrp_core.Zero):
         def groups(self, layer):
             return (Group((Term(ones, np.ones_like(layer.kernel)),)),)
 
     rng = np.random.default_rng(2)
-    network = Network([("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", L.ReLU()), ("pool", L.AveragePool2D(2, 2)),
+    network = Network([("conv", nets.conv(rng, (3, 3), 2, 16)), ("relu", L.ReLU()),
+                       ("pool", L.AveragePool2D(2, 2)),
                        ("flatten", L.Flatten()), ("out", nets.dense(rng, 96, 3))], (6, 5, 2))
     rules = [("pool", Counting()), ("*", lrp_core.Epsilon(0.1))]
     x = nets.inputs(network, 4)
@@ -187,10 +196,12 @@ def test_a_rule_under_zero_may_count_inputs_in_an_average_pool():
 def test_the_profile_of_a_network_that_numpy_must_help_with_prints_as_a_table():
     """A batch norm that is not folded, a stranger's rule, channels: each with its reason."""
     rng = np.random.default_rng(3)
-    network = Network([("conv", nets.conv(rng, (3, 3), 2, 4)), ("norm", L.BatchNorm(nets.numbers(rng, 4), nets.numbers(rng, 4))),
+    network = Network([("conv", nets.conv(rng, (3, 3), 2, 4)),
+                       ("norm", L.BatchNorm(nets.numbers(rng, 4), nets.numbers(rng, 4))),
                        ("relu", L.ReLU()), ("pool", L.AveragePool2D(2, 2)), ("flatten", L.Flatten()),
                        ("out", nets.dense(rng, 24, 3))], (6, 5, 2))
-    rows = lrp_core.profile(network, nets.inputs(network, 2), [("conv", LoudestOutput()), ("*", lrp_core.Epsilon())],
+    rows = lrp_core.profile(network, nets.inputs(network, 2),
+                            [("conv", LoudestOutput()), ("*", lrp_core.Epsilon())],
                             engine="numba", repeats=2)
     by_numpy = {(row.name, row.direction): row.reason for row in rows if row.kernel == "NumPy"}
     assert by_numpy[("norm", "forward")] == by_numpy[("norm", "backward")] == "no kernel for BatchNorm"

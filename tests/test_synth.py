@@ -12,7 +12,8 @@ SEEDS = range(12)
 @pytest.fixture(scope="module")
 def clips():
     """Twelve clips [n] float64 of every class: {name: [clip, ...]}."""
-    return {name: [synthesize(name, seed, sample_rate=RATE).astype(float) for seed in SEEDS] for name in CLASSES}
+    return {name: [synthesize(name, seed, sample_rate=RATE).astype(float) for seed in SEEDS]
+            for name in CLASSES}
 
 
 # Measures of a clip y [n] at RATE
@@ -46,7 +47,8 @@ def spectrogram(y, window=2048):
 
 
 def peak_span(y):
-    """How many octaves the loudest partial between 300 and 3000 Hz moves (5 % to 95 % of the loud moments)."""
+    """How many octaves the loudest partial between 300 and 3000 Hz moves (5 % to 95 % of the loud moments).
+    """
     hertz, power = spectrogram(y)
     voice = (hertz > 300) & (hertz < 3000)
     power = power[voice]
@@ -56,7 +58,9 @@ def peak_span(y):
 
 
 def tonality(y):
-    """The part of the power that the 40 strongest of 1025 bins hold at loud moments: high for lines, low for noise."""
+    """The part of the power that the 40 strongest of 1025 bins hold at loud moments: high for lines, low for
+    noise.
+    """
     power = spectrogram(y)[1]
     spectrum = np.sort(power[:, power.sum(axis=0) > 0.3 * power.sum(axis=0).max()].mean(axis=1))
     return spectrum[-40:].sum() / spectrum.sum()
@@ -74,7 +78,9 @@ def in_tune(y):
 
 
 def held(y):
-    """How alike the spectra (400 to 4000 Hz, in dB) of moments 93 ms apart are: median correlation over loud ones."""
+    """How alike the spectra (400 to 4000 Hz, in dB) of moments 93 ms apart are: median correlation over loud
+    ones.
+    """
     hertz, power = spectrogram(y)
     power = power[(hertz > 400) & (hertz < 4000)]
     loud = power[:, :-4].sum(axis=0) > 0.1 * power.sum(axis=0).max()
@@ -96,7 +102,8 @@ def pitch(piece):
 
 def test_classes_keep_their_order():
     """The ten classes are the data set's, in its order: the index is the network's output."""
-    assert CLASSES == ("air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling", "engine_idling",
+    assert CLASSES == ("air_conditioner", "car_horn", "children_playing", "dog_bark", "drilling",
+                       "engine_idling",
                        "gun_shot", "jackhammer", "siren", "street_music")
 
 
@@ -112,7 +119,8 @@ def test_same_arguments_same_bits_other_seed_other_clip(name):
 
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("sample_rate, seconds", [(44_100, 4.0), (8_000, 4.0), (11_025, 0.7), (48_000, 1.37),
-                                                  (RATES[0], LENGTHS[0]), (RATES[1], LENGTHS[0]), (8_000, LENGTHS[1])])
+                                                  (RATES[0], LENGTHS[0]), (RATES[1], LENGTHS[0]),
+                                                  (8_000, LENGTHS[1])])
 def test_clips_are_well_formed(name, sample_rate, seconds):
     """Mono float32 of the asked length, finite, within [-1, 1], loud enough to hear, without an offset."""
     y = synthesize(name, 3, sample_rate=sample_rate, seconds=seconds)
@@ -130,10 +138,14 @@ def test_levels_vary():
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_seed_is_one_scene_at_every_rate(name):
-    """The clip at 48 kHz that resembles a clip at 16 kHz most, octave by octave and moment by moment, has its seed."""
+    """The clip at 48 kHz that resembles a clip at 16 kHz most, octave by octave and moment by moment, has its
+    seed.
+    """
     def profile(seed, rate):
-        hertz, _, power = scipy.signal.spectrogram(synthesize(name, seed, sample_rate=rate), rate, nperseg=rate // 20)
-        octaves = np.add.reduceat(power, np.searchsorted(hertz, [100, 200, 400, 800, 1600, 3200]), axis=0)[:-1]
+        hertz, _, power = scipy.signal.spectrogram(synthesize(name, seed, sample_rate=rate), rate,
+                                                   nperseg=rate // 20)
+        octaves = np.add.reduceat(power, np.searchsorted(hertz, [100, 200, 400, 800, 1600, 3200]),
+                                  axis=0)[:-1]
         level = np.log(octaves + 1e-6 * octaves.max())
         return level - level.mean()
     high = [profile(seed, 48_000) for seed in range(4)]
@@ -161,7 +173,8 @@ def test_unknown_classes_are_named(unknown):
 
 @pytest.mark.parametrize("wrong", [
     {"seed": -1}, {"seed": 1.5}, {"sample_rate": 0}, {"sample_rate": -44_100}, {"sample_rate": 1_000_000},
-    {"sample_rate": 8000.5}, {"sample_rate": float("nan")}, {"seconds": 0}, {"seconds": -1.0}, {"seconds": 61},
+    {"sample_rate": 8000.5}, {"sample_rate": float("nan")}, {"seconds": 0}, {"seconds": -1.0},
+    {"seconds": 61},
     {"seconds": float("nan")}, {"seconds": float("inf")}])
 def test_impossible_arguments_are_refused(wrong):
     """Seed, sample rate and duration are checked; the message names the argument and the value."""
@@ -174,7 +187,9 @@ def test_impossible_arguments_are_refused(wrong):
 # What makes each class recognisable
 
 def test_air_conditioner_is_steady_and_falls_with_frequency(clips):
-    """Nothing happens in an air conditioner: a level envelope, most power low, less in every higher octave pair."""
+    """Nothing happens in an air conditioner: a level envelope, most power low, less in every higher octave
+    pair.
+    """
     for y in clips["air_conditioner"]:
         level = envelope(y, 20)
         assert level.std() < 0.3 * level.mean()
@@ -183,7 +198,9 @@ def test_air_conditioner_is_steady_and_falls_with_frequency(clips):
 
 
 def test_car_horn_stays_on_its_notes(clips):
-    """A horn is lines, not noise, and holds its notes: its loudest partial moves less than half as far as a siren's."""
+    """A horn is lines, not noise, and holds its notes: its loudest partial moves less than half as far as a
+    siren's.
+    """
     assert min(tonality(y) for y in clips["car_horn"]) > 0.8 > max(tonality(y) for y in clips["drilling"])
     horn, siren = (np.median([peak_span(y) for y in clips[name]]) for name in ("car_horn", "siren"))
     assert horn < 0.4 * siren
@@ -196,12 +213,15 @@ def test_siren_sweeps(clips):
 
 
 def test_children_are_voices_that_glide(clips):
-    """Voices: power between 300 and 5000 Hz, a level that keeps changing, pitches all over and never held for long."""
+    """Voices: power between 300 and 5000 Hz, a level that keeps changing, pitches all over and never held for
+    long.
+    """
     children = clips["children_playing"]
     assert min(envelope(y, 20).std() / envelope(y, 20).mean() for y in children) > 0.15
     assert np.median([share(y, 300, 5000) for y in children]) > 0.5
     assert np.median([peak_span(y) for y in children]) > 1.2
-    assert np.median([held(y) for y in children]) < 0.5 < 0.7 * np.median([held(y) for y in clips["street_music"]])
+    assert np.median([held(y) for y in children]) < 0.5 < 0.7 * np.median([held(y)
+                                                                           for y in clips["street_music"]])
 
 
 def test_dog_barks_are_bursts_whose_pitch_drops(clips):
@@ -229,7 +249,8 @@ def test_drilling_is_sustained_and_bright(clips):
 
 
 def test_engine_fires_regularly_and_low(clips):
-    """Power below 500 Hz dominates, and the envelope beats at the rate of firing, mostly 15 to 38 times a second.
+    """Power below 500 Hz dominates, and the envelope beats at the rate of firing, mostly 15 to 38 times a
+    second.
 
     Four unequal cylinders may beat at a quarter or half of that rate; an air conditioner hardly beats at all.
     """
@@ -240,7 +261,9 @@ def test_engine_fires_regularly_and_low(clips):
 
 
 def test_gun_shot_is_a_sharp_attack_that_dies_away(clips):
-    """Out of silence within 10 ms; most energy in a fifth of the clip; half a second on, a tail is 10 dB down."""
+    """Out of silence within 10 ms; most energy in a fifth of the clip; half a second on, a tail is 10 dB
+    down.
+    """
     for y in clips["gun_shot"]:
         level = envelope(y)
         assert np.sort(level ** 2)[-len(level) // 5:].sum() > 0.9 * (level ** 2).sum()
@@ -252,7 +275,8 @@ def test_gun_shot_is_a_sharp_attack_that_dies_away(clips):
 
 
 def test_jackhammer_strikes_8_to_20_times_a_second(clips):
-    """The envelope's strongest modulation is the rate of the strikes; the impacts reach over all frequencies."""
+    """The envelope's strongest modulation is the rate of the strikes; the impacts reach over all frequencies.
+    """
     for y in clips["jackhammer"]:
         hertz, depth = modulation(y)
         assert 5 < hertz < 25 and depth > 0.25
@@ -268,7 +292,9 @@ def test_street_music_is_in_tune(clips):
 
 
 def coarse_features(y):
-    """16 coarse logarithmic bands: level, spread and change over time in dB; and four facts on rhythm and pitch."""
+    """16 coarse logarithmic bands: level, spread and change over time in dB; and four facts on rhythm and
+    pitch.
+    """
     hertz, power = spectrogram(y)
     bands = np.add.reduceat(power, np.searchsorted(hertz, np.geomspace(40, 10_500, 17)), axis=0)[:-1]
     level = 10 * np.log10(bands / bands.max() + 1e-8)
@@ -278,8 +304,11 @@ def coarse_features(y):
 
 
 def test_a_nearest_centroid_classifier_tells_the_classes_apart(clips):
-    """Centroids of six seeds of each class name the class of more than 80 % of the other six, and the other way round."""
-    features = np.array([[coarse_features(y) for y in clips[name]] for name in CLASSES])  # [class, seed, feature]
+    """Centroids of six seeds of each class name the class of more than 80 % of the other six, and the other
+    way round.
+    """
+    # [class, seed, feature]
+    features = np.array([[coarse_features(y) for y in clips[name]] for name in CLASSES])
     right = []
     for learn, check in ((features[:, ::2], features[:, 1::2]), (features[:, 1::2], features[:, ::2])):
         scale = learn.std(axis=1).mean(axis=0)  # how far clips of one class lie apart

@@ -21,7 +21,8 @@ def test_equal_windows_give_equal_numbers(size, channels, filters):
 def test_a_pool_over_silence_has_its_first_pixel_win(how):
     rng = np.random.default_rng(0)
     network = lrp_core.Network([
-        ("conv", L.Conv2D(rng.standard_normal((3, 3, 16, 64)).astype(np.float32), np.full(64, 30, np.float32))),
+        ("conv", L.Conv2D(rng.standard_normal((3, 3, 16, 64)).astype(np.float32),
+                          np.full(64, 30, np.float32))),
         ("pool", L.MaxPool2D(3, 2, "same")), ("flat", L.Flatten()),
         ("dense", L.Dense(np.abs(rng.standard_normal((5 * 5 * 64, 2))).astype(np.float32)))], (11, 11, 16))
     silent = np.broadcast_to(rng.random(16, np.float32), (11, 11, 16)).copy()

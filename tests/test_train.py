@@ -1,4 +1,5 @@
-"""Training and export, where TensorFlow is installed: augmentation, resumption, and scores equal to Keras's."""
+"""Training and export, where TensorFlow is installed: augmentation, resumption, and scores equal to Keras's.
+"""
 import json
 import shutil
 
@@ -35,24 +36,35 @@ def relative_error(ours, theirs):
 
 def with_random_biases(model):
     """Keras starts biases at zero, which would hide an error."""
-    model.set_weights([w + 0.1 * RNG.standard_normal(w.shape) if w.ndim == 1 else w for w in model.get_weights()])
+    model.set_weights([w + 0.1 * RNG.standard_normal(w.shape) if w.ndim == 1 else w
+                       for w in model.get_weights()])
     return model
 
 
 SMALL_NETS = {
-    "strides and same": ((9, 10, 2), [layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same", activation="relu"),
-                                      layers.MaxPooling2D(3, strides=2, padding="same"), layers.Flatten(), layers.Dense(3)]),
-    "even kernels, same": ((7, 8, 1), [layers.Conv2D(3, (2, 4), strides=(3, 2), padding="same"), layers.ReLU(),
-                                       layers.AveragePooling2D((2, 3), strides=1, padding="same"), layers.Flatten(), layers.Dense(4)]),
-    "no bias": ((8, 8, 3), [layers.Conv2D(5, 3, use_bias=False, activation="relu"), layers.GlobalAveragePooling2D(),
+    "strides and same": ((9, 10, 2), [layers.Conv2D(4, (3, 2), strides=(2, 1), padding="same",
+                                                    activation="relu"),
+                                      layers.MaxPooling2D(3, strides=2, padding="same"), layers.Flatten(),
+                                      layers.Dense(3)]),
+    "even kernels, same": ((7, 8, 1), [layers.Conv2D(3, (2, 4), strides=(3, 2), padding="same"),
+                                       layers.ReLU(),
+                                       layers.AveragePooling2D((2, 3), strides=1, padding="same"),
+                                       layers.Flatten(), layers.Dense(4)]),
+    "no bias": ((8, 8, 3), [layers.Conv2D(5, 3, use_bias=False, activation="relu"),
+                            layers.GlobalAveragePooling2D(),
                             layers.Dense(3, use_bias=False, activation="softmax")]),
-    "separate softmax": ((6,), [layers.Dense(7, activation="relu"), layers.Dropout(0.5), layers.Dense(3), layers.Softmax()]),
-    "sigmoid of a dense layer": ((6,), [layers.Dense(7, activation="relu"), layers.Dense(4, activation="sigmoid")]),
-    "sigmoid of a map, then moves": ((6, 5, 2), [layers.Conv2D(3, (6, 5), activation="sigmoid"), layers.Dropout(0.5),
+    "separate softmax": ((6,), [layers.Dense(7, activation="relu"), layers.Dropout(0.5), layers.Dense(3),
+                                layers.Softmax()]),
+    "sigmoid of a dense layer": ((6,), [layers.Dense(7, activation="relu"),
+                                        layers.Dense(4, activation="sigmoid")]),
+    "sigmoid of a map, then moves": ((6, 5, 2),
+                                     [layers.Conv2D(3, (6, 5), activation="sigmoid"), layers.Dropout(0.5),
                                                  layers.Reshape((3, 1)), layers.Flatten()]),
     "softmax of one row, then flat": ((4, 4, 2), [layers.Conv2D(3, 4), layers.Softmax(), layers.Flatten()]),
-    "activations as layers": ((5, 5, 2), [layers.Conv2D(3, 2, strides=2), layers.Activation("relu"), layers.Activation("linear"),
-                                          layers.AveragePooling2D(2, strides=1), layers.Flatten(), layers.Dense(2)]),
+    "activations as layers": ((5, 5, 2), [layers.Conv2D(3, 2, strides=2), layers.Activation("relu"),
+                                          layers.Activation("linear"),
+                                          layers.AveragePooling2D(2, strides=1), layers.Flatten(),
+                                          layers.Dense(2)]),
 }
 
 
@@ -82,11 +94,16 @@ def test_the_embedded_network_scores_as_tensorflow_on_real_images(urban_sounds, 
                        (getattr(node.layer, name) for name in node.layer.arrays)])
     x = features.colour(real_levels["level"][real_levels["fold"] == 1][::9])
     theirs = keras_logits(model, x)
-    assert len(x) > 90 and (np.abs(urban_sounds.logits(x) - theirs).max(axis=1) <= 1e-4 * np.abs(theirs).max(axis=1)).all()
+    assert (
+        len(x) > 90
+        and (np.abs(urban_sounds.logits(x) - theirs).max(axis=1) <= 1e-4 * np.abs(theirs).max(axis=1)).all()
+    )
 
 
 def everything():
-    """A Functional model with every layer that can be exported and is not in the small nets, branches included."""
+    """A Functional model with every layer that can be exported and is not in the small nets, branches
+    included.
+    """
     tensor = keras.Input((12, 12, 3))
     h = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(tensor))
     a = layers.Activation("gelu")(h)
@@ -96,21 +113,27 @@ def everything():
     d = layers.SpatialDropout2D(0.1)(layers.Conv2D(16, 1, strides=2, groups=4, activation="elu")(h))
     h = layers.Concatenate()([c, d])
     h = layers.Subtract()([h, layers.Conv2D(32, 3, dilation_rate=2, padding="same", activation="tanh")(h)])
-    h = layers.Conv2DTranspose(6, 3, strides=2, padding="same", activation="sigmoid")(layers.Rescaling(0.5)(h))
+    h = layers.Conv2DTranspose(6, 3, strides=2, padding="same",
+                               activation="sigmoid")(layers.Rescaling(0.5)(h))
     h = layers.UpSampling2D((1, 2))(layers.ZeroPadding2D(((1, 2), (0, 1)))(layers.Cropping2D(1)(h)))
     h = layers.Permute((2, 1, 3))(layers.ReLU(6)(layers.MaxPooling2D(3, 2, "same")(h)))
     h = layers.ELU()(layers.Conv1D(7, 3, dilation_rate=2, padding="same")(layers.Reshape((-1, 6))(h)))
-    h = layers.UpSampling1D(2)(layers.Cropping1D((1, 2))(layers.ZeroPadding1D(2)(layers.LayerNormalization()(h))))
+    h = layers.UpSampling1D(2)(
+        layers.Cropping1D((1, 2))(layers.ZeroPadding1D(2)(layers.LayerNormalization()(h)))
+    )
     h = layers.MaxPooling1D(3, 2, "same")(layers.AveragePooling1D(2)(h))
     shared = layers.Dense(5, activation="relu6", name="shared")
-    h = shared(layers.Dense(5)(shared(layers.ReLU(negative_slope=0.1)(layers.Dense(5, activation="leaky_relu")(h)))))
+    h = shared(
+        layers.Dense(5)(shared(layers.ReLU(negative_slope=0.1)(layers.Dense(5, activation="leaky_relu")(h))))
+    )
     h = layers.Add()([layers.GlobalMaxPooling1D()(h), layers.GlobalAveragePooling1D()(h)])
     return keras.Model(tensor, layers.Dense(4, activation="softmax")(h))
 
 
 def test_every_layer_scores_as_keras_does_and_closes_its_book():
     model = everything()
-    model.set_weights([np.abs(w + 0.3 * RNG.standard_normal(w.shape)) + 0.1 if w.ndim == 1 else w for w in model.get_weights()])
+    model.set_weights([np.abs(w + 0.3 * RNG.standard_normal(w.shape)) + 0.1 if w.ndim == 1 else w
+                       for w in model.get_weights()])
     network, x = to_network(model), RNG.standard_normal((3, 12, 12, 3)).astype(np.float32)
     assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-5
     folded = lrp_core.fold_batch_norm(network)
@@ -127,14 +150,21 @@ def two_inputs():
 
 
 REFUSED = {
-    "an unknown layer": (lambda: keras.Sequential([keras.Input((4, 2)), layers.LSTM(2, name="memory")]), "'memory'.*LSTM"),
-    "an unknown activation": (lambda: keras.Sequential([keras.Input((4,)), layers.Dense(2, activation="softplus", name="d")]), "'d'.*softplus"),
-    "causal": (lambda: keras.Sequential([keras.Input((9, 2)), layers.Conv1D(2, 3, padding="causal", name="c")]), "'c'.*causal"),
-    "relu2": (lambda: keras.Sequential([keras.Input((4,)), layers.ReLU(max_value=2, name="r")]), "'r'.*max_value"),
-    "bilinear": (lambda: keras.Sequential([keras.Input((4, 4, 2)), layers.UpSampling2D(interpolation="bilinear", name="u"),
+    "an unknown layer": (lambda: keras.Sequential([keras.Input((4, 2)), layers.LSTM(2, name="memory")]),
+                         "'memory'.*LSTM"),
+    "an unknown activation": (lambda: keras.Sequential([keras.Input((4,)),
+                                                        layers.Dense(2, activation="softplus", name="d")]),
+                                                        "'d'.*softplus"),
+    "causal": (lambda: keras.Sequential([keras.Input((9, 2)),
+                                         layers.Conv1D(2, 3, padding="causal", name="c")]), "'c'.*causal"),
+    "relu2": (lambda: keras.Sequential([keras.Input((4,)), layers.ReLU(max_value=2, name="r")]),
+              "'r'.*max_value"),
+    "bilinear": (lambda: keras.Sequential([keras.Input((4, 4, 2)),
+                                           layers.UpSampling2D(interpolation="bilinear", name="u"),
                                            layers.Flatten()]), "'u'.*interpolation"),
     "two inputs": (two_inputs, "one input"),
-    "no fixed size": (lambda: keras.Sequential([keras.Input((None, None, 2)), layers.Conv2D(2, 3), layers.GlobalAveragePooling2D()]),
+    "no fixed size": (lambda: keras.Sequential([keras.Input((None, None, 2)), layers.Conv2D(2, 3),
+                                                layers.GlobalAveragePooling2D()]),
                       "not fixed"),
 }
 
@@ -156,7 +186,8 @@ def test_scores_that_differ_are_refused(monkeypatch):
 @pytest.mark.parametrize("ending", ["keras", "h5"])
 def test_the_command_exports_a_file(tmp_path, ending):
     shape, stack = SMALL_NETS["no bias"]
-    model = keras.Sequential([keras.Input(shape), *(type(layer).from_config(layer.get_config()) for layer in stack)])
+    model = keras.Sequential([keras.Input(shape),
+                              *(type(layer).from_config(layer.get_config()) for layer in stack)])
     model.save(tmp_path / f"m.{ending}")
     result = run("export", tmp_path / f"m.{ending}", "-o", tmp_path / "net.npz", "--class-names", "a,b,c")
     assert result.exit_code == 0, result.output
@@ -253,13 +284,17 @@ def test_training_runs_with_no_data_set_at_hand(tmp_path):
     assert relative_error(network.logits(x), keras_logits(model, x)) <= 1e-4
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert f"{network.metadata['training']['accuracy']['full']:.1%}" in card and "procedural" in card
-    assert {"learning_curves.png", "confusion_matrix.png", "history.json"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"learning_curves.png", "confusion_matrix.png", "history.json"} <= {p.name
+                                                                               for p in tmp_path.iterdir()}
 
 
 def test_feature_files_of_strangers_are_refused(tmp_path):
-    good = {"level": np.zeros((4, 64, 64), np.uint8), "class_id": np.zeros(4, np.uint8), "fold": np.ones(4, np.uint8)}
+    good = {"level": np.zeros((4, 64, 64), np.uint8), "class_id": np.zeros(4, np.uint8),
+            "fold": np.ones(4, np.uint8)}
     path = tmp_path / "f.npz"
-    for change, message in (({"level": np.zeros((4, 64, 64))}, "uint8"), ({"fold": np.ones(3, np.uint8)}, "one length"), ({"fold": np.ones(4)}, "whole numbers"),
+    for change, message in (({"level": np.zeros((4, 64, 64))}, "uint8"),
+                            ({"fold": np.ones(3, np.uint8)}, "one length"),
+                            ({"fold": np.ones(4)}, "whole numbers"),
                             ({"class_id": np.full(4, 10)}, "class_id")):
         np.savez(path, **{**good, **change})
         with pytest.raises(ValueError, match=message):
@@ -282,12 +317,14 @@ def test_training_in_bfloat16_leaves_a_network_in_float32(tmp_path):
     data = toy_levels(40)
     model, history = train(data, data, tmp_path, epochs=1, batch=16, precision="mixed_bfloat16")
     assert {layer.compute_dtype for layer in model.layers} == {"float32"} and len(history) == 1
-    assert keras.models.load_model(tmp_path / "checkpoint.keras").get_layer("conv1a").compute_dtype == "bfloat16"
+    saved = keras.models.load_model(tmp_path / "checkpoint.keras")
+    assert saved.get_layer("conv1a").compute_dtype == "bfloat16"
 
 
 def test_a_data_set_that_is_none_is_refused_in_words(tmp_path):
     result = run("train", "--dataset", tmp_path, "-o", tmp_path / "out")
-    assert result.exit_code == 1 and isinstance(result.exception, SystemExit) and "UrbanSound8K.csv" in result.output
+    assert result.exit_code == 1 and isinstance(result.exception,
+                                                SystemExit) and "UrbanSound8K.csv" in result.output
 
 
 @pytest.mark.parametrize("text", ["{}", "no json", "[1]"])
@@ -302,5 +339,7 @@ def test_a_record_that_is_none_is_named(tmp_path, text):
 def test_metadata_that_are_no_facts_are_refused_by_name(tmp_path, text):
     keras.Sequential([keras.Input((3,)), layers.Dense(2)]).save(tmp_path / "m.keras")
     (tmp_path / "facts.json").write_text(text)
-    result = run("export", tmp_path / "m.keras", "-o", tmp_path / "net.npz", "--metadata", tmp_path / "facts.json")
-    assert result.exit_code == 1 and "facts.json" in result.output and isinstance(result.exception, SystemExit)
+    result = run("export", tmp_path / "m.keras", "-o", tmp_path / "net.npz", "--metadata",
+                 tmp_path / "facts.json")
+    assert result.exit_code == 1 and "facts.json" in result.output and isinstance(result.exception,
+                                                                                  SystemExit)

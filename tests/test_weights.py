@@ -15,12 +15,14 @@ RNG = np.random.default_rng(0)
 
 def test_what_is_saved_is_loaded(tmp_path):
     x = RNG.random((2, 8, 9, 3), np.float32)
-    network = small_network(class_names=["a", "b", "ć"], metadata={"licence": "none", "training": {"seed": 1}})
+    network = small_network(class_names=["a", "b", "ć"],
+                            metadata={"licence": "none", "training": {"seed": 1}})
     network = network.replace(reference=(x, network.logits(x)))
     network.save(tmp_path / "net.npz")
     same = lrp_core.load(tmp_path / "net.npz")
     assert same.summary() == network.summary()
-    assert (same.class_names, same.metadata, same.input_shape) == (network.class_names, network.metadata, network.input_shape)
+    assert (same.class_names, same.metadata, same.input_shape) == (network.class_names, network.metadata,
+                                                                   network.input_shape)
     for ours, theirs in zip(network.nodes, same.nodes):
         assert (ours.name, ours.inputs, ours.layer.type) == (theirs.name, theirs.inputs, theirs.layer.type)
         for name in (*ours.layer.options, *ours.layer.arrays):
@@ -84,46 +86,75 @@ def change(entry, **values):
 
 HOSTILE = {
     "no description": (lambda f: change(f.entries, **{"network.npy": b""}), "net.npz"),
-    "description is a number": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array(3.0))}), "must be a text"),
-    "description is no JSON": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("{"))}), "not valid"),
-    "description is a list": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[]"))}), "JSON object"),
-    "description is nested too deep": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[" * 200_000))}), "net.npz"),
-    "description is huge": (lambda f: change(f.entries, **{"network.npy": header_of((), "<U9000000") + bytes(36_000_000)}), "bytes"),
-    "a description that promises too much": (lambda f: change(f.entries, **{"network.npy": header_of((10**14,), "<U1")}), "must be a text"),
-    "many large arrays": (lambda f: [node.update(arrays={"kernel": [2**15, 2**15], "bias": [3]}) for node in (f.node("dense"),)], "parameters"),
-    "a difference of three": (lambda f: change(f.node("relu"), type="Subtract", inputs=["conv"] * 3), "'relu'.*two inputs"),
-    "an axis that is true": (lambda f: change(f.node("relu"), type="Concatenate", inputs=["conv"] * 2, options={"axis": True}), "'relu'.*axis"),
+    "description is a number": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array(3.0))}),
+                                "must be a text"),
+    "description is no JSON": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("{"))}),
+                               "not valid"),
+    "description is a list": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array("[]"))}),
+                              "JSON object"),
+    "description is nested too deep": (lambda f: change(f.entries,
+                                                        **{"network.npy": f.npy(np.array("[" * 200_000))}),
+                                                        "net.npz"),
+    "description is huge": (lambda f: change(f.entries, **{"network.npy": header_of((), "<U9000000")
+                                                           + bytes(36_000_000)}), "bytes"),
+    "a description that promises too much": (lambda f: change(f.entries,
+                                                              **{"network.npy": header_of((10**14,), "<U1")}),
+                                                              "must be a text"),
+    "many large arrays": (lambda f: [node.update(arrays={"kernel": [2**15, 2**15], "bias": [3]})
+                                     for node in (f.node("dense"),)], "parameters"),
+    "a difference of three": (lambda f: change(f.node("relu"), type="Subtract", inputs=["conv"] * 3),
+                              "'relu'.*two inputs"),
+    "an axis that is true": (lambda f: change(f.node("relu"), type="Concatenate", inputs=["conv"] * 2,
+                                              options={"axis": True}), "'relu'.*axis"),
     "names as a text": (lambda f: (f.node("conv"), change(f.description, class_names="abc")), "class_names"),
-    "a pickle": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.array([[object()]], object))}), "dense/kernel"),
-    "a pickled description": (lambda f: change(f.entries, **{"network.npy": f.npy(np.array({"a": 1}, object))}), "net.npz"),
+    "a pickle": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.array([[object()]], object))}),
+                 "dense/kernel"),
+    "a pickled description": (lambda f: change(f.entries,
+                                               **{"network.npy": f.npy(np.array({"a": 1}, object))}),
+                                               "net.npz"),
     "another format": (lambda f: (f.node("conv"), change(f.description, format="other")), "'other'"),
     "a later version": (lambda f: (f.node("conv"), change(f.description, version=2)), "version 2"),
     "an unknown layer": (lambda f: change(f.node("conv"), type="Lambda"), "'conv'.*'Lambda'"),
     "an unknown option": (lambda f: change(f.node("conv"), options={"code": "x"}), "'conv'.*'code'"),
     "an unknown array": (lambda f: change(f.node("relu"), arrays={"kernel": [1]}), "'relu'.*'kernel'"),
-    "strides of 0": (lambda f: change(f.node("conv"), options={"strides": [0, 1], "padding": "same"}), "'conv'.*strides"),
-    "strides as text": (lambda f: change(f.node("conv"), options={"strides": "ab", "padding": "same"}), "'conv'.*strides"),
-    "unknown padding": (lambda f: change(f.node("conv"), options={"strides": [1, 2], "padding": "full"}), "'conv'.*padding"),
+    "strides of 0": (lambda f: change(f.node("conv"), options={"strides": [0, 1], "padding": "same"}),
+                     "'conv'.*strides"),
+    "strides as text": (lambda f: change(f.node("conv"), options={"strides": "ab", "padding": "same"}),
+                        "'conv'.*strides"),
+    "unknown padding": (lambda f: change(f.node("conv"), options={"strides": [1, 2], "padding": "full"}),
+                        "'conv'.*padding"),
     "a giant pool": (lambda f: change(f.node("max"), options={"pool_size": [10**9, 1]}), "'max'.*size"),
-    "a giant declared array": (lambda f: change(f.node("dense"), arrays={"kernel": [10**6, 10**6], "bias": [3]}), "too large"),
-    "a declared shape that is not there": (lambda f: change(f.node("dense"), arrays={"kernel": [5, 4], "bias": [3]}), "dense/kernel"),
-    "a negative shape": (lambda f: change(f.node("dense"), arrays={"kernel": [-5, 3], "bias": [3]}), "whole numbers"),
-    "no kernel": (lambda f: (change(f.node("dense"), arrays={}), f.entries.pop("dense/kernel.npy"), f.entries.pop("dense/bias.npy")), "'dense'"),
-    "a giant promise": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((10**6, 10**6))}), "dense/kernel"),
-    "a right promise without data": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((5, 3))}), "must hold 60 bytes"),
-    "columns first": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((5, 3), fortran=True) + bytes(60)}), "row by row"),
-    "double precision": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.zeros((5, 3)))}), "float32"),
-    "a NaN": (lambda f: change(f.entries, **{"dense/bias.npy": f.npy(np.full(3, np.nan, np.float32))}), "dense/bias.*NaN"),
+    "a giant declared array": (lambda f: change(f.node("dense"),
+                                                arrays={"kernel": [10**6, 10**6], "bias": [3]}), "too large"),
+    "a declared shape that is not there": (lambda f: change(f.node("dense"),
+                                                            arrays={"kernel": [5, 4], "bias": [3]}),
+                                                            "dense/kernel"),
+    "a negative shape": (lambda f: change(f.node("dense"), arrays={"kernel": [-5, 3], "bias": [3]}),
+                         "whole numbers"),
+    "no kernel": (lambda f: (change(f.node("dense"), arrays={}), f.entries.pop("dense/kernel.npy"),
+                             f.entries.pop("dense/bias.npy")), "'dense'"),
+    "a giant promise": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((10**6, 10**6))}),
+                        "dense/kernel"),
+    "a right promise without data": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((5, 3))}),
+                                     "must hold 60 bytes"),
+    "columns first": (lambda f: change(f.entries, **{"dense/kernel.npy": header_of((5, 3), fortran=True)
+                                                     + bytes(60)}), "row by row"),
+    "double precision": (lambda f: change(f.entries, **{"dense/kernel.npy": f.npy(np.zeros((5, 3)))}),
+                         "float32"),
+    "a NaN": (lambda f: change(f.entries, **{"dense/bias.npy": f.npy(np.full(3, np.nan, np.float32))}),
+              "dense/bias.*NaN"),
     "a missing array": (lambda f: f.entries.pop("conv/bias.npy"), "conv/bias.*missing"),
     "an entry too many": (lambda f: change(f.entries, **{"evil.npy": f.npy(np.zeros(3))}), "evil"),
     "a name twice": (lambda f: change(f.node("relu"), name="conv"), "conv"),
     "an input that is not there": (lambda f: change(f.node("relu"), inputs=["later"]), "'relu'.*later"),
     "no inputs": (lambda f: change(f.node("relu"), inputs=[]), "'relu'"),
-    "a giant input": (lambda f: (f.node("conv"), change(f.description, input_shape=[10**6, 10**6, 3])), "large"),
+    "a giant input": (lambda f: (f.node("conv"), change(f.description, input_shape=[10**6, 10**6, 3])),
+                      "large"),
     "no nodes": (lambda f: (f.node("conv"), change(f.description, nodes=[])), "net.npz"),
     "nodes are text": (lambda f: (f.node("conv"), change(f.description, nodes="ab")), "net.npz"),
     "too few names": (lambda f: (f.node("conv"), change(f.description, class_names=["a"])), "class_names"),
-    "a reference that is not there": (lambda f: (f.node("conv"), change(f.description, reference=2)), "reference"),
+    "a reference that is not there": (lambda f: (f.node("conv"), change(f.description, reference=2)),
+                                      "reference"),
 }
 
 

@@ -2,12 +2,13 @@
 
 What zennit 0.5.1 computed, in float64, lies in data/zennit_*.npz; data/make_zennit.py made it.
 
-One thing is not alike: zennit adds a stabilizer, 1e-6, to every denominator, ours has it where the rule is called
-Epsilon, and in zennit's presets for sums and average pools. That shows where a denominator is small, and hardly anywhere else. So everything is compared twice: our presets
-as they are, and our rules with zennit's stabilizer, which must then agree to float32's rounding.
+One thing is not alike: zennit adds a stabilizer, 1e-6, to every denominator, ours has it where the rule is
+called Epsilon, and in zennit's presets for sums and average pools. That shows where a denominator is small,
+and hardly anywhere else. So everything is compared twice: our presets as they are, and our rules with
+zennit's stabilizer, which must then agree to float32's rounding.
 
-How zennit's other habits are called here: bias="split" for its ZPlus and AlphaBeta, bias="whole" for its WSquare, which
-squares the bias too.
+How zennit's other habits are called here: bias="split" for its ZPlus and AlphaBeta, bias="whole" for its
+WSquare, which squares the bias too.
 """
 import dataclasses
 import functools
@@ -51,8 +52,10 @@ RULES = {
 GRADIENTS = ("gradient", "guided_backprop", "deconvnet")
 TARGETS = {"max": "max", "index": 1}
 
-# zennit's excitation backprop takes the gradient of a LeakyReLU, where ours passes: the "no_bias" one was told to.
-CASES = [(name, method) for name in NETS for method in RULES if (name, method) != ("signed", "excitation_backprop")]
+# zennit's excitation backprop takes the gradient of a LeakyReLU, where ours passes: the "no_bias" one was
+# told to.
+CASES = [(name, method) for name in NETS for method in RULES
+         if (name, method) != ("signed", "excitation_backprop")]
 
 TOLERANCE, ROUNDING = 1e-4, 1e-6
 
@@ -111,7 +114,8 @@ def relative(found, expected):
 
 def differences(name, method, found):
     """The relative difference from zennit of every sample and target."""
-    return np.concatenate([relative(e.relevance, case(name)[1][f"{method}/{mode}"]) for mode, e in found.items()])
+    return np.concatenate([relative(e.relevance, case(name)[1][f"{method}/{mode}"]) for mode,
+                           e in found.items()])
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -132,7 +136,8 @@ def test_relevance_agrees_with_zennit(name, method):
 def test_nothing_but_the_stabilizer_differs(name, method):
     """Folded in float64, so that the kernels are zennit's to the last bit that counts."""
     chosen = composite(rules(name, method))
-    found = {mode: lrp_core.explain(folded(name, "float64"), case(name)[1]["x"], AsZennit(chosen.name, chosen.pairs), target)
+    found = {mode: lrp_core.explain(folded(name, "float64"), case(name)[1]["x"],
+                                    AsZennit(chosen.name, chosen.pairs), target)
              for mode, target in TARGETS.items()}
     assert differences(name, method, found).max() <= ROUNDING
 

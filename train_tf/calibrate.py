@@ -1,4 +1,5 @@
-"""Do the probabilities mean what they say? Temperature scaling and the calibration error (Guo et al. 2017)."""
+"""Do the probabilities mean what they say? Temperature scaling and the calibration error (Guo et al. 2017).
+"""
 import numpy as np
 import scipy.optimize
 
@@ -16,15 +17,19 @@ def fit_temperature(logits, truth):
 
         T = argmin_T  -Σ_n log softmax(z_n / T)[truth_n]
 
-    logits: [N, classes]; truth: [N] class numbers. One number cannot change a decision, only how sure it sounds.
+    logits: [N, classes]; truth: [N] class numbers. One number cannot change a decision, only how sure it
+    sounds.
     """
     def loss(log_temperature):
         return -log_softmax(logits / np.exp(log_temperature))[np.arange(len(truth)), truth].mean()
-    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)),
+                                                       method="bounded").x))
 
 
 def reliability(probabilities, truth, bins=BINS):
-    """(clips, mean confidence, accuracy) [bins] of the decisions whose confidence falls into equal parts of [0, 1]."""
+    """(clips, mean confidence, accuracy) [bins] of the decisions whose confidence falls into equal parts of
+    [0, 1].
+    """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)

@@ -16,7 +16,8 @@ def require(layer, **settings):
     for name, wanted in settings.items():
         found = getattr(layer, name, wanted)
         if found != wanted and not (isinstance(found, (tuple, list)) and set(found) == {wanted}):
-            raise ExportError(f"layer {layer.name!r} ({type(layer).__name__}): {name}={found!r} is not supported, "
+            raise ExportError(f"layer {layer.name!r} ({type(layer).__name__}): {name}={found!r} is not "
+                              "supported, "
                               f"only {wanted!r}")
 
 
@@ -35,26 +36,31 @@ def weights(layer, kernel="kernel"):
 
 def conv2d(layer):
     require(layer, data_format="channels_last")
-    return L.Conv2D(**weights(layer), strides=layer.strides, padding=layer.padding, dilation=layer.dilation_rate,
+    return L.Conv2D(**weights(layer), strides=layer.strides, padding=layer.padding,
+                    dilation=layer.dilation_rate,
                     groups=layer.groups)
 
 
 def conv1d(layer):
     require(layer, data_format="channels_last", groups=1)
     if layer.padding == "causal":
-        raise ExportError(f"layer {layer.name!r} (Conv1D): padding='causal' is not supported, only 'valid' and 'same'")
-    return L.Conv1D(**weights(layer), strides=layer.strides[0], padding=layer.padding, dilation=layer.dilation_rate[0])
+        raise ExportError(f"layer {layer.name!r} (Conv1D): padding='causal' is not supported, only 'valid' "
+                          "and 'same'")
+    return L.Conv1D(**weights(layer), strides=layer.strides[0], padding=layer.padding,
+                    dilation=layer.dilation_rate[0])
 
 
 def depthwise(layer):
     require(layer, data_format="channels_last")
-    return L.DepthwiseConv2D(**weights(layer), strides=layer.strides, padding=layer.padding, dilation=layer.dilation_rate)
+    return L.DepthwiseConv2D(**weights(layer), strides=layer.strides, padding=layer.padding,
+                             dilation=layer.dilation_rate)
 
 
 def separable(layer):
     """A depthwise convolution without a bias, then a 1x1 convolution: two layers, each with its own rule."""
     require(layer, data_format="channels_last")
-    first = L.DepthwiseConv2D(as_array(layer.depthwise_kernel, np.float32), strides=layer.strides, padding=layer.padding,
+    first = L.DepthwiseConv2D(as_array(layer.depthwise_kernel, np.float32), strides=layer.strides,
+                              padding=layer.padding,
                               dilation=layer.dilation_rate)
     return [("_depthwise", first), ("", L.Conv2D(**weights(layer, "pointwise_kernel")))]
 
@@ -68,7 +74,8 @@ def batch_norm(layer):
     """y = γ (x - mean) / sqrt(variance + ε) + β as a x + b."""
     axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
     if axis not in (-1, len(layer.input.shape) - 1):
-        raise ExportError(f"layer {layer.name!r} (BatchNormalization): axis={layer.axis} is not supported, only the last")
+        raise ExportError(f"layer {layer.name!r} (BatchNormalization): axis={layer.axis} is not supported, "
+                          "only the last")
     mean, variance = as_array(layer.moving_mean, np.float64), as_array(layer.moving_variance, np.float64)
     a = (as_array(layer.gamma, np.float64) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
     b = (as_array(layer.beta, np.float64) if layer.center else 0.0) - a * mean
@@ -78,7 +85,8 @@ def batch_norm(layer):
 def layer_norm(layer):
     axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
     if axis not in (-1, len(layer.input.shape) - 1):
-        raise ExportError(f"layer {layer.name!r} (LayerNormalization): axis={layer.axis} is not supported, only the last")
+        raise ExportError(f"layer {layer.name!r} (LayerNormalization): axis={layer.axis} is not supported, "
+                          "only the last")
     channels = layer.input.shape[-1]
     gamma = as_array(layer.gamma, np.float32) if layer.scale else np.ones(channels, np.float32)
     beta = as_array(layer.beta, np.float32) if layer.center else np.zeros(channels, np.float32)
@@ -110,7 +118,8 @@ def relu(layer):
     require(layer, threshold=0.0)
     slope, top = float(layer.negative_slope), layer.max_value
     if top is not None and (float(top) != 6 or slope):
-        raise ExportError(f"layer {layer.name!r} (ReLU): max_value={top} with negative_slope={slope} is not supported")
+        raise ExportError(f"layer {layer.name!r} (ReLU): max_value={top} with negative_slope={slope} is not "
+                          "supported")
     return L.ReLU6() if top is not None else L.LeakyReLU(slope) if slope else L.ReLU()
 
 
@@ -137,7 +146,8 @@ def as_map(ours, option):
         length, channels = layer.input.shape[1:]
         inner = ours(option(layer))
         _, longer, _ = inner.output_shape((1, length, channels))
-        return [("_map", L.Reshape((1, length, channels))), ("", inner), ("_row", L.Reshape((longer, channels)))]
+        return [("_map", L.Reshape((1, length, channels))), ("", inner),
+                ("_row", L.Reshape((longer, channels)))]
     return convert_row
 
 
@@ -154,38 +164,65 @@ def rescaling(layer):
 
 # Each Keras class with what it becomes, before its activation.
 CONVERSIONS = {
-    K.Dense: lambda layer: L.Dense(**weights(layer)), K.Conv2D: conv2d, K.Conv1D: conv1d, K.DepthwiseConv2D: depthwise,
-    K.SeparableConv2D: separable, K.Conv2DTranspose: transposed, K.BatchNormalization: batch_norm,
+    K.Dense: lambda layer: L.Dense(**weights(layer)),
+    K.Conv2D: conv2d,
+    K.Conv1D: conv1d,
+    K.DepthwiseConv2D: depthwise,
+    K.SeparableConv2D: separable,
+    K.Conv2DTranspose: transposed,
+    K.BatchNormalization: batch_norm,
     K.LayerNormalization: layer_norm,
-    K.MaxPooling2D: pool2d(L.MaxPool2D), K.AveragePooling2D: pool2d(L.AveragePool2D),
-    K.MaxPooling1D: pool1d(L.MaxPool1D), K.AveragePooling1D: pool1d(L.AveragePool1D),
-    K.GlobalMaxPooling2D: over_all(L.GlobalMaxPool2D), K.GlobalAveragePooling2D: over_all(L.GlobalAveragePool2D),
-    K.GlobalMaxPooling1D: over_all(L.GlobalMaxPool1D), K.GlobalAveragePooling1D: over_all(L.GlobalAveragePool1D),
-    K.Add: plain(L.Add), K.Subtract: plain(L.Subtract), K.Concatenate: concatenate,
-    K.Flatten: plain(L.Flatten, data_format="channels_last"), K.Reshape: lambda layer: L.Reshape(layer.output.shape[1:]),
+    K.MaxPooling2D: pool2d(L.MaxPool2D),
+    K.AveragePooling2D: pool2d(L.AveragePool2D),
+    K.MaxPooling1D: pool1d(L.MaxPool1D),
+    K.AveragePooling1D: pool1d(L.AveragePool1D),
+    K.GlobalMaxPooling2D: over_all(L.GlobalMaxPool2D),
+    K.GlobalAveragePooling2D: over_all(L.GlobalAveragePool2D),
+    K.GlobalMaxPooling1D: over_all(L.GlobalMaxPool1D),
+    K.GlobalAveragePooling1D: over_all(L.GlobalAveragePool1D),
+    K.Add: plain(L.Add),
+    K.Subtract: plain(L.Subtract),
+    K.Concatenate: concatenate,
+    K.Flatten: plain(L.Flatten, data_format="channels_last"),
+    K.Reshape: lambda layer: L.Reshape(layer.output.shape[1:]),
     K.Permute: lambda layer: L.Permute(tuple(layer.dims)),
-    K.ZeroPadding2D: lambda layer: L.ZeroPadding2D(layer.padding), K.Cropping2D: lambda layer: L.Cropping2D(layer.cropping),
-    K.ZeroPadding1D: as_map(L.ZeroPadding2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.padding, 2).tolist()))),
-    K.Cropping1D: as_map(L.Cropping2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.cropping, 2).tolist()))),
+    K.ZeroPadding2D: lambda layer: L.ZeroPadding2D(layer.padding),
+    K.Cropping2D: lambda layer: L.Cropping2D(layer.cropping),
+    K.ZeroPadding1D: as_map(
+        L.ZeroPadding2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.padding, 2).tolist()))
+    ),
+    K.Cropping1D: as_map(
+        L.Cropping2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.cropping, 2).tolist()))
+    ),
     K.UpSampling1D: as_map(L.UpSampling2D, lambda layer: (1, int(layer.size))),
-    K.UpSampling2D: upsampling, K.Rescaling: rescaling,
-    K.ReLU: relu, K.LeakyReLU: lambda layer: L.LeakyReLU(float(layer.negative_slope)),
-    K.ELU: lambda layer: L.ELU(float(layer.alpha)), K.Softmax: softmax, K.Activation: lambda layer: [],
-    K.Dropout: lambda layer: L.Dropout(float(layer.rate)), K.SpatialDropout1D: lambda layer: L.Dropout(float(layer.rate)),
+    K.UpSampling2D: upsampling,
+    K.Rescaling: rescaling,
+    K.ReLU: relu,
+    K.LeakyReLU: lambda layer: L.LeakyReLU(float(layer.negative_slope)),
+    K.ELU: lambda layer: L.ELU(float(layer.alpha)),
+    K.Softmax: softmax,
+    K.Activation: lambda layer: [],
+    K.Dropout: lambda layer: L.Dropout(float(layer.rate)),
+    K.SpatialDropout1D: lambda layer: L.Dropout(float(layer.rate)),
     K.SpatialDropout2D: lambda layer: L.Dropout(float(layer.rate)),
-    K.GaussianNoise: lambda layer: [], K.GaussianDropout: lambda layer: [], K.ActivityRegularization: lambda layer: [],
+    K.GaussianNoise: lambda layer: [],
+    K.GaussianDropout: lambda layer: [],
+    K.ActivityRegularization: lambda layer: [],
 }
 
 # What an activation given by name becomes. Keras's `gelu` is the exact one unless asked otherwise.
-ACTIVATIONS = {"relu": L.ReLU(), "relu6": L.ReLU6(), "leaky_relu": L.LeakyReLU(0.2), "elu": L.ELU(), "gelu": L.GELU(),
+ACTIVATIONS = {"relu": L.ReLU(), "relu6": L.ReLU6(), "leaky_relu": L.LeakyReLU(0.2), "elu": L.ELU(),
+               "gelu": L.GELU(),
                "silu": L.SiLU(), "tanh": L.Tanh(), "sigmoid": L.Sigmoid(), "softmax": L.Softmax()}
 
 
 def convert(layer):
-    """The (suffix, our layer) pairs of one Keras layer: the layer itself, then its activation if it has one."""
+    """The (suffix, our layer) pairs of one Keras layer: the layer itself, then its activation if it has one.
+    """
     if type(layer) not in CONVERSIONS:
         known = ", ".join(sorted(cls.__name__ for cls in CONVERSIONS))
-        raise ExportError(f"layer {layer.name!r}: {type(layer).__name__} is not supported; supported are {known}")
+        raise ExportError(f"layer {layer.name!r}: {type(layer).__name__} is not supported; supported are "
+                          f"{known}")
     made = CONVERSIONS[type(layer)](layer)
     made = list(made) if isinstance(made, list) else [("", made)]
     activation = "linear" if isinstance(layer, K.ELU | K.LeakyReLU | K.ReLU) else \

@@ -1,4 +1,5 @@
-"""UrbanSound8K's own protocol: ten folds, one network for each, chosen and calibrated without its test fold."""
+"""UrbanSound8K's own protocol: ten folds, one network for each, chosen and calibrated without its test fold.
+"""
 import dataclasses
 import json
 import pathlib
@@ -21,14 +22,17 @@ from .train import train
 
 FOLDS = range(1, 11)
 LEAKING = "random"  # the study's split: slices of one recording on both sides
-FRONT_END = {"image": "mel64-magma", "sample_rate": 44_100, "seconds": 4, "window": 2048, "hop": 512, "bands": 128}
+FRONT_END = {"image": "mel64-magma", "sample_rate": 44_100, "seconds": 4, "window": 2048, "hop": 512,
+             "bands": 128}
 HALF_TOLERANCE = 1e-2  # how far float16 storage may move a logit
 CUTS = {"full": None, "11k": 11_000, "8k": 8_000}
 
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """What one network is trained on, what is watched and fits its temperature (None: nothing), and what it is tested on."""
+    """What one network is trained on, what is watched and fits its temperature (None: nothing), and what it
+    is tested on.
+    """
     name: str
     training: LevelSet
     validation: LevelSet | None
@@ -42,9 +46,11 @@ def fold_split(data, fold):
         data.split(number)  # refuses a fold that the data does not have
     rest = (data.fold != fold) & (data.fold != validation)
     if not rest.any():
-        raise ValueError(f"the data has the folds {fold} and {validation} only: one is tested on, one calibrates, and none is left "
+        raise ValueError(f"the data has the folds {fold} and {validation} only: one is tested on, one "
+                         "calibrates, and none is left "
                          "to train on")
-    return Split(f"fold{fold:02d}", data.where(rest), data.where(data.fold == validation), data.where(data.fold == fold))
+    return Split(f"fold{fold:02d}", data.where(rest), data.where(data.fold == validation),
+                 data.where(data.fold == fold))
 
 
 def all_but(data, fold):
@@ -54,7 +60,9 @@ def all_but(data, fold):
 
 
 def random_split(data, seed):
-    """The study's random split: 20 % tested, 10 % validated, the rest trained on, with no regard to recordings."""
+    """The study's random split: 20 % tested, 10 % validated, the rest trained on, with no regard to
+    recordings.
+    """
     order = np.random.default_rng([seed, 80, 20]).permutation(len(data.level))
     test, validation, training = np.split(order, [len(order) // 5, len(order) * 3 // 10])
     return Split(LEAKING, data.where(training), data.where(validation), data.where(test))
@@ -68,14 +76,16 @@ def softmax(logits):
 
 def logits_of(model, level, batch=256):
     """Scores [N, 10] below the softmax, of level images [N, 64, 64]."""
-    return np.concatenate([keras_logits(model, colour(level[start:start + batch])) for start in range(0, len(level), batch)])
+    return np.concatenate([keras_logits(model, colour(level[start:start + batch]))
+                           for start in range(0, len(level), batch)])
 
 
 def examine(model, split, *, temperature=None):
     """Calibrate a trained network, ready it for storage, and ask what it does on the test fold.
 
-    The model is changed: its last layer contains the temperature, and its weights are rounded to float16 if that moves
-    no logit of the test fold by more than 1e-2 and changes no decision. Returns (facts, {cut: logits [N, 10]}).
+    The model is changed: its last layer contains the temperature, and its weights are rounded to float16 if
+    that moves no logit of the test fold by more than 1e-2 and changes no decision. Returns (facts, {cut:
+    logits [N, 10]}).
     temperature: by default what fits the split's validation clips.
     """
     truth, plain = split.test.class_id, logits_of(model, split.test.level)
@@ -91,7 +101,8 @@ def examine(model, split, *, temperature=None):
         model.set_weights(weights)
     logits = {name: logits_of(model, cut_bands(split.test.level, hertz)) for name, hertz in CUTS.items()}
     return {"name": split.name, "clips": len(truth), "training_clips": len(split.training.level),
-            "validation_clips": len(split.validation.level) if split.validation else 0, "temperature": temperature,
+            "validation_clips": len(split.validation.level) if split.validation else 0,
+            "temperature": temperature,
             "accuracy": {name: float((z.argmax(1) == truth).mean()) for name, z in logits.items()},
             "calibration_error": {"before": calibration_error(softmax(plain), truth),
                                   "after": calibration_error(softmax(logits["full"]), truth)},
@@ -99,15 +110,18 @@ def examine(model, split, *, temperature=None):
 
 
 def run_split(split, directory, *, report, origin, temperature=None, progress=True, **settings):
-    """Train, examine and export one network, or read what an earlier call found; returns (facts, {cut: logits}, history).
+    """Train, examine and export one network, or read what an earlier call found; returns (facts, {cut:
+    logits}, history).
 
-    `directory` holds afterwards, beside the run's checkpoint and history: net.npz, model.keras, MODEL_CARD.md,
-    result.json, logits.npz, learning curves, confusion matrix and reliability diagram. origin: what the model card and
+    `directory` holds afterwards, beside the run's checkpoint and history: net.npz, model.keras,
+    MODEL_CARD.md, result.json, logits.npz, learning curves, confusion matrix and reliability diagram. origin:
+    what the model card and
     the file say of the data: {"data", "licence", "command"}. temperature: see `examine`.
     progress, settings: see `train`.
     """
     directory = pathlib.Path(directory)
-    model, history = train(split.training, split.validation, directory, report=report, progress=progress, **settings)
+    model, history = train(split.training, split.validation, directory, report=report, progress=progress,
+                           **settings)
     if not (directory / "result.json").exists():
         facts, logits = examine(model, split, temperature=temperature)
         save_arrays(directory / "logits.npz", truth=split.test.class_id, **logits)
@@ -121,13 +135,15 @@ def run_split(split, directory, *, report, origin, temperature=None, progress=Tr
 
 
 def run_all_but(data, fold, directory, *, report, **settings):
-    """The network to use: trained on all folds but one, with the temperature of a twin, fitted on clips that the twin had not seen.
+    """The network to use: trained on all folds but one, with the temperature of a twin, fitted on clips that
+    the twin had not seen.
 
-    A network trained on eight folds, in `directory`/calibration, gives the temperature; one trained alike on all nine takes
-    it. Arguments and what comes back as of `run_split`.
+    A network trained on eight folds, in `directory`/calibration, gives the temperature; one trained alike on
+    all nine takes it. Arguments and what comes back as of `run_split`.
     """
     calibration, _, _ = run_split(fold_split(data, fold), pathlib.Path(directory) / "calibration",
-                                  report=lambda line: report(f"eight folds, to calibrate: {line}"), **settings)
+                                  report=lambda line: report(f"eight folds, to calibrate: {line}"),
+                                  **settings)
     return run_split(all_but(data, fold), directory, temperature=calibration["temperature"],
                      report=lambda line: report(f"all nine folds: {line}"), **settings)
 
@@ -137,12 +153,14 @@ def publish(model, facts, split, probabilities, history, directory):
     counts = pages.confusion(split.test.class_id, probabilities.argmax(1), len(CLASSES))
     pages.learning_curves(history, directory / "learning_curves.png")
     pages.confusion_matrix(counts, CLASSES, directory / "confusion_matrix.png")
-    pages.reliability_diagram(reliability(probabilities, split.test.class_id), facts["calibration_error"]["after"],
+    pages.reliability_diagram(reliability(probabilities, split.test.class_id),
+                              facts["calibration_error"]["after"],
                               directory / "reliability.png")
     (directory / "MODEL_CARD.md").write_text(pages.model_card(facts, counts, CLASSES))
     with replacing(directory / "model.keras") as partial:
         model.save(partial)
-    metadata = {"front_end": FRONT_END, "training": facts, "licence": facts["licence"], "credit": facts["data"]}
+    metadata = {"front_end": FRONT_END, "training": facts, "licence": facts["licence"],
+                "credit": facts["data"]}
     reference = None
     if "procedural" in facts["data"]:  # sounds of others do not travel with the file
         reference = colour(split.test.level[::max(len(split.test.level) // 2, 1)][:2])
@@ -151,9 +169,11 @@ def publish(model, facts, split, probabilities, history, directory):
 
 
 def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, jobs=1, seed=0, report=print, **settings):
-    """Train and examine a network for each fold, then one on the leaking split; yields what `run_split` returns.
+    """Train and examine a network for each fold, then one on the leaking split; yields what `run_split`
+    returns.
 
-    jobs: networks trained at the same time, each in a process of its own on one thread; 1: here, on all threads.
+    jobs: networks trained at the same time, each in a process of its own on one thread; 1: here, on all
+    threads.
     """
     splits = [fold_split(data, fold) for fold in folds]
     if leaking:
@@ -163,13 +183,17 @@ def crossvalidate(data, directory, *, folds=FOLDS, leaking=True, jobs=1, seed=0,
         if jobs > 1:
             tf.config.threading.set_intra_op_parallelism_threads(1)
             tf.config.threading.set_inter_op_parallelism_threads(1)
-        return run_split(split, pathlib.Path(directory) / split.name, seed=seed, progress=jobs == 1, **settings,
+        return run_split(split, pathlib.Path(directory) / split.name, seed=seed, progress=jobs == 1,
+                         **settings,
                          report=lambda line: report(f"{split.name}: {line}"))
-    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(one)(split) for split in splits)
+    yield from joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(one)(split)
+                                                                   for split in splits)
 
 
 def summarise(results):
-    """The figures of a cross-validation: mean and spread over folds, the leaking split beside them, the pooled confusion."""
+    """The figures of a cross-validation: mean and spread over folds, the leaking split beside them, the
+    pooled confusion.
+    """
     honest = [(facts, logits) for facts, logits, _ in results if facts["name"] != LEAKING]
     accuracies = {cut: np.array([facts["accuracy"][cut] for facts, _ in honest]) for cut in CUTS}
     counts = np.zeros((len(CLASSES), len(CLASSES)), int)
@@ -179,7 +203,8 @@ def summarise(results):
     truth = np.concatenate([logits["truth"] for _, logits in honest])
     return {"folds": {facts["name"]: facts for facts, _ in honest},
             "mean": {cut: float(values.mean()) for cut, values in accuracies.items()},
-            "spread": {cut: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for cut, values in accuracies.items()},
+            "spread": {cut: float(values.std(ddof=1)) if len(values) > 1 else 0.0 for cut,
+                       values in accuracies.items()},
             "leaking": next((facts for facts, _, _ in results if facts["name"] == LEAKING), None),
             "calibration_error": calibration_error(probabilities, truth),
             "confusion": counts.tolist()}, probabilities, truth

@@ -24,12 +24,15 @@ class LevelSet:
         """(training set, test set) with the clips of one fold held out; both must be non-empty."""
         held_out = self.fold == test_fold
         if not held_out.any() or held_out.all():
-            raise ValueError(f"fold {test_fold} cannot be held out: the data has the folds {np.unique(self.fold).tolist()}")
+            raise ValueError(f"fold {test_fold} cannot be held out: the data has the folds "
+                             f"{np.unique(self.fold).tolist()}")
         return self.where(~held_out), self.where(held_out)
 
 
 def load_levels(path):
-    """Read a feature file (.npz with `level`, `class_id`, `fold`); raises ValueError that names what is wrong."""
+    """Read a feature file (.npz with `level`, `class_id`, `fold`); raises ValueError that names what is
+    wrong.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("level", "class_id", "fold") if name in file.files}
@@ -42,7 +45,8 @@ def load_levels(path):
         raise ValueError(f"{path}: class_id and fold must be whole numbers")
     data = LevelSet(arrays["level"], arrays["class_id"].astype(np.int64), arrays["fold"].astype(np.int64))
     if data.level.dtype != np.uint8 or data.level.shape[1:] != (64, 64):
-        raise ValueError(f"{path}: `level` must be uint8 [N, 64, 64], found {data.level.dtype} {data.level.shape}")
+        raise ValueError(f"{path}: `level` must be uint8 [N, 64, 64], found {data.level.dtype} "
+                         f"{data.level.shape}")
     if not len(data.level) == len(data.class_id) == len(data.fold) or not len(data.level):
         raise ValueError(f"{path}: level, class_id and fold must have one length above 0, found "
                          f"{len(data.level)}, {len(data.class_id)}, {len(data.fold)}")
@@ -52,7 +56,9 @@ def load_levels(path):
 
 
 def synthesize_levels(path, clips_per_class, *, progress=None):
-    """Write a feature file of procedural sounds: `clips_per_class` seeds for each class, spread over ten folds."""
+    """Write a feature file of procedural sounds: `clips_per_class` seeds for each class, spread over ten
+    folds.
+    """
     class_id = np.repeat(np.arange(len(CLASSES)), clips_per_class)
     seed = np.tile(np.arange(clips_per_class), len(CLASSES))
     level = np.empty((len(seed), 64, 64), np.uint8)

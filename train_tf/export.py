@@ -11,7 +11,9 @@ TOLERANCE = 1e-4
 
 
 def calls(model):
-    """Every use of a layer in a Sequential or Functional model, inputs first: (layer, its input tensors, its output)."""
+    """Every use of a layer in a Sequential or Functional model, inputs first: (layer, its input tensors, its
+    output).
+    """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ExportError(f"model {model.name!r}: one input and one output are supported, "
                           f"found {len(model.inputs)} and {len(model.outputs)}")
@@ -19,11 +21,13 @@ def calls(model):
         tensor = model.inputs[0]
         for layer in model.layers:
             if not isinstance(layer, keras.layers.InputLayer):
-                before, tensor = tensor, object()  # in a chain any marker will do for what lies between two layers
+                # in a chain any marker will do for what lies between two layers
+                before, tensor = tensor, object()
                 yield layer, [before], tensor
         return
     if not hasattr(model, "_nodes_by_depth"):
-        raise ExportError(f"model {model.name!r} ({type(model).__name__}): only Sequential and Functional models are supported")
+        raise ExportError(f"model {model.name!r} ({type(model).__name__}): only Sequential and Functional "
+                          "models are supported")
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if not node.is_input:
@@ -33,7 +37,8 @@ def calls(model):
 def to_nodes(model):
     """Our (name, layer, inputs) for every layer of a Keras model."""
     nodes, used = [], set()
-    known = {id(model.inputs[0]): (lrp_core.network.INPUT, model.inputs[0])}  # the tensor is kept so that its id stays its own
+    # the tensor is kept so that its id stays its own
+    known = {id(model.inputs[0]): (lrp_core.network.INPUT, model.inputs[0])}
     for layer, tensors, output in calls(model):
         inputs = tuple(known[id(tensor)][0] for tensor in tensors)
         for suffix, ours in convert(layer):
@@ -73,8 +78,8 @@ def keras_logits(model, x):
 def to_network(model, *, class_names=None, metadata=None, reference_input=None):
     """A Keras Sequential or Functional model as a Network whose logits agree with Keras's.
 
-    reference_input: inputs on which the scores are compared and which travel with the file; by default two drawn
-    from [0, 1]. Raises ExportError that names the layer or says by how much the scores differ.
+    reference_input: inputs on which the scores are compared and which travel with the file; by default two
+    drawn from [0, 1]. Raises ExportError that names the layer or says by how much the scores differ.
     """
     shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else ()
     if None in shape:
@@ -83,16 +88,20 @@ def to_network(model, *, class_names=None, metadata=None, reference_input=None):
     x = np.random.default_rng(0).random((2, *shape)) if reference_input is None else reference_input
     x = np.asarray(x, np.float32)
     theirs = keras_logits(model, x)
-    network = lrp_core.Network(nodes, shape, class_names=class_names, metadata=metadata, reference=(x, theirs))
+    network = lrp_core.Network(nodes, shape, class_names=class_names, metadata=metadata,
+                               reference=(x, theirs))
     error = np.abs(network.logits(x) - theirs).max() / max(np.abs(theirs).max(), 1e-30)
     if not error <= TOLERANCE:
-        raise ExportError(f"the exported network's scores differ from Keras's by {error:.2e} of the largest score "
+        raise ExportError(f"the exported network's scores differ from Keras's by {error:.2e} of the largest "
+                          "score "
                           f"(at most {TOLERANCE:g} is accepted)")
     return network
 
 
 def divide_logits(model, temperature):
-    """Calibrate a classifier in place: its last dense layer over T, so that its plain softmax is softmax(z / T)."""
+    """Calibrate a classifier in place: its last dense layer over T, so that its plain softmax is softmax(z /
+    T).
+    """
     *before, kernel, bias = model.get_weights()
     model.set_weights([*before, kernel / temperature, bias / temperature])
 

@@ -1,18 +1,22 @@
-"""The optimizer: Muon for the kernels of convolutions, AdamW for all else (Jordan et al. 2024; Liu et al. 2025, arXiv 2502.16982)."""
+"""The optimizer: Muon for the kernels of convolutions, AdamW for all else (Jordan et al. 2024; Liu et al.
+2025, arXiv 2502.16982).
+"""
 import keras
 import tensorflow as tf
 
 MOMENTUM = 0.95
 SCALE = 0.2  # the size of an update's entries, as large as AdamW's are
-# A quintic with these coefficients pushes all singular values towards 1 within five rounds (Jordan et al. 2024).
+# A quintic with these coefficients pushes all singular values towards 1 within five rounds (Jordan et al.
+# 2024).
 ROUNDS, A, B, C = 5, 3.4445, -4.7750, 2.0315
 
 
 def orthogonal(matrix):
-    """U Vᵀ of a matrix U S Vᵀ, roughly: X <- A·X + (B·X Xᵀ + C·(X Xᵀ)²) X, from X = M/‖M‖. Shape and type as given.
+    """U Vᵀ of a matrix U S Vᵀ, roughly: X <- A·X + (B·X Xᵀ + C·(X Xᵀ)²) X, from X = M/‖M‖. Shape and type as
+    given.
 
-    Singular values above about 1 % of ‖M‖ end between 0.6 and 1.2, which is why bfloat16 is enough; smaller ones are raised
-    as far as five rounds take them.
+    Singular values above about 1 % of ‖M‖ end between 0.6 and 1.2, which is why bfloat16 is enough; smaller
+    ones are raised as far as five rounds take them.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = tf.cast(tf.transpose(matrix) if tall else matrix, tf.bfloat16)
@@ -30,9 +34,9 @@ class ConvMuon(keras.optimizers.AdamW):
         M <- μ·M + (1 - μ)·G
         W <- (1 - η·decay)·W - η·ratio·0.2·sqrt(max(n, m))·orthogonal(μ·M + (1 - μ)·G)
 
-    W [n, m] is a kernel with window and channels as rows, filters as columns; G its gradient, η the learning rate. A
-    gradient has a few large singular values, the loudness of an image above all; made orthogonal, a step moves along the
-    weak ones as far.
+    W [n, m] is a kernel with window and channels as rows, filters as columns; G its gradient, η the learning
+    rate. A gradient has a few large singular values, the loudness of an image above all; made orthogonal, a
+    step moves along the weak ones as far.
 
     muon_ratio: learning rate of these kernels over that of the rest.
     """
@@ -46,7 +50,8 @@ class ConvMuon(keras.optimizers.AdamW):
         if self.built:
             return
         super().build(variables)
-        self.directions = [self.add_variable_from_reference(variable, name="direction") if len(variable.shape) == 4 else None
+        self.directions = [self.add_variable_from_reference(variable, name="direction")
+                           if len(variable.shape) == 4 else None
                            for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):

@@ -20,7 +20,8 @@ from .model import build_cnn
 from .optimizer import ConvMuon
 
 EPOCHS = 20
-RECIPE = 6  # raised when the augmentation changes, so that an interrupted run is not resumed under another one
+# raised when the augmentation changes, so that an interrupted run is not resumed under another one
+RECIPE = 6
 
 
 def batches(level, labels, batch):
@@ -31,13 +32,17 @@ def batches(level, labels, batch):
 
 
 def compile_cnn(steps, rate, precision):
-    """The CNN with its optimizer on a cosine schedule over `steps` (after a short warm-up) and label smoothing."""
+    """The CNN with its optimizer on a cosine schedule over `steps` (after a short warm-up) and label
+    smoothing.
+    """
     model = build_cnn(len(CLASSES), precision)
     warmup = steps // 20
     schedule = keras.optimizers.schedules.CosineDecay(0.0, steps - warmup, alpha=0.01, warmup_target=rate,
                                                       warmup_steps=warmup)
-    model.compile(ConvMuon(schedule, weight_decay=0.1), keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
-                  metrics=["accuracy"], jit_compile=False)  # on CPUs oneDNN's convolutions are faster than XLA's
+    model.compile(ConvMuon(schedule, weight_decay=0.1),
+                  keras.losses.CategoricalCrossentropy(label_smoothing=0.1),
+                  # on CPUs oneDNN's convolutions are faster than XLA's
+                  metrics=["accuracy"], jit_compile=False)
     return model
 
 
@@ -53,7 +58,9 @@ def seed_dropout(model, seed, epoch):
     """Give every dropout layer the random state of an epoch, which checkpoints do not hold."""
     for number, layer in enumerate(model.layers):
         if isinstance(layer, keras.layers.Dropout):
-            layer.seed_generator.state.assign(np.random.default_rng([seed, epoch, number]).integers(0, 2**31, 2))
+            layer.seed_generator.state.assign(
+                np.random.default_rng([seed, epoch, number]).integers(0, 2**31, 2)
+            )
 
 
 def read_record(path):
@@ -65,7 +72,8 @@ def read_record(path):
         reason = "it lacks settings or epochs"
     except (ValueError, TypeError) as error:
         reason = str(error)
-    raise ValueError(f"{path}: not the record of a training run ({reason}): delete it, and the checkpoint beside it, to begin anew")
+    raise ValueError(f"{path}: not the record of a training run ({reason}): delete it, and the checkpoint "
+                     "beside it, to begin anew")
 
 
 def predict(model, level, batch=256):
@@ -74,31 +82,36 @@ def predict(model, level, batch=256):
                            for images, _ in batches(level, np.zeros(len(level), np.float32), batch)])
 
 
-def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, seed=0, precision="float32", progress=True,
+def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, seed=0, precision="float32",
+          progress=True,
           report=print):
     """Train on one LevelSet, watch another (None: none); returns (model, history).
 
     `directory` receives `checkpoint.keras` and `history.json` after every epoch; a later call with the same
-    settings resumes behind the last complete epoch. Nothing is chosen by what is watched: the weights are the last
-    epoch's. precision: see `build_cnn`; the model that is returned computes in float32 whatever it was trained in.
+    settings resumes behind the last complete epoch. Nothing is chosen by what is watched: the weights are the
+    last epoch's. precision: see `build_cnn`; the model that is returned computes in float32 whatever it was
+    trained in.
     progress: show a bar for each epoch; `report` gets a line for each in any case.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     checkpoint, record = directory / "checkpoint.keras", directory / "history.json"
     steps = -(-(len(training.level) + round(len(training.level) * OUTLIERS)) // batch)
-    settings = {"recipe": RECIPE, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed, "precision": precision,
+    settings = {"recipe": RECIPE, "epochs": epochs, "batch": batch, "rate": rate, "seed": seed,
+                "precision": precision,
                 "clips": len(training.level),
                 "data": fingerprint(training)}
     history = []
     if checkpoint.exists() and record.exists():
         found = read_record(record)
         if found["settings"] != settings:
-            raise ValueError(f"{directory} holds a run with other settings ({found['settings']} against {settings}): "
+            raise ValueError(f"{directory} holds a run with other settings ({found['settings']} against "
+                             f"{settings}): "
                              "choose another directory or delete it")
         history = found["epochs"]
         model = keras.models.load_model(checkpoint)
-        # The record is written before the checkpoint: what it says beyond the checkpoint's own count is run again.
+        # The record is written before the checkpoint: what it says beyond the checkpoint's own count is run
+        # again.
         history = history[:model.optimizer.iterations.numpy() // steps]
         report(f"resuming after epoch {len(history)} of {epochs}")
     else:
@@ -108,10 +121,13 @@ def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, s
     for epoch in range(len(history), epochs):
         seed_dropout(model, seed, epoch)
         rng = np.random.default_rng([seed, epoch])
-        data = batches(*one_epoch(training.level, np.eye(len(CLASSES), dtype=np.float32)[training.class_id], rng), batch)
-        fit = model.fit(data, initial_epoch=epoch, epochs=epoch + 1, verbose="auto" if progress else 0, shuffle=False).history
+        data = batches(*one_epoch(training.level, np.eye(len(CLASSES), dtype=np.float32)[training.class_id],
+                                  rng), batch)
+        fit = model.fit(data, initial_epoch=epoch, epochs=epoch + 1, verbose="auto" if progress else 0,
+                        shuffle=False).history
         history.append({"loss": fit["loss"][0], "accuracy": fit["accuracy"][0]})
-        line = f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy {fit['accuracy'][0]:.3f}"
+        line = (f"epoch {epoch + 1}/{epochs}: loss {fit['loss'][0]:.3f}, training accuracy "
+                f"{fit['accuracy'][0]:.3f}")
         if watched is not None:
             right = float((predict(model, watched.level).argmax(1) == watched.class_id).mean())
             history[-1]["watched_accuracy"] = right

@@ -1,1 +1,3 @@
-"""The other tools, each a script for its own environment. Nothing here imports this project; `protocol` is shared."""
+"""The other tools, each a script for its own environment. Nothing here imports this project; `protocol` is
+shared.
+"""

@@ -1,8 +1,9 @@
-"""How a tool is asked for its times: lines of JSON. Standard library and NumPy only, for every environment alike.
+"""How a tool is asked for its times: lines of JSON. Standard library and NumPy only, for every environment
+alike.
 
-A tool's script calls `serve`. It writes one line when it is ready, {"import": seconds, "load": seconds, "versions":
-{...}}, and then answers each line {"method": ..., "batch": n, "seconds": s, "save": path or null} with
-{"seconds": per call}, or with {"error": text}. It ends with its standard input.
+A tool's script calls `serve`. It writes one line when it is ready, {"import": seconds, "load": seconds,
+"versions": {...}}, and then answers each line {"method": ..., "batch": n, "seconds": s, "save": path or null}
+with {"seconds": per call}, or with {"error": text}. It ends with its standard input.
 """
 import importlib.metadata
 import json
@@ -18,8 +19,9 @@ LEAST_SECONDS = 0.2
 def time_calls(work, least=LEAST_SECONDS):
     """Seconds of one call of `work()`.
 
-    A call that takes `least` seconds or more counts as it is. A shorter one only warms the caches: the median of
-    the calls that follow it within `least` seconds counts. So no tool is measured cold because others ran before it.
+    A call that takes `least` seconds or more counts as it is. A shorter one only warms the caches: the median
+    of the calls that follow it within `least` seconds counts. So no tool is measured cold because others ran
+    before it.
     """
     seconds = clock(work)
     if seconds >= least:
@@ -38,7 +40,8 @@ def clock(work):
 
 
 def read_study(path):
-    """What `benchmarks.study.write` wrote: x [n, h, w, c] and layers, each with its arrays where it has any."""
+    """What `benchmarks.study.write` wrote: x [n, h, w, c] and layers, each with its arrays where it has any.
+    """
     import numpy as np
     with np.load(path) as arrays:
         layers = [types.SimpleNamespace(**layer) for layer in json.loads(str(arrays["layers"]))]
@@ -58,7 +61,8 @@ def answer(tool, x, request):
     if request.get("save"):
         import numpy as np
         parts = [x[start:start + batch] for start in range(0, len(x), batch)]
-        np.save(request["save"], np.concatenate([tool.to_numpy(tool.prepare(method, part)()) for part in parts]))
+        np.save(request["save"], np.concatenate([tool.to_numpy(tool.prepare(method, part)())
+                                                 for part in parts]))
         return {"seconds": 0.0}
     if request.get("once"):
         return {"seconds": clock(lambda: tool.prepare(method, x[:batch])())}
@@ -66,7 +70,9 @@ def answer(tool, x, request):
 
 
 def serve(build, packages, import_seconds, read=read_study):
-    """Answer requests until the standard input ends. build(study): the tool; read: how argument 1 becomes a study."""
+    """Answer requests until the standard input ends. build(study): the tool; read: how argument 1 becomes a
+    study.
+    """
     replies = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a tool prints by itself must not come between the replies
     start = time.perf_counter()
@@ -79,6 +85,7 @@ def serve(build, packages, import_seconds, read=read_study):
     for line in sys.stdin:
         try:
             reply = answer(tool, study.x, json.loads(line))
-        except Exception as error:  # whatever a tool raises is told to whoever asked, who names the tool and goes on
+        # whatever a tool raises is told to whoever asked, who names the tool and goes on
+        except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=replies)

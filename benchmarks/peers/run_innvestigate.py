@@ -1,4 +1,5 @@
-"""iNNvestigate on TensorFlow: methods are its analyzers' names, such as lrp.epsilon. With the argument `float64` behind the
+"""iNNvestigate on TensorFlow: methods are its analyzers' names, such as lrp.epsilon. With the argument
+`float64` behind the
 study's file it computes in double precision, as a reference."""
 import time
 
@@ -36,7 +37,8 @@ class Tool:
         tf.compat.v1.disable_eager_execution()  # as iNNvestigate wants it
         self.dtype = sys.argv[2] if len(sys.argv) > 2 else "float32"
         keras.backend.set_floatx(self.dtype)
-        self.model = keras.Sequential([keras.layers.Input(study.x.shape[1:]), *map(keras_layer, study.layers)])
+        self.model = keras.Sequential([keras.layers.Input(study.x.shape[1:]),
+                                       *map(keras_layer, study.layers)])
         self.model.set_weights([array for layer in study.layers if hasattr(layer, "kernel")
                                 for array in (layer.kernel, layer.bias)])
         self.analyzers = {}

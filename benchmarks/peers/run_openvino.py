@@ -1,4 +1,6 @@
-"""OpenVINO, the fastest forward pass at hand: its one method is forward. It explains nothing: it is the mark to beat."""
+"""OpenVINO, the fastest forward pass at hand: its one method is forward. It explains nothing: it is the mark
+to beat.
+"""
 import time
 
 BEGUN = time.perf_counter()
@@ -8,7 +10,8 @@ import protocol  # noqa: E402
 from openvino import opset8  # noqa: E402
 
 IMPORTED = time.perf_counter()
-# Single precision all through, as all others compute; otherwise OpenVINO may choose bfloat16. One stream over all cores.
+# Single precision all through, as all others compute; otherwise OpenVINO may choose bfloat16. One stream over
+# all cores.
 CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 

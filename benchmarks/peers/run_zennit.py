@@ -9,10 +9,12 @@ import types  # noqa: E402
 import protocol  # noqa: E402
 import torch  # noqa: E402
 
-# zennit imports torchvision to know two classes of it, which this network does not have: a stand-in spares installing it.
+# zennit imports torchvision to know two classes of it, which this network does not have: a stand-in spares
+# installing it.
 for module in ("torchvision", "torchvision.models", "torchvision.models.resnet"):
     sys.modules[module] = types.ModuleType(module)
-sys.modules["torchvision.models.resnet"].Bottleneck = sys.modules["torchvision.models.resnet"].BasicBlock = torch.nn.Module
+resnet = sys.modules["torchvision.models.resnet"]
+resnet.Bottleneck = resnet.BasicBlock = torch.nn.Module
 
 from zennit import composites, rules  # noqa: E402
 from zennit.attribution import Gradient  # noqa: E402
@@ -22,7 +24,8 @@ IMPORTED = time.perf_counter()
 STABILIZER = 1e-7  # of our epsilon, and of iNNvestigate's
 
 COMPOSITES = {
-    "epsilon": lambda: composites.LayerMapComposite([(Activation, rules.Pass()), (Convolution, rules.Epsilon(STABILIZER)),
+    "epsilon": lambda: composites.LayerMapComposite([(Activation, rules.Pass()),
+                                                     (Convolution, rules.Epsilon(STABILIZER)),
                                                      (Linear, rules.Epsilon(STABILIZER))]),
     "epsilon_plus_flat": composites.EpsilonPlusFlat,
     "epsilon_alpha2_beta1": composites.EpsilonAlpha2Beta1,
@@ -30,16 +33,20 @@ COMPOSITES = {
 
 
 def pool(layer):
-    """A max-pool. torch pads both sides alike; one row more behind, as TensorFlow has it, is its `ceil_mode`."""
+    """A max-pool. torch pads both sides alike; one row more behind, as TensorFlow has it, is its `ceil_mode`.
+    """
     before, behind = zip(*layer.pads)
     return torch.nn.MaxPool2d(layer.size, layer.strides, before, ceil_mode=before != behind)
 
 
 def weighted(layer, shape):
-    """A layer with weights. torch wants them channels first; `shape` [h, w, c] is that of the map a Dense reads, or None."""
+    """A layer with weights. torch wants them channels first; `shape` [h, w, c] is that of the map a Dense
+    reads, or None.
+    """
     kernel = torch.from_numpy(layer.kernel)
     if layer.type == "Conv2D":
-        module, weight = torch.nn.Conv2d(kernel.shape[2], kernel.shape[3], kernel.shape[:2]), kernel.permute(3, 2, 0, 1)
+        module, weight = torch.nn.Conv2d(kernel.shape[2], kernel.shape[3],
+                                         kernel.shape[:2]), kernel.permute(3, 2, 0, 1)
     else:
         if shape:
             kernel = kernel.reshape(*shape, -1).permute(2, 0, 1, 3).reshape(kernel.shape)

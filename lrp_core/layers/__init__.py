@@ -1,4 +1,5 @@
-"""The layers: shape inference, forward pass and, for linear ones, the adjoint. Nothing here knows about LRP."""
+"""The layers: shape inference, forward pass and, for linear ones, the adjoint. Nothing here knows about LRP.
+"""
 from .activations import ELU, GELU, LeakyReLU, ReLU, ReLU6, Scale, Sigmoid, SiLU, Softmax, Tanh
 from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape, frozen
 from .linear import BatchNorm, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D
@@ -34,5 +35,6 @@ LAYER_TYPES = {cls.__name__: cls for cls in (
     Add, Subtract, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Dropout,
     ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax)}
 
-__all__ = [*LAYER_TYPES, "LAYER_TYPES", "Activation", "Layer", "Linear", "Merge", "Move", "Weighted", "WinnerTakesAll",
+__all__ = [*LAYER_TYPES, "LAYER_TYPES", "Activation", "Layer", "Linear", "Merge", "Move", "Weighted",
+           "WinnerTakesAll",
            "check_shape", "frozen"]

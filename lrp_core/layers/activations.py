@@ -1,4 +1,6 @@
-"""Activations: one number in, one number out; relevance passes through them. Softmax is the exception, at the end only."""
+"""Activations: one number in, one number out; relevance passes through them. Softmax is the exception, at the
+end only.
+"""
 import dataclasses
 import math
 

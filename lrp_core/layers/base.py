@@ -1,9 +1,9 @@
 """What layers have in common, and the few kinds of them that the engine tells apart.
 
-A layer holds parameters, never activations. Shapes are written without the batch axis, NHWC (NHC in 1-D); kernels
-are HWIO as Keras has them. The kinds, by what a backward pass has to know:
+A layer holds parameters, never activations. Shapes are written without the batch axis, NHWC (NHC in 1-D);
+kernels are HWIO as Keras has them. The kinds, by what a backward pass has to know:
 
-    Linear      z = W x + b; takes its weights as an argument, so that a rule can send others through the same map
+    Linear      z = W x + b; takes its weights as an argument, so that a rule can use others
     Weighted    a Linear with a learned kernel: what LRP's rules are chosen for
     Merge       z = Σ ±x_i over several inputs
     Move        each output is a copy of one input, or zero: reshapes, padding, concatenation
@@ -19,7 +19,9 @@ from ..text import listing
 
 
 class Layer:
-    """What every layer offers. `arrays` names its parameter arrays, `options` its settings, as a model file has them."""
+    """What every layer offers. `arrays` names its parameter arrays, `options` its settings, as a model file
+    has them.
+    """
     arrays = ()
     options = ()
     inputs = 1
@@ -48,18 +50,22 @@ class Layer:
 
     def astype(self, dtype):
         """The same layer with its parameter arrays in another floating type."""
-        arrays = {name: getattr(self, name).astype(dtype, copy=False) for name in self.arrays if getattr(self, name) is not None}
+        arrays = {name: getattr(self, name).astype(dtype, copy=False) for name in self.arrays
+                  if getattr(self, name) is not None}
         if not arrays:
             return self
         if not dataclasses.is_dataclass(self):
-            raise TypeError(f"{self.type} must be a dataclass with a field for each of its arrays {', '.join(self.arrays)}")
+            raise TypeError(f"{self.type} must be a dataclass with a field for each of its arrays "
+                            f"{', '.join(self.arrays)}")
         for array in arrays.values():
             array.flags.writeable = False  # ours alone: the new layer need not copy it
         return dataclasses.replace(self, **arrays)
 
 
 class Linear(Layer):
-    """A layer that is a linear map plus, at most, a bias:  <W x, s> = <x, Wᵀ s>  ties its two methods together."""
+    """A layer that is a linear map plus, at most, a bias:  <W x, s> = <x, Wᵀ s>  ties its two methods
+    together.
+    """
     kernel = None
     bias = None
 
@@ -113,7 +119,8 @@ class Move(Layer):
     """A layer that only moves, copies or drops numbers: relevance goes back the way the numbers came."""
 
     def back(self, r, *shapes):
-        """The transposed map of r: one array for each input, in its shape. Relevance on padding is dropped."""
+        """The transposed map of r: one array for each input, in its shape. Relevance on padding is dropped.
+        """
         return (r.reshape(len(r), *shapes[0]),)
 
 
@@ -126,7 +133,9 @@ class Activation(Layer):
 
 
 def frozen(array, what):
-    """A read-only floating-point array, a copy if anyone could still write to it; refuses NaN and infinity by name."""
+    """A read-only floating-point array, a copy if anyone could still write to it; refuses NaN and infinity by
+    name.
+    """
     if array.dtype.kind != "f":
         raise ValueError(f"{what} must be floating point, found {array.dtype}")
     if not np.isfinite(array).all():
@@ -151,7 +160,9 @@ def row_shape(layer, shape):
 
 
 def check_shape(shape):
-    """Refuse a shape that no real network has, before anything of that size is allocated, or even multiplied out."""
+    """Refuse a shape that no real network has, before anything of that size is allocated, or even multiplied
+    out.
+    """
     if len(shape) > MAX_AXES:
         raise ValueError(f"a shape of {len(shape):,} axes: too many (at most {MAX_AXES})")
     if any(n < 1 or n > MAX_EXTENT * 1024 for n in shape) or math.prod(shape) > MAX_ELEMENTS:

@@ -1,4 +1,6 @@
-"""Layers with learned weights: dense, convolutions in their variants, and batch normalisation as a diagonal map."""
+"""Layers with learned weights: dense, convolutions in their variants, and batch normalisation as a diagonal
+map.
+"""
 import dataclasses
 
 import numpy as np
@@ -21,7 +23,8 @@ class Dense(Weighted):
 
     def output_shape(self, shape):
         if not shape or shape[-1] != self.kernel.shape[0]:
-            raise ValueError(f"Dense takes {self.kernel.shape[0]} features on the last axis, its input is {shape}")
+            raise ValueError(f"Dense takes {self.kernel.shape[0]} features on the last axis, its input is "
+                             f"{shape}")
         return (*shape[:-1], self.kernel.shape[1])
 
     def linear(self, x, kernel, bias):
@@ -35,8 +38,8 @@ class Dense(Weighted):
 class Conv2D(Weighted):
     """z[i, j, m] = Σ x[i·stride + u·dilation, j·stride + v·dilation, c] W[u, v, c, m] + b[m].
 
-    kernel [kh, kw, c / groups, m], bias [m] or None. With groups, the g-th share of the outputs sees the g-th share
-    of the inputs only.
+    kernel [kh, kw, c / groups, m], bias [m] or None. With groups, the g-th share of the outputs sees the g-th
+    share of the inputs only.
     """
     kernel: np.ndarray
     bias: np.ndarray | None = None
@@ -51,7 +54,8 @@ class Conv2D(Weighted):
         for name in ("strides", "padding", "dilation"):
             object.__setattr__(self, name, getattr(self.window, name))
         if not is_whole(self.groups) or self.groups < 1 or self.kernel.shape[3] % self.groups:
-            raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got {quote(self.groups)}")
+            raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got "
+                             f"{quote(self.groups)}")
         object.__setattr__(self, "groups", int(self.groups))
 
     @property
@@ -62,7 +66,8 @@ class Conv2D(Weighted):
     def output_shape(self, shape):
         height, width = map_shape(self, shape)
         if shape[2] != self.kernel.shape[2] * self.groups:
-            raise ValueError(f"Conv2D's kernel takes {self.kernel.shape[2] * self.groups} channels, its input is {shape}")
+            raise ValueError(f"Conv2D's kernel takes {self.kernel.shape[2] * self.groups} channels, its "
+                             f"input is {shape}")
         return (*self.window.output(height, width), self.kernel.shape[3])
 
     def _shares(self, kernel):
@@ -99,7 +104,8 @@ class Conv1D(Weighted):
     def __post_init__(self):
         self._check_parameters(3)
         window = one_row(self.window)
-        for name, value in (("strides", window.strides[1]), ("padding", window.padding), ("dilation", window.dilation[1])):
+        for name, value in (("strides", window.strides[1]), ("padding", window.padding),
+                            ("dilation", window.dilation[1])):
             object.__setattr__(self, name, value)
 
     @property
@@ -122,7 +128,8 @@ class Conv1D(Weighted):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class DepthwiseConv2D(Weighted):
-    """z[i, j, c·q + d] = Σ x[i·stride + u, j·stride + v, c] W[u, v, c, d] + b[c·q + d]: each channel by itself.
+    """z[i, j, c·q + d] = Σ x[i·stride + u, j·stride + v, c] W[u, v, c, d] + b[c·q + d]: each channel by
+    itself.
 
     kernel [kh, kw, c, q], q outputs for each input channel; bias [c·q] or None.
     """
@@ -146,7 +153,8 @@ class DepthwiseConv2D(Weighted):
     def output_shape(self, shape):
         height, width = map_shape(self, shape)
         if shape[2] != self.kernel.shape[2]:
-            raise ValueError(f"DepthwiseConv2D's kernel takes {self.kernel.shape[2]} channels, its input is {shape}")
+            raise ValueError(f"DepthwiseConv2D's kernel takes {self.kernel.shape[2]} channels, its input is "
+                             f"{shape}")
         return (*self.window.output(height, width), self.kernel.shape[2] * self.kernel.shape[3])
 
     def linear(self, x, kernel, bias):
@@ -158,7 +166,8 @@ class DepthwiseConv2D(Weighted):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Conv2DTranspose(Weighted):
-    """The adjoint of a convolution used as a layer; kernel [kh, kw, m, c] as Keras has it (m outputs), bias [m].
+    """The adjoint of a convolution used as a layer; kernel [kh, kw, m, c] as Keras has it (m outputs), bias
+    [m].
 
     Output: in·stride for 'same', in·stride + max(k - stride, 0) for 'valid', as Keras.
     """
@@ -182,8 +191,10 @@ class Conv2DTranspose(Weighted):
     def output_shape(self, shape):
         size = map_shape(self, shape)
         if shape[2] != self.kernel.shape[3]:
-            raise ValueError(f"Conv2DTranspose's kernel takes {self.kernel.shape[3]} channels, its input is {shape}")
-        more = [max(k - s, 0) if self.padding == "valid" else 0 for k, s in zip(self.kernel.shape, self.strides)]
+            raise ValueError(f"Conv2DTranspose's kernel takes {self.kernel.shape[3]} channels, its input is "
+                             f"{shape}")
+        more = [max(k - s, 0) if self.padding == "valid" else 0 for k,
+                s in zip(self.kernel.shape, self.strides)]
         return (*(n * s + m for n, s, m in zip(size, self.strides, more)), self.kernel.shape[2])
 
     def linear(self, x, kernel, bias):
@@ -198,8 +209,8 @@ class Conv2DTranspose(Weighted):
 class BatchNorm(Weighted):
     """z_c = a_c x_c + b_c over the last axis: batch normalisation as it is when a network predicts.
 
-    kernel a = γ / sqrt(variance + ε) [c], bias b = β - a·mean [c]. `canonize.fold_batch_norm` removes it where that
-    is exact; where it stays it is explained as the diagonal linear map it is.
+    kernel a = γ / sqrt(variance + ε) [c], bias b = β - a·mean [c]. `canonize.fold_batch_norm` removes it
+    where that is exact; where it stays it is explained as the diagonal linear map it is.
     """
     kernel: np.ndarray
     bias: np.ndarray

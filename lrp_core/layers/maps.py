@@ -1,8 +1,8 @@
 """The readable path: each kernel as a few lines of NumPy, for any size, stride, padding and floating type.
 
-Arrays are NHWC: x [n, h, w, c], kernel [kh, kw, c, m], output and its relevance [n, oh, ow, m]. Every function
-treats a sample by itself (`matmul` runs one BLAS product a sample), so that the numbers of a sample are bitwise
-the same in any batch. Callers check the shapes; these functions trust them.
+Arrays are NHWC: x [n, h, w, c], kernel [kh, kw, c, m], output and its relevance [n, oh, ow, m]. Every
+function treats a sample by itself (`matmul` runs one BLAS product a sample), so that the numbers of a sample
+are bitwise the same in any batch. Callers check the shapes; these functions trust them.
 """
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -40,14 +40,16 @@ def dense_adjoint(s, kernel):
 
 
 def conv2d(x, kernel, bias, window):
-    """z[i, j, m] = Σ_{u, v, c} x[i·stride + u, j·stride + v, c] W[u, v, c, m] + b[m], as one product a sample.
+    """z[i, j, m] = Σ_{u, v, c} x[i·stride + u, j·stride + v, c] W[u, v, c, m] + b[m], as one product a
+    sample.
 
     Each row of the left matrix is an unrolled window. (Dilation puts u and v further apart.)
     """
     n, height, width, _ = x.shape
     oh, ow = window.output(height, width)
-    # BLAS sums the odd rows at a product's end in another order. Rows of zeros behind them keep equal windows, as in
-    # digital silence, equal to the last bit (in float64), so that a pool over them has a first winner.
+    # BLAS sums the odd rows at a product's end in another order. Rows of zeros behind them keep equal
+    # windows, as in digital silence, equal to the last bit (in float64), so that a pool over them has a first
+    # winner.
     unrolled = np.empty((n, -(-oh * ow // 8) * 8, kernel[..., 0].size), x.dtype)
     windows = unroll(pad(x, window), window)
     unrolled[:, :oh * ow].reshape(windows.shape)[...] = windows
@@ -60,7 +62,8 @@ def unroll(padded, window):
     """Every window of a padded input, as a view [n, oh, ow, kh, kw·c] or [n, oh, ow, kh, kw, c]."""
     (down, right), (kh, kw), channels = window.strides, window.size, padded.shape[-1]
     if window.dilation == (1, 1):
-        # In NHWC a window's row, (v, c), is contiguous: long runs make the copy that `matmul` needs a fast one.
+        # In NHWC a window's row, (v, c), is contiguous: long runs make the copy that `matmul` needs a fast
+        # one.
         rows = padded.reshape(*padded.shape[:2], -1)
         return sliding_window_view(rows, (kh, kw * channels), axis=(1, 2))[:, ::down, ::right * channels]
     view = sliding_window_view(padded, window.reach, axis=(1, 2))[:, ::down, ::right]
@@ -68,7 +71,8 @@ def unroll(padded, window):
 
 
 def conv2d_adjoint(s, kernel, window, height, width):
-    """c[y, x, c] = Σ s[i, j, m] W[u, v, c, m] over all (i, j, u, v) that meet (y, x): the transpose of `conv2d`.
+    """c[y, x, c] = Σ s[i, j, m] W[u, v, c, m] over all (i, j, u, v) that meet (y, x): the transpose of
+    `conv2d`.
 
     One product for each position (u, v) of the window, added where that position lay.
     """
@@ -95,7 +99,8 @@ def depthwise(x, kernel, bias, window):
 
 
 def depthwise_adjoint(s, kernel, window, height, width):
-    """c[y, x, c] = Σ s[i, j, c·q + d] W[u, v, c, d] over all that meet (y, x): the transpose of `depthwise`."""
+    """c[y, x, c] = Σ s[i, j, c·q + d] W[u, v, c, d] over all that meet (y, x): the transpose of `depthwise`.
+    """
     n, oh, ow, _ = s.shape
     s, taps = s.reshape(n, oh, ow, *kernel.shape[2:]), kernel.reshape(-1, *kernel.shape[2:])
     out = padded_zeros(n, height, width, kernel.shape[2], window, s.dtype)

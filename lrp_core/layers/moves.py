@@ -49,7 +49,8 @@ class Reshape(Move):
 
     def output_shape(self, shape):
         if math.prod(shape) != math.prod(self.shape):
-            raise ValueError(f"Reshape to {self.shape} does not fit the {math.prod(shape)} numbers of its input {shape}")
+            raise ValueError(f"Reshape to {self.shape} does not fit the {math.prod(shape)} numbers of its "
+                             f"input {shape}")
         return self.shape
 
     def forward(self, x):
@@ -157,7 +158,8 @@ class Concatenate(Move):
 
     def __post_init__(self):
         if not is_whole(self.axis) or self.axis == 0:
-            raise ValueError(f"Concatenate's axis must be a whole number other than 0, the batch's, got {quote(self.axis)}")
+            raise ValueError(f"Concatenate's axis must be a whole number other than 0, the batch's, got "
+                             f"{quote(self.axis)}")
 
     def _axis(self, shape):
         axis = self.axis if self.axis > 0 else len(shape) + 1 + self.axis
@@ -168,7 +170,8 @@ class Concatenate(Move):
     def output_shape(self, *shapes):
         at = self._axis(shapes[0]) - 1
         if len({shape[:at] + shape[at + 1:] for shape in shapes}) != 1:
-            raise ValueError(f"Concatenate takes inputs alike but for axis {self.axis}, found {listing(shapes)}")
+            raise ValueError(f"Concatenate takes inputs alike but for axis {self.axis}, found "
+                             f"{listing(shapes)}")
         return (*shapes[0][:at], sum(shape[at] for shape in shapes), *shapes[0][at + 1:])
 
     def forward(self, *xs):

@@ -11,8 +11,9 @@ from .base import Layer, frozen
 class LayerNorm(Layer):
     """y = γ (x - mean x) / sqrt(var x + ε) + β over the last axis; kernel γ [c], bias β [c].
 
-    With σ = sqrt(var x + ε) held fixed this is the linear map  y = (γ/σ)(x - mean x) + β,  which is what LRP shares
-    relevance by (the LN rule of Ali et al. 2022, arXiv 2202.07304); the gradient knows that σ depends on x.
+    With σ = sqrt(var x + ε) held fixed this is the linear map  y = (γ/σ)(x - mean x) + β,  which is what LRP
+    shares relevance by (the LN rule of Ali et al. 2022, arXiv 2202.07304); the gradient knows that σ depends
+    on x.
     """
     kernel: np.ndarray
     bias: np.ndarray
@@ -23,8 +24,10 @@ class LayerNorm(Layer):
     def __post_init__(self):
         kernel, bias = np.asarray(self.kernel), np.asarray(self.bias)
         if kernel.ndim != 1 or kernel.shape != bias.shape:
-            raise ValueError(f"LayerNorm: kernel and bias must be of one shape [c], found {kernel.shape} and {bias.shape}")
-        if isinstance(self.epsilon, bool) or not isinstance(self.epsilon, (int, float)) or not 0 < self.epsilon < np.inf:
+            raise ValueError(f"LayerNorm: kernel and bias must be of one shape [c], found {kernel.shape} and "
+                             f"{bias.shape}")
+        if isinstance(self.epsilon, bool) or not isinstance(self.epsilon,
+                                                            (int, float)) or not 0 < self.epsilon < np.inf:
             raise ValueError(f"LayerNorm: epsilon must be a number above 0, got {quote(self.epsilon)}")
         object.__setattr__(self, "kernel", frozen(kernel, "LayerNorm: the kernel"))
         object.__setattr__(self, "bias", frozen(bias, "LayerNorm: the bias"))
@@ -52,4 +55,8 @@ class LayerNorm(Layer):
         """The transpose, at x, of the true derivative."""
         centred, sigma = self._measure(x)
         unit, weighted = centred / sigma, r * self.kernel
-        return (weighted - weighted.mean(axis=-1, keepdims=True) - unit * (weighted * unit).mean(axis=-1, keepdims=True)) / sigma
+        return (
+            weighted
+            - weighted.mean(axis=-1, keepdims=True)
+            - unit * (weighted * unit).mean(axis=-1, keepdims=True)
+        ) / sigma

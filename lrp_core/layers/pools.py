@@ -1,4 +1,6 @@
-"""Pools: maxima, which relevance follows to the winner, and means, which are linear. 1-D pools see a map of one row."""
+"""Pools: maxima, which relevance follows to the winner, and means, which are linear. 1-D pools see a map of
+one row.
+"""
 import dataclasses
 import math
 
@@ -33,7 +35,8 @@ class Pool2D(Layer):
     options = ("pool_size", "strides", "padding")
 
     def __post_init__(self):
-        window = Window(self.pool_size, self.pool_size if self.strides is None else self.strides, self.padding)
+        window = Window(self.pool_size, self.pool_size if self.strides is None else self.strides,
+                        self.padding)
         object.__setattr__(self, "pool_size", window.size)
         object.__setattr__(self, "strides", window.strides)
         object.__setattr__(self, "padding", window.padding)
@@ -80,7 +83,8 @@ class Pool1D(Layer):
     def __post_init__(self):
         object.__setattr__(self, "strides", self.pool_size if self.strides is None else self.strides)
         window = one_row(self.window)
-        for name, value in (("pool_size", window.size[1]), ("strides", window.strides[1]), ("padding", window.padding)):
+        for name, value in (("pool_size", window.size[1]), ("strides", window.strides[1]),
+                            ("padding", window.padding)):
             object.__setattr__(self, name, value)
 
     @property

@@ -1,4 +1,5 @@
-"""A batch through a program: chunks on several threads, one small batch on a team; results in their places."""
+"""A batch through a program: chunks on several threads, one small batch on a team; results in their places.
+"""
 import concurrent.futures
 import contextlib
 import threading
@@ -33,15 +34,18 @@ class Programs:
 
 
 def explain_batch(program, request, chosen, logits, found):
-    """Explain the samples number `chosen` of a request's batch, and fill their places in what is wanted of all of it.
+    """Explain the samples number `chosen` of a request's batch, and fill their places in what is wanted of
+    all of it.
 
     logits: [n, classes]. found: a Found for each target.
     """
     threads = check_threads(request.threads)
     chunk = CHUNK[program.dtype]
-    memory = bound(program.network, program.sample_bytes, min(threads, len(chosen)) * max(chunk, TOGETHER), request.memory)
+    memory = bound(program.network, program.sample_bytes, min(threads, len(chosen)) * max(chunk, TOGETHER),
+                   request.memory)
     workers, capacity = within(memory, program.sample_bytes, threads, chunk)
-    together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT  # a team counts atomically
+    # a team counts atomically
+    together = len(chosen) < workers and not program.by_numpy and not numba.config.DISABLE_JIT
     if (together or len(chosen) == 1) and memory is None:
         capacity = max(capacity, TOGETHER)
     team, share = (workers, len(chosen)) if together else (1, -(-len(chosen) // workers))
@@ -53,13 +57,16 @@ def explain_batch(program, request, chosen, logits, found):
         groups = targets_at_once(program, request.targets, len(part), capacity, mask)
         for group in groups:
             targets = len(group)
-            favoured, other = (np.stack([request.targets[number][side][part] for number in group], axis=1).ravel()
+            favoured, other = (np.stack([request.targets[number][side][part] for number in group],
+                                        axis=1).ravel()
                                for side in (0, 1))
             scores, relevance, numbers = program.explain(workspace, request.x[part], favoured, other,
-                                                      forward=group is groups[0], targets=targets, mask=mask, team=team)
+                                                      forward=group is groups[0], targets=targets, mask=mask,
+                                                      team=team)
             logits[part] = scores
             for place, number in enumerate(group):
-                found[number].put(part, {name: r[place::targets] for name, r in relevance.items()}, numbers[..., place::targets])
+                found[number].put(part, {name: r[place::targets] for name, r in relevance.items()},
+                                  numbers[..., place::targets])
         program.give_back(workspace)
         return len(part)
 
@@ -72,7 +79,9 @@ def explain_batch(program, request, chosen, logits, found):
 
 
 class Found:
-    """The relevance by node and the ledger's numbers [lines + 1, 7, n] of one target for a whole batch, as chunks fill them."""
+    """The relevance by node and the ledger's numbers [lines + 1, 7, n] of one target for a whole batch, as
+    chunks fill them.
+    """
 
     def __init__(self, samples):
         self.samples, self.relevance, self.numbers, self._lock = samples, {}, None, threading.Lock()
@@ -82,14 +91,17 @@ class Found:
         with self._lock:
             if self.numbers is None:
                 self.numbers = np.empty((*numbers.shape[:2], self.samples))
-                self.relevance = {name: np.empty((self.samples, *r.shape[1:]), r.dtype) for name, r in relevance.items()}
+                self.relevance = {name: np.empty((self.samples, *r.shape[1:]), r.dtype) for name,
+                                  r in relevance.items()}
         self.numbers[..., part] = numbers
         for name, r in relevance.items():
             self.relevance[name][part] = r
 
 
 def targets_at_once(program, wanted, samples, capacity, mask):
-    """The numbers of the targets in groups that a workspace can carry back together: several only for a single sample."""
+    """The numbers of the targets in groups that a workspace can carry back together: several only for a
+    single sample.
+    """
     size = min(capacity, TOGETHER) if samples == 1 and mask is None and not program.by_numpy else 1
     return [range(start, min(start + size, len(wanted))) for start in range(0, len(wanted), size)]
 

@@ -1,4 +1,6 @@
-"""The compiled engine as `explain` and `profile` call it: a program for a request, from a cache, and a batch through it."""
+"""The compiled engine as `explain` and `profile` call it: a program for a request, from a cache, and a batch
+through it.
+"""
 import threading
 import weakref
 
@@ -22,13 +24,15 @@ def explain_each(request):
     network, x, dtype = request.network, request.x, request.dtype
     scoring = network.scoring
     classes = scoring.shapes[scoring.nodes[-1].name]
-    if request.memory is None:  # planning computes with whole layers; what it cannot know yet, `explain_batch` checks
+    # planning computes with whole layers; what it cannot know yet, `explain_batch` checks
+    if request.memory is None:
         bound(scoring, 2 * scoring.need.outputs + 8 * scoring.need.crossing, 1)
     logits, found = np.empty((len(x), *classes), dtype), [Found(len(x)) for _ in request.targets]
     # Each sample by the program for its own sign, so that it does not depend on the others.
     signless = x.reshape(len(x), -1).min(axis=1) >= 0
     for nonnegative in np.unique(signless):
-        program = planned(network, request.method, dtype=dtype, nonnegative=bool(nonnegative), start=request.start,
+        program = planned(network, request.method, dtype=dtype, nonnegative=bool(nonnegative),
+                          start=request.start,
                           stop=request.stop, keep=request.keep, layers=request.layers)
         if request.end not in program.ends:
             raise ValueError(f"no relevance reaches node {quote(request.end)} from "
@@ -43,7 +47,8 @@ def explain_each(request):
     ledger.check_finite(dtype)
     ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
     winners = logits.argmax(axis=1)
-    return [Explanation.answer(request, logits, np.where(favoured == WINNER, winners, favoured), one.relevance,
+    return [Explanation.answer(request, logits, np.where(favoured == WINNER, winners, favoured),
+                               one.relevance,
                                ledger.sample(slice(number * len(x), (number + 1) * len(x))))
             for number, ((favoured, _), one) in enumerate(zip(request.targets, found))]
 
@@ -68,7 +73,8 @@ def planned(network, method, *, dtype, nonnegative, start=None, stop=None, keep=
     masks = tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
 
     def make():
-        return Program(network.scoring, plan(network.scoring, rules), dtype=dtype, nonnegative=nonnegative, start=start, stop=stop,
+        return Program(network.scoring, plan(network.scoring, rules), dtype=dtype, nonnegative=nonnegative,
+                       start=start, stop=stop,
                        keep=keep, layers=layers)
     if not all(map(is_declared, rules)):
         return make()

@@ -15,7 +15,8 @@ OP = np.dtype([(name, field.type) for name, field in FIELDS.items()])
 
 
 def chain(kinds, attribute):
-    """A compiled function that calls the `attribute` of an op's kind, one of `kinds`: a chain of comparisons."""
+    """A compiled function that calls the `attribute` of an op's kind, one of `kinds`: a chain of comparisons.
+    """
     number, function = kinds[0].number, getattr(kinds[0], attribute)
     if attribute == "units":
         others = chain(kinds[1:], attribute) if len(kinds) > 1 else function
@@ -67,9 +68,9 @@ def run(ops, begin, end, memory, counters, rare):
     """Run ops begin..end on a Memory, alone (team 1) or as one of a team. `memory` is this worker's own.
 
     rare: None where no op is of a rare kind; that is compiled apart, without those kernels. counters: zeros
-    [2·(end - begin)], units taken and units done. The members of a team take units until none is left, and go on when all of
-    an op's units are done. No member is waited for, only units that one has taken: a member that comes late, or never, costs
-    nothing but its help.
+    [2·(end - begin)], units taken and units done. The members of a team take units until none is left, and go
+    on when all of an op's units are done. No member is waited for, only units that one has taken: a member
+    that comes late, or never, costs nothing but its help.
     """
     team = memory.team
     for number in range(begin, end):

@@ -10,8 +10,8 @@ from .stages import KEPT
 class LedgerSums:
     """Which sums make up which line of the ledger; found once for a program.
 
-    All sums of a chunk lie in one array [sources, SUMS, samples]: first those of kernels, then those of NumPy, and a row of
-    zeros at the end for lines that have no source.
+    All sums of a chunk lie in one array [sources, SUMS, samples]: first those of kernels, then those of
+    NumPy, and a row of zeros at the end for lines that have no source.
     """
 
     def __init__(self, lowered):
@@ -28,7 +28,8 @@ class LedgerSums:
             if wire.sums != NONE:
                 found[wire.number] = rows[wire.sums, rows_of(wire.shape)]
             else:
-                found[wire.number] = self._measured[wire.number] if wire.same is None else found[wire.same.number]
+                found[wire.number] = (self._measured[wire.number] if wire.same is None
+                                      else found[wire.same.number])
 
         def row(wire):
             return found[wire.number]
@@ -41,7 +42,9 @@ class LedgerSums:
         self._shares = np.array([[bool(line.groups)] for line in lines])
 
     def _table(self, lists):
-        """Lists of sources as (all of them in one array, where each list begins); each ends in the row of zeros."""
+        """Lists of sources as (all of them in one array, where each list begins); each ends in the row of
+        zeros.
+        """
         lists = [[*one, self._size - 1] for one in lists]
         return np.array([row for one in lists for row in one], int), np.cumsum([0, *map(len, lists)])[:-1]
 
@@ -58,9 +61,11 @@ class LedgerSums:
             if wire in self._measured:
                 sums[self._measured[wire], RECEIVED], sums[self._measured[wire], ABSOLUTE] = total, absolute
         received = sums[self._received]
-        passed, groups = (np.add.reduceat(sums[sources], begin) for sources, begin in (self._passed, self._groups))
+        passed, groups = (np.add.reduceat(sums[sources], begin) for sources,
+                          begin in (self._passed, self._groups))
         lost = received[:, RECEIVED] - np.where(self._kept, passed[:, RECEIVED], groups[:, GIVEN])
-        numbers = np.stack([received[:, RECEIVED], passed[:, RECEIVED], groups[:, BIAS], groups[:, STABILIZER],
+        numbers = np.stack([received[:, RECEIVED], passed[:, RECEIVED], groups[:, BIAS],
+                            groups[:, STABILIZER],
                             np.where(self._kept | self._shares, lost, 0), np.zeros_like(lost),
                             received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)
         for line, book in workspace.absorbed.items():

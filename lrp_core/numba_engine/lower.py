@@ -1,9 +1,10 @@
-"""From a network and the rules for its layers to ops on virtual buffers; what no kernel does is left to NumPy.
+"""From a network and the rules for its layers to ops on virtual buffers; what no kernel does is left to
+NumPy.
 
     lower(network, steps, facts, ...) -> Lowered
 
-The forward pass first, then relevance from where it starts down to the input. Which buffers lie where, and for how long,
-is decided afterwards (`memory.place`): nothing is freed here.
+The forward pass first, then relevance from where it starts down to the input. Which buffers lie where, and
+for how long, is decided afterwards (`memory.place`): nothing is freed here.
 """
 import dataclasses
 
@@ -25,8 +26,9 @@ from .ops import Op, OpList, extent, geometry, map_shape
 from .stages import KEPT, Back, Forward, Keep, Kernels, Line, Wire
 from .support import kernel4
 
-# Maxima that differ by less, as a part of themselves, are equal but for rounding: in double precision no two numbers of
-# windows that differ come as near as that. In single precision they do, and equal windows get equal bits (`repair`).
+# Maxima that differ by less, as a part of themselves, are equal but for rounding: in double precision no two
+# numbers of windows that differ come as near as that. In single precision they do, and equal windows get
+# equal bits (`repair`).
 TIE = {"float64": 1e-11, "float32": 0.0}
 
 
@@ -34,11 +36,13 @@ TIE = {"float64": 1e-11, "float32": 0.0}
 class Lowered:
     """What to do, before arrays have places.
 
-    ops: in order. sizes: numbers for one sample in each buffer. touched: the buffers that each moment touches; an op is a
-    moment, and so is what NumPy does. turn: the moment at which the forward pass has ended. held: buffers that are read
-    after the last moment. forward, backward: the stages. weights, offsets: the constants. sums: how many for one sample.
-    lines: those of the ledger. wires: all relevance. outputs: the buffer of each node's output. ends: wires whose relevance
-    is the answer; relevance: the wire at each node. beginning: the wire where relevance starts; start: that node.
+    ops: in order. sizes: numbers for one sample in each buffer. touched: the buffers that each moment
+    touches; an op is a moment, and so is what NumPy does. turn: the moment at which the forward pass has
+    ended. held: buffers that are read after the last moment. forward, backward: the stages. weights, offsets:
+    the constants. sums: how many for one sample.
+    lines: those of the ledger. wires: all relevance. outputs: the buffer of each node's output. ends: wires
+    whose relevance is the answer; relevance: the wire at each node. beginning: the wire where relevance
+    starts; start: that node.
     """
     dtype: str
     ops: tuple[Op, ...]
@@ -67,9 +71,9 @@ class Lowered:
 def lower(network, steps, facts, *, dtype, start=None, stop=None, keep=None, layers=False):
     """The Lowered of a network in float64 or float32.
 
-    steps: {node name: Step}. facts: of `facts.find` for the same. start: the node where relevance begins, None for the
-    scores. stop: the node where it stays. keep: {node name: mask over its channels}. layers: whether the relevance at every
-    node is wanted.
+    steps: {node name: Step}. facts: of `facts.find` for the same. start: the node where relevance begins,
+    None for the scores. stop: the node where it stays. keep: {node name: mask over its channels}. layers:
+    whether the relevance at every node is wanted.
     """
     return Lowering(network, steps, facts, dtype, start, stop, keep or {}, layers).run()
 
@@ -96,8 +100,10 @@ class Lowering:
         self.close()
         wanted = self.relevance if self.layers else ends
         held = {wire.buffer for wire in wanted.values()} | {self.outputs[self.network.nodes[-1].name]}
-        return Lowered(self.dtype, tuple(self.ops.ops), tuple(self.ops.sizes), tuple(self.touched), turn, frozenset(held), forward,
-                       tuple(self.stages), self.ops.weights, self.ops.offsets, self.ops.sums, tuple(self.lines), tuple(self.wires),
+        return Lowered(self.dtype, tuple(self.ops.ops), tuple(self.ops.sizes), tuple(self.touched), turn,
+                       frozenset(held), forward,
+                       tuple(self.stages), self.ops.weights, self.ops.offsets, self.ops.sums,
+                       tuple(self.lines), tuple(self.wires),
                        self.outputs, ends, self.relevance, self.beginning, self.start)
 
     # ---- small parts
@@ -126,7 +132,8 @@ class Lowering:
         return support.form_of(self.network, node, self.dtype)
 
     def crossed(self, node):
-        """The type of a node's layer where it is known how relevance crosses it (see `support.crossed_by`)."""
+        """The type of a node's layer where it is known how relevance crosses it (see `support.crossed_by`).
+        """
         return support.crossed_by(self.steps[node.name])
 
     def pooled(self, node):
@@ -144,13 +151,15 @@ class Lowering:
         out = self.outputs[node.name] = self.room(self.shape(node.name))
         rectify = node.name in self.facts.fused
         if support.is_convolution(layer):
-            self.ops.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out, rectify=rectify,
+            self.ops.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out,
+                              rectify=rectify,
                               ties=self.dtype == "float32")
         elif support.is_dense(layer, self.shape(node.inputs[0])):
             self.ops.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
         elif self.pooled(node):
             self.winners[node.name] = self.room(self.shape(node.name))
-            self.ops.emit(max_pool, x=source, y=out, winner=self.winners[node.name], tie=TIE[self.dtype], **geometry(self.form(node)))
+            self.ops.emit(max_pool, x=source, y=out, winner=self.winners[node.name], tie=TIE[self.dtype],
+                          **geometry(self.form(node)))
         elif kind is L.ReLU:
             self.ops.emit(relu, x=source, y=out, **extent(self.shape(node.name)))
         else:
@@ -159,14 +168,18 @@ class Lowering:
     # ---- backward
 
     def backward(self):
-        """From the start down: a node's relevance is complete when all its readers have given theirs. Returns the ends."""
+        """From the start down: a node's relevance is complete when all its readers have given theirs. Returns
+        the ends.
+        """
         begin = self.start or self.network.nodes[-1].name
         self.beginning = self.relevance[begin] = self.wire(self.shape(begin))
         self.close()
-        self.touched.append(frozenset((self.beginning.buffer, self.outputs[begin])))  # an inner start is written from outside
+        # an inner start is written from outside
+        self.touched.append(frozenset((self.beginning.buffer, self.outputs[begin])))
         if self.start is None:
             self.ops.node = begin
-            self.ops.emit(start_op, x=self.outputs[begin], y=self.beginning.buffer, **extent(self.shape(begin)))
+            self.ops.emit(start_op, x=self.outputs[begin], y=self.beginning.buffer,
+                          **extent(self.shape(begin)))
         unmet = set(self.keep)
         for node in reversed(self.network.nodes):
             self.ops.node = node.name
@@ -193,18 +206,21 @@ class Lowering:
         elif self.pooled(node):
             given = self.wire(self.shape(node.inputs[0]))
             self.measure(received)
-            self.ops.emit(max_unpool, x=received.buffer, y=given.buffer, winner=self.winners[node.name], **geometry(self.form(node)))
+            self.ops.emit(max_unpool, x=received.buffer, y=given.buffer, winner=self.winners[node.name],
+                          **geometry(self.form(node)))
             self.finish(node, received, [given])
         else:
             given = [self.wire(self.shape(source)) for source in node.inputs]
             line = self.line(node, received, given)
-            self.close(Back(self.steps[node.name], line, len(self.lines)), received.buffer, self.outputs[node.name],
+            self.close(Back(self.steps[node.name], line, len(self.lines)), received.buffer,
+                       self.outputs[node.name],
                        *(wire.buffer for wire in given), *(self.outputs[name] for name in node.inputs))
             self.finish(node, received, given, line=line)
 
     def line(self, node, received, given, groups=()):
         """A node's line of the ledger."""
-        return Line(node.name, node.layer.type, self.steps[node.name].rule_name, received, tuple(given), groups)
+        return Line(node.name, node.layer.type, self.steps[node.name].rule_name, received, tuple(given),
+                    groups)
 
     def finish(self, node, received, given, groups=(), *, line=None):
         """Write the line, and hand what was given to the inputs."""
@@ -219,7 +235,8 @@ class Lowering:
             return
         self.measure(wire)
         whole = self.wire(wire.shape, self.relevance[source].buffer if source in self.relevance else None)
-        self.ops.combine(wire.buffer, whole.buffer, map_shape(wire.shape), accumulate=source in self.relevance)
+        self.ops.combine(wire.buffer, whole.buffer, map_shape(wire.shape),
+                         accumulate=source in self.relevance)
         self.relevance[source] = whole
 
     def wire(self, shape, buffer=None):
@@ -235,7 +252,8 @@ class Lowering:
     def keep_channels(self, node):
         """Drop the relevance of channels that were not chosen."""
         received = self.relevance[node.name]
-        after = self.relevance[node.name] = self.wire(received.shape, None if self.layers else received.buffer)
+        after = self.relevance[node.name] = self.wire(received.shape, None if self.layers
+                                                      else received.buffer)
         if self.layers:  # nodes above may share the array, and theirs is wanted as it was
             self.ops.combine(received.buffer, after.buffer, map_shape(received.shape))
         line = Line(f"{node.name} (kept)", "", KEPT, received, (after,))

@@ -11,7 +11,9 @@ from .support import kernel4
 
 
 def through_linear(lowering, node, received):
-    """(the wire of R_in, (sums, rows) of each group) for the relevance at a linear node's output; adds ops to a Lowering."""
+    """(the wire of R_in, (sums, rows) of each group) for the relevance at a linear node's output; adds ops to
+    a Lowering.
+    """
     ops, step, shape = lowering.ops, lowering.steps[node.name], lowering.shape(node.name)
     given, groups, accumulate = lowering.wire(lowering.shape(node.inputs[0])), [], False
     # Reuse r's buffer for s = r / z when r is not needed again.
@@ -27,8 +29,10 @@ def through_linear(lowering, node, received):
             received.sums = place
         groups.append((place, rows))
         bias = total_bias(group)
-        ops.emit(ratio, x=received.buffer, z=z, y=s, shared=int(shared), epsilon=support.constant_stabilizer(step.rule),
-                 coefficient=float(group.coefficient), gate=support.GATES[group.gate], output=lowering.outputs[node.name],
+        ops.emit(ratio, x=received.buffer, z=z, y=s, shared=int(shared),
+                 epsilon=support.constant_stabilizer(step.rule),
+                 coefficient=float(group.coefficient), gate=support.GATES[group.gate],
+                 output=lowering.outputs[node.name],
                  bias=NONE if bias is None else ops.bias(bias, shape[-1]), sums=place, **extent(shape))
         before = (*terms[0], z) if own and len(terms) == 1 else None
         for term, part in terms:
@@ -38,7 +42,9 @@ def through_linear(lowering, node, received):
 
 
 def sparsity(lowering, node):
-    """The flag, for each sample, that few units of a convolution can carry relevance; NONE where it would not help."""
+    """The flag, for each sample, that few units of a convolution can carry relevance; NONE where it would not
+    help.
+    """
     name = lowering.facts.sparse.get(node.name)
     if name is None:
         return NONE
@@ -62,7 +68,9 @@ def parts(lowering, node, group):
 
 
 def denominator(lowering, node, group, terms, r, flag, before):
-    """(the buffer of z, or its position among the constants; whether it is a constant; whether the buffer is z's own)."""
+    """(the buffer of z, or its position among the constants; whether it is a constant; whether the buffer is
+    z's own).
+    """
     ops, layer = lowering.ops, node.layer
     if is_forward(group, layer):
         return lowering.outputs[node.name], False, False
@@ -74,7 +82,8 @@ def denominator(lowering, node, group, terms, r, flag, before):
     # What is computed for nonzeros only is one sum; a second term, of negative inputs, needs the whole map.
     flag = flag if len(terms) == 1 and support.is_convolution(layer) else NONE
     for number, (term, part) in enumerate(terms):
-        kernel, bias = (array if array is None or term.sign > 0 else -array for array in (term.kernel, term.bias))
+        kernel, bias = (array if array is None or term.sign > 0 else -array
+                        for array in (term.kernel, term.bias))
         if not support.is_convolution(layer):
             ops.dense(kernel, bias, part, z, accumulate=number > 0)
             continue
@@ -87,10 +96,12 @@ def denominator(lowering, node, group, terms, r, flag, before):
 
 def complement(lowering, node, term, part, before):
     """What `OpList.dots` needs to take z from the group before, where both kernels make up the layer's."""
-    if before is None or before[1] != part or not np.array_equal(before[0].kernel + term.kernel, node.layer.kernel):
+    if before is None or before[1] != part or not np.array_equal(before[0].kernel + term.kernel,
+                                                                 node.layer.kernel):
         return {}
     none = np.zeros(lowering.shape(node.name)[-1])
-    first, second, both = (none if one is None else one for one in (before[0].bias, term.bias, node.layer.bias))
+    first, second, both = (none if one is None else one
+                           for one in (before[0].bias, term.bias, node.layer.bias))
     return {"whole": lowering.outputs[node.name], "other": before[2], "rest": first + second - both}
 
 
@@ -100,7 +111,8 @@ def give(lowering, node, term, part, s, r, accumulate, flag):
     if part == NONE and support.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
         ops.spread(lowering.form(node), s, r, kernel.flat[0], accumulate=accumulate)
     elif support.is_convolution(node.layer):
-        ops.convolve_back(lowering.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate, flag=flag)
+        ops.convolve_back(lowering.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate,
+                          flag=flag)
     else:
         ops.dense_back(kernel, s, r, times=part, accumulate=accumulate)
 

@@ -1,4 +1,5 @@
-"""Where arrays lie: constants one after the other; buffers by their lifetimes, so that they can share places."""
+"""Where arrays lie: constants one after the other; buffers by their lifetimes, so that they can share places.
+"""
 import collections
 import ctypes
 import dataclasses
@@ -37,7 +38,9 @@ class Constants:
         return self._places[key]
 
     def build(self):
-        """The flat array, read-only, with a whole vector more than the last number. Nothing can be added afterwards."""
+        """The flat array, read-only, with a whole vector more than the last number. Nothing can be added
+        afterwards.
+        """
         size = len(self._bytes)
         self._bytes += bytes(BYTES + ALIGNMENT * self._dtype.itemsize)
         raw = np.frombuffer(self._bytes, np.uint8)
@@ -51,19 +54,23 @@ class Constants:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Where everything of a program lies, for one sample. positions: of each buffer. size: numbers in all of them together."""
+    """Where everything of a program lies, for one sample. positions: of each buffer. size: numbers in all of
+    them together.
+    """
     positions: tuple[int, ...]
     size: int
 
     def __str__(self):
-        return f"{self.size:,} numbers a sample\n" + "\n".join(f"#{number} at {p:,}" for number, p in enumerate(self.positions))
+        return f"{self.size:,} numbers a sample\n" + "\n".join(f"#{number} at {p:,}" for number,
+                                                               p in enumerate(self.positions))
 
 
 def lifetimes(lowered):
-    """(first, last) moment at which each buffer is needed, of the `touched` of a `lower.Lowered`; None where it never is.
+    """(first, last) moment at which each buffer is needed, of the `touched` of a `lower.Lowered`; None where
+    it never is.
 
-    What crosses the turn from the forward pass to the backward one is needed to the end: the same forward pass may be
-    explained for several targets, one after the other. So is what is read after the end.
+    What crosses the turn from the forward pass to the backward one is needed to the end: the same forward
+    pass may be explained for several targets, one after the other. So is what is read after the end.
     """
     first, last, end = {}, {}, len(lowered.touched)
     for moment, buffers in enumerate(lowered.touched):
@@ -73,7 +80,8 @@ def lifetimes(lowered):
     for number in first:
         if number in lowered.held or first[number] < lowered.turn <= last[number]:
             last[number] = end
-    return [(first[number], last[number]) if number in first else None for number in range(len(lowered.sizes))]
+    return [(first[number], last[number]) if number in first else None
+            for number in range(len(lowered.sizes))]
 
 
 def lay_out(lowered):
@@ -146,7 +154,9 @@ def aligned(size, dtype):
 
 
 def return_freed_memory():
-    """Hand what was freed back to the system, where the C library keeps it for itself (glibc); elsewhere nothing."""
+    """Hand what was freed back to the system, where the C library keeps it for itself (glibc); elsewhere
+    nothing.
+    """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim:
         trim(0)

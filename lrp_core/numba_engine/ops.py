@@ -1,4 +1,6 @@
-"""Writes ops: one method for each thing that a layer needs, in terms of virtual buffers (numbers without a place)."""
+"""Writes ops: one method for each thing that a layer needs, in terms of virtual buffers (numbers without a
+place).
+"""
 import dataclasses
 from collections.abc import Callable
 
@@ -22,8 +24,8 @@ SMALL = 2e-3  # below this part of the largest in its row, rounding is too large
 class Op:
     """An op before its buffers have places.
 
-    kernel: a function registered by `kernels.op.kind`. fields: {name: number}, buffers by number. node, backward: what it
-    works for. flops: operations of the direct algorithm (0: no sum of products).
+    kernel: a function registered by `kernels.op.kind`. fields: {name: number}, buffers by number. node,
+    backward: what it works for. flops: operations of the direct algorithm (0: no sum of products).
     """
     kernel: Callable
     fields: dict
@@ -38,12 +40,16 @@ class Op:
                 and not (name == "z" and self.fields.get("shared"))}
 
     def __str__(self):
-        shown = [f"{name}={'#' * (FIELDS[name].position)}{number:g}" for name, number in self.fields.items() if number != FIELDS[name].default]
-        return f"{self.node:<12} {'back' if self.backward else 'forward':<8} {kind_of(self.kernel).name:<18} {' '.join(shown)}"
+        shown = [f"{name}={'#' * (FIELDS[name].position)}{number:g}" for name, number in self.fields.items()
+                 if number != FIELDS[name].default]
+        return (f"{self.node:<12} {'back' if self.backward else 'forward':<8} "
+                f"{kind_of(self.kernel).name:<18} {' '.join(shown)}")
 
 
 class OpList:
-    """Ops, constants and buffers of a program under construction. `node` and `backward` label the ops that follow."""
+    """Ops, constants and buffers of a program under construction. `node` and `backward` label the ops that
+    follow.
+    """
 
     def __init__(self, dtype):
         self.dtype, self.ops, self.sizes = dtype, [], []
@@ -58,7 +64,8 @@ class OpList:
     def emit(self, kernel, *, flops=0, per_sample=False, **fields):
         """Append one op.
 
-        per_sample: on the way back, an op that works on the layer's input, which all relevances of a sample share.
+        per_sample: on the way back, an op that works on the layer's input, which all relevances of a sample
+        share.
         """
         fields["per_target"] = int(self.backward and not per_sample)
         self.ops.append(Op(kernel, fields, self.node, self.backward, flops))
@@ -79,7 +86,8 @@ class OpList:
     def packed(self, matrix):
         """The fields of an op for a packed matrix [depth, columns]."""
         panels = pack(matrix, self.dtype)
-        return {"weights": self.weights.add(panels), "panels": panels.shape[0], "depth": panels.shape[1], "panel_width": panels.shape[2]}
+        return {"weights": self.weights.add(panels), "panels": panels.shape[0], "depth": panels.shape[1],
+                "panel_width": panels.shape[2]}
 
     def bias(self, bias, columns):
         """The position of a bias, or of zeros, padded to whole panels."""
@@ -87,14 +95,17 @@ class OpList:
 
     # ---- linear maps and their transposes
 
-    def convolve(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False, ties=False, sharp=False, flag=NONE):
+    def convolve(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False, ties=False, sharp=False,
+                 flag=NONE):
         """y = [y +] conv(x) + bias, or its positive part.
 
-        ties: windows that are equal must give equal bits. sharp: small outputs must be as exact as large ones.
+        ties: windows that are equal must give equal bits. sharp: small outputs must be as exact as large
+        ones.
         flag: samples that have it set are left out.
         """
         if form.suits_winograd:
-            self._winograd(form, kernel, bias, x, y, rectify=rectify, accumulate=accumulate, ties=ties, sharp=sharp, flag=flag)
+            self._winograd(form, kernel, bias, x, y, rectify=rectify, accumulate=accumulate, ties=ties,
+                           sharp=sharp, flag=flag)
             return
         to = self.buffer(np.prod(form.made)) if accumulate else y
         height, width = form.padded
@@ -103,32 +114,40 @@ class OpList:
             padded = self.buffer(height * width * form.source[2])
             self.emit(pad, per_sample=True, x=x, y=padded,
                       **(geometry(form) | {"rows": height, "columns": width, "filters": form.source[2]}))
-        fields = geometry(form) | {"height": height, "width": width} | self.packed(kernel.reshape(-1, kernel.shape[3]))
+        fields = geometry(form) | {"height": height,
+                                   "width": width} | self.packed(kernel.reshape(-1, kernel.shape[3]))
         self.emit(direct, per_sample=True, x=padded, y=to, flops=form.flops(), **(fields | {
-            "depth": fields["depth"] // kernel.shape[0], "bias": self.bias(bias, kernel.shape[3]), "rectify": int(rectify),
-            "flag": flag, "offsets": self.offsets.add(positions(height, width, form.source[2], form.window))}))
+            "depth": fields["depth"] // kernel.shape[0], "bias": self.bias(bias, kernel.shape[3]),
+            "rectify": int(rectify),
+            "flag": flag, "offsets": self.offsets.add(positions(height, width, form.source[2],
+                                                                form.window))}))
         if accumulate:
             self.combine(to, y, form.made, accumulate=True, per_sample=True)
 
     def _winograd(self, form, kernel, bias, x, y, *, rectify, accumulate, ties, sharp, flag):
-        fields = geometry(form) | {"x": x, "y": y, "bias": self.bias(bias, form.made[2]), "rectify": int(rectify), "flag": flag}
+        fields = geometry(form) | {"x": x, "y": y, "bias": self.bias(bias, form.made[2]),
+                                   "rectify": int(rectify), "flag": flag}
         self._winograd_op(form.flops(), kernel, True, fields | {
             "accumulate": int(accumulate), "offsets": self.places(form.source[2], TILES)})
         if ties:
             runs = self.buffer(runs_size(*form.made[:2]))
             self.emit(find_runs, per_sample=True, x=x, runs=runs, **geometry(form))
-            self.emit(restore, per_sample=True, runs=runs, **(fields | self.packed(kernel.reshape(-1, form.made[2])) | {
+            self.emit(restore, per_sample=True, runs=runs,
+                      **(fields | self.packed(kernel.reshape(-1, form.made[2])) | {
                 "offsets": self.places(kernel[..., 0].size, RUN)}))
         if sharp:
-            self.emit(sharpen, per_sample=True, small=SMALL, weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), **fields)
+            self.emit(sharpen, per_sample=True, small=SMALL,
+                      weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), **fields)
 
     def _winograd_op(self, flops, kernel, per_sample, fields):
         u = transform_kernel(kernel, self.dtype)
-        self.emit(winograd, flops=flops, per_sample=per_sample, weights=self.weights.add(u), panels=u.shape[1],
+        self.emit(winograd, flops=flops, per_sample=per_sample, weights=self.weights.add(u),
+                  panels=u.shape[1],
                   panel_width=u.shape[3], zeros=self.zeros(kernel.shape[3]), **fields)
 
     def flag(self, x, shape, most):
-        """A buffer that is 1 for each sample with fewer than `most` numbers x that differ from zero, else 0."""
+        """A buffer that is 1 for each sample with fewer than `most` numbers x that differ from zero, else 0.
+        """
         flag = self.buffer(1)
         self.emit(flag_sparse, per_sample=True, x=x, y=flag, most=int(most), **extent(shape))
         return flag
@@ -139,22 +158,27 @@ class OpList:
         other: the z of a group whose kernel and this one make up the layer's, which gives `whole`; then z is
         whole - other + rest where that is exact.
         """
-        self.emit(dots, per_sample=True, flops=form.flops(), x=x, y=z, r=r, flag=flag, whole=whole, other=other, **geometry(form),
+        self.emit(dots, per_sample=True, flops=form.flops(), x=x, y=z, r=r, flag=flag, whole=whole,
+                  other=other, **geometry(form),
                   weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), bias=self.bias(bias, form.made[2]),
                   rest=self.bias(rest, form.made[2]))
 
     def convolve_back(self, form, kernel, s, r, *, times, accumulate, flag=NONE):
-        """r = [r +] [times ·] convᵀ(s): for samples with the flag set by their nonzeros, for others by a dense kernel."""
+        """r = [r +] [times ·] convᵀ(s): for samples with the flag set by their nonzeros, for others by a
+        dense kernel.
+        """
         end = {"times": times, "accumulate": int(accumulate), "flag": flag}
         if flag != NONE:
             self.emit(scatter, per_sample=True, flops=form.flops(), x=s, y=r, **geometry(form), **end,
                       weights=self.weights.add(kernel.transpose(0, 3, 1, 2)), offsets=self.places(0, 1))
         (top, _), (left, _) = form.pads
         if form.suits_winograd and max(top, left) <= 2:
-            # The transpose of a convolution is one with the kernel turned about, over s with a margin of 2 - padding.
+            # The transpose of a convolution is one with the kernel turned about, over s with a margin of 2 -
+            # padding.
             turned = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
             self._winograd_op(form.flops(), turned, False, geometry(form) | end | {
-                "x": s, "y": r, "height": form.made[0], "width": form.made[1], "channels": form.made[2], "rows": form.source[0],
+                "x": s, "y": r, "height": form.made[0], "width": form.made[1], "channels": form.made[2],
+                "rows": form.source[0],
                 "columns": form.source[1], "filters": form.source[2], "top": 2 - top, "left": 2 - left,
                 "bias": self.zeros(form.source[2]), "offsets": self.places(form.made[2], TILES)})
             return
@@ -162,17 +186,22 @@ class OpList:
         shares = self.buffer(form.made[0] * form.made[1] * matrix.shape[1])
         # Every output position is a row of s: a convolution with a 1x1 window over the map of outputs.
         self.emit(direct, x=s, y=shares, flops=form.flops(), **(geometry(form) | self.packed(matrix) | {
-            "height": form.made[0], "width": form.made[1], "channels": form.made[2], "filters": matrix.shape[1], "flag": flag,
-            "size_down": 1, "size_right": 1, "stride_down": 1, "stride_right": 1, "dilation_down": 1, "dilation_right": 1,
-            "bias": self.zeros(matrix.shape[1]), "offsets": self.places(form.made[2], form.made[0] * form.made[1])}))
+            "height": form.made[0], "width": form.made[1], "channels": form.made[2],
+            "filters": matrix.shape[1], "flag": flag,
+            "size_down": 1, "size_right": 1, "stride_down": 1, "stride_right": 1, "dilation_down": 1,
+            "dilation_right": 1,
+            "bias": self.zeros(matrix.shape[1]),
+            "offsets": self.places(form.made[2], form.made[0] * form.made[1])}))
         self.emit(fold, x=shares, y=r, **geometry(form), **end)
 
     def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, per_sample=True):
         """y = [y +] x W + bias, or its positive part."""
         depth, columns = kernel.shape
         to = self.buffer(columns) if accumulate else y
-        self.emit(dense, per_sample=per_sample, x=x, y=to, flops=2 * kernel.size, filters=columns, rows=1, columns=1,
-                  rectify=int(rectify), bias=self.bias(bias, columns), offsets=self.places(depth, CAPACITY), **self.packed(kernel))
+        self.emit(dense, per_sample=per_sample, x=x, y=to, flops=2 * kernel.size, filters=columns, rows=1,
+                  columns=1,
+                  rectify=int(rectify), bias=self.bias(bias, columns), offsets=self.places(depth, CAPACITY),
+                  **self.packed(kernel))
         if accumulate:
             self.combine(to, y, (1, 1, columns), accumulate=True, per_sample=per_sample)
 
@@ -186,7 +215,8 @@ class OpList:
 
     def combine(self, x, y, shape, *, times=NONE, accumulate=False, per_sample=False):
         """y = [y +] [times ·] x for maps of a shape."""
-        self.emit(combine, per_sample=per_sample, x=x, y=y, times=times, accumulate=int(accumulate), **extent(shape))
+        self.emit(combine, per_sample=per_sample, x=x, y=y, times=times, accumulate=int(accumulate),
+                  **extent(shape))
 
     def part(self, x, sign, y, shape):
         """y = x⁺ or x⁻."""
@@ -212,12 +242,19 @@ def geometry(form):
             "rows": form.made[0], "columns": form.made[1], "filters": form.made[2],
             "size_down": form.window.size[0], "size_right": form.window.size[1],
             "stride_down": form.window.strides[0], "stride_right": form.window.strides[1],
-            "dilation_down": form.window.dilation[0], "dilation_right": form.window.dilation[1], "top": top, "left": left}
+            "dilation_down": form.window.dilation[0], "dilation_right": form.window.dilation[1], "top": top,
+            "left": left}
 
 
 def map_shape(shape):
     """Any shape as that of a map [h, w, c]."""
-    return (int(np.prod(shape[:-2])), *shape[-2:]) if len(shape) > 2 else (1, *shape) if len(shape) == 2 else (1, 1, *shape)
+    return (
+        (int(np.prod(shape[:-2])), *shape[-2:])
+        if len(shape) > 2
+        else (1, *shape)
+        if len(shape) == 2
+        else (1, 1, *shape)
+    )
 
 
 def extent(shape):

@@ -25,7 +25,8 @@ def profile_program(program, x, repeats):
     workspace = program.workspace(len(x), 1)
     # One stage for each op of a run of kernels, so that each is timed by itself.
     stages = [one for stage in (*program.forward, *program.backward) for one in
-              ([Kernels(n, n + 1) for n in range(stage.begin, stage.end)] if isinstance(stage, Kernels) else [stage])]
+              ([Kernels(n, n + 1) for n in range(stage.begin, stage.end)] if isinstance(stage, Kernels)
+               else [stage])]
     times, worked = [[] for _ in stages], [True] * len(stages)
     program.explain(workspace, x, np.full(len(x), WINNER), np.full(len(x), NOBODY))
     for _ in range(repeats):
@@ -36,7 +37,8 @@ def profile_program(program, x, repeats):
             program.run(workspace, [stage], len(x))
             times[number].append((time.perf_counter() - start) / len(x))
     program.give_back(workspace)
-    return Profile(_row(program, stage, statistics.median(seconds)) for stage, seconds, real in zip(stages, times, worked) if real)
+    return Profile(_row(program, stage, statistics.median(seconds)) for stage, seconds,
+                   real in zip(stages, times, worked) if real)
 
 
 def has_work(program, workspace, number, samples):
@@ -45,13 +47,15 @@ def has_work(program, workspace, number, samples):
     if op["flag"] == NONE:
         return True
     sparse = workspace.data[op["flag"] * workspace.capacity:][:samples] == 1
-    return bool(sparse.any() if op["kind"] in (kind_of(scatter).number, kind_of(dots).number) else not sparse.all())
+    return bool(sparse.any() if op["kind"] in (kind_of(scatter).number, kind_of(dots).number)
+                else not sparse.all())
 
 
 def _row(program, stage, seconds):
     if isinstance(stage, Kernels):
         node, backward, flops = program.code.labels[stage.begin]
-        return Row(node, "backward" if backward else "forward", KINDS[program.code.ops[stage.begin]["kind"]].name, seconds, flops)
+        return Row(node, "backward" if backward else "forward",
+                   KINDS[program.code.ops[stage.begin]["kind"]].name, seconds, flops)
     if isinstance(stage, Forward):
         return Row(stage.node.name, "forward", "NumPy", seconds, 0, f"no kernel for {stage.node.layer.type}")
     if isinstance(stage, Keep):

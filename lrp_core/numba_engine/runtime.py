@@ -25,8 +25,8 @@ from .memory import ALIGNMENT, aligned, lay_out, place, return_freed_memory, rou
 from .ops import CAPACITY
 from .stages import Forward, Keep, Kernels, joined
 
-# Samples at work on a thread. Larger chunks amortise weight loads, smaller ones stay in cache. Where vectors are wide,
-# arithmetic waits for memory, and one at a time is faster.
+# Samples at work on a thread. Larger chunks amortise weight loads, smaller ones stay in cache. Where vectors
+# are wide, arithmetic waits for memory, and one at a time is faster.
 CHUNK = {dtype: 1 if lanes_of("float32") >= 16 else 4 for dtype in ("float64", "float32")}
 
 
@@ -39,7 +39,8 @@ class Workspace:
         self.sums = aligned(code.sums * capacity, np.float64)
         self.places = np.zeros(code.places * team, np.int64)
         self.favoured, self.other = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-        # What NumPy's stages leave: what layers kept, sums of wires by number, what lines of the ledger absorbed.
+        # What NumPy's stages leave: what layers kept, sums of wires by number, what lines of the ledger
+        # absorbed.
         self.kept, self.measured, self.absorbed = {}, {}, {}
 
     def at(self, position, shape, samples):
@@ -52,8 +53,8 @@ class Workspace:
 class Code:
     """Ops with their places, checked: what the interpreter runs.
 
-    ops: records (`interpreter.OP`). labels: (node, backward, flops) of each. weights, offsets: constants. data, sums:
-    numbers for one sample. scratch, places: numbers for one worker.
+    ops: records (`interpreter.OP`). labels: (node, backward, flops) of each. weights, offsets: constants.
+    data, sums: numbers for one sample. scratch, places: numbers for one worker.
     """
     ops: np.ndarray
     labels: tuple
@@ -69,14 +70,17 @@ class Code:
     def of(cls, ops, positions, *, dtype, weights, offsets, data, sums):
         """Place ops in buffers at these positions, and prove that none leaves its arrays."""
         records, at = place(ops, positions, interpreter.OP), Sizes(dtype, CAPACITY, offsets)
-        code = cls(records, tuple((op.node, op.backward, op.flops) for op in ops), dtype, weights, offsets, data, sums,
+        code = cls(records, tuple((op.node, op.backward, op.flops) for op in ops), dtype, weights, offsets,
+                   data, sums,
                    rounded(most(records, "scratch", at)), rounded(most(records, "places", at)))
         code.check()
         return code
 
     def check(self, **others):
-        """Raise ProgramError where an op leaves its arrays (`check.check`); others: sizes to check instead."""
-        sizes = {name: getattr(self, name) for name in ("dtype", "data", "sums", "scratch", "places", "weights", "offsets")}
+        """Raise ProgramError where an op leaves its arrays (`check.check`); others: sizes to check instead.
+        """
+        sizes = {name: getattr(self, name) for name in ("dtype", "data", "sums", "scratch", "places",
+                                                        "weights", "offsets")}
         check(others.pop("ops", self.ops), capacity=CAPACITY, **{**sizes, **others})
 
     @functools.cached_property
@@ -86,7 +90,8 @@ class Code:
 
     def memory(self, workspace, samples, targets, member=0, team=1):
         """The Memory of one member of a team in a workspace."""
-        return Memory(workspace.data, self.weights, self.offsets, workspace.sums, workspace.places, workspace.favoured,
+        return Memory(workspace.data, self.weights, self.offsets, workspace.sums, workspace.places,
+                      workspace.favoured,
                       workspace.other, samples, targets, workspace.capacity,
                       self.data * workspace.capacity + member * self.scratch, member * self.places, team)
 
@@ -95,12 +100,15 @@ class Code:
         counters = np.zeros(2 * (end - begin), np.int64)
         ops = self.ops.view(np.recarray) if numba.config.DISABLE_JIT else self.ops
         for member in range(1, team):
-            crew.submit(interpreter.run, ops, begin, end, self.memory(workspace, samples, targets, member, team), counters, self.rare)
-        interpreter.run(ops, begin, end, self.memory(workspace, samples, targets, 0, team), counters, self.rare)
+            crew.submit(interpreter.run, ops, begin, end,
+                        self.memory(workspace, samples, targets, member, team), counters, self.rare)
+        interpreter.run(ops, begin, end, self.memory(workspace, samples, targets, 0, team), counters,
+                        self.rare)
 
     def prepare(self, workspace):
         """Compile what the ops need, or load it from disk."""
-        prepare(interpreter.run, (self.ops, 0, 0, self.memory(workspace, 1, 1), np.zeros(0, np.int64), self.rare))
+        prepare(interpreter.run, (self.ops, 0, 0, self.memory(workspace, 1, 1), np.zeros(0, np.int64),
+                                  self.rare))
 
 
 class Program:
@@ -108,19 +116,23 @@ class Program:
 
     def __init__(self, network, steps, *, dtype, nonnegative, start=None, stop=None, keep=None, layers=False):
         by_name = {step.node.name: step for step in steps}
-        known = facts.find(network, by_name, dtype=dtype, nonnegative=nonnegative, start=start, keep=tuple(keep or ()))
-        lowered = lower(network, by_name, known, dtype=dtype, start=start, stop=stop, keep=keep, layers=layers)
+        known = facts.find(network, by_name, dtype=dtype, nonnegative=nonnegative, start=start,
+                           keep=tuple(keep or ()))
+        lowered = lower(network, by_name, known, dtype=dtype, start=start, stop=stop, keep=keep,
+                        layers=layers)
         layout = lay_out(lowered)
         self.network, self.dtype, self.start, self.output = network, dtype, start, network.nodes[-1].name
         self.code = Code.of(lowered.ops, layout.positions, dtype=dtype, weights=lowered.weights.build(),
                             offsets=lowered.offsets.build(), data=layout.size, sums=lowered.sums)
         self.positions, self.outputs, self.beginning = layout.positions, lowered.outputs, lowered.beginning
         self.ends, self.results = lowered.ends, lowered.relevance if layers else lowered.ends
-        self.forward, self.backward, self.joined = lowered.forward, lowered.backward, joined([*lowered.forward, *lowered.backward])
+        self.forward, self.backward, self.joined = (lowered.forward, lowered.backward,
+                                                    joined([*lowered.forward, *lowered.backward]))
         self.ledger_sums = LedgerSums(lowered)
         self.pages = tuple((line.name, line.type, line.rule) for line in lowered.lines)
         stages = [stage for stage in (*self.forward, *self.backward) if not isinstance(stage, Kernels)]
-        self.by_numpy, self._beside = bool(stages), max((beside(network, stage) for stage in stages), default=0)
+        self.by_numpy, self._beside = bool(stages), max((beside(network, stage) for stage in stages),
+                                                        default=0)
         self._idle, self._crew, self._prepared, self._lock = [], None, False, threading.Lock()
         del lowered
         return_freed_memory()
@@ -146,7 +158,9 @@ class Program:
             self._idle.append(workspace)
 
     def crew(self, threads):
-        """Threads that wait for work; new ones after a fork, which the old do not survive, or when more are wanted."""
+        """Threads that wait for work; new ones after a fork, which the old do not survive, or when more are
+        wanted.
+        """
         with self._lock:
             if self._crew is None or self._crew[0] != os.getpid() or self._crew[1] < threads:
                 self._crew = os.getpid(), threads, concurrent.futures.ThreadPoolExecutor(threads, "lrp")
@@ -159,7 +173,8 @@ class Program:
             self._prepared = True
         for stage in stages:
             if isinstance(stage, Kernels):
-                self.code.run(workspace, stage.begin, stage.end, samples, targets, team, self.crew(team) if team > 1 else None)
+                self.code.run(workspace, stage.begin, stage.end, samples, targets, team, self.crew(team)
+                              if team > 1 else None)
             elif isinstance(stage, Forward):
                 self._forward(workspace, stage.node, samples)
             elif isinstance(stage, Keep):
@@ -177,11 +192,13 @@ class Program:
 
     def _forward(self, workspace, node, samples):
         xs = [self._output(workspace, name, samples).astype(np.float64) for name in node.inputs]
-        self._output(workspace, node.name, samples)[...], workspace.kept[node.name] = node.layer.forward_keeping(*xs)
+        self._output(workspace, node.name,
+                     samples)[...], workspace.kept[node.name] = node.layer.forward_keeping(*xs)
 
     def _back(self, workspace, stage, samples):
         node, line = stage.step.node, stage.line
-        outputs = {name: self._output(workspace, name, samples).astype(np.float64) for name in (*node.inputs, node.name)}
+        outputs = {name: self._output(workspace, name, samples).astype(np.float64)
+                   for name in (*node.inputs, node.name)}
         r = self._at(workspace, line.received, samples).astype(np.float64)
         shares, workspace.absorbed[stage.number] = stage.step.back(Trace(outputs, workspace.kept), r)
         self._measure(workspace, line.received, r)
@@ -206,8 +223,8 @@ class Program:
     def explain(self, workspace, x, favoured, other, *, forward=True, targets=1, mask=None, team=1):
         """(scores, relevance by node, ledger numbers [lines + 1, 7, samples·targets]) of samples x.
 
-        favoured, other: the explained classes, [samples·targets]. forward: run the network first; else a call for the same
-        samples has done so. mask: over the output of the inner node where relevance starts.
+        favoured, other: the explained classes, [samples·targets]. forward: run the network first; else a call
+        for the same samples has done so. mask: over the output of the inner node where relevance starts.
         """
         samples, count = len(x), len(x) * targets
         workspace.favoured[:count], workspace.other[:count] = favoured, other
@@ -221,10 +238,15 @@ class Program:
             else:
                 self.run(workspace, self.forward, samples, team=team)
         if mask is not None:
-            self._at(workspace, self.beginning, samples)[...] = mask * self._output(workspace, self.start, samples)
+            self._at(workspace, self.beginning, samples)[...] = mask * self._output(workspace, self.start,
+                                                                                    samples)
         self.run(workspace, stages, samples, targets, team)
         relevance = {name: self._at(workspace, wire, count).copy() for name, wire in self.results.items()}
-        return self._output(workspace, self.output, samples), relevance, self.ledger_sums.numbers(workspace, count)
+        return (
+            self._output(workspace, self.output, samples),
+            relevance,
+            self.ledger_sums.numbers(workspace, count),
+        )
 
 
 def beside(network, stage):

@@ -1,4 +1,6 @@
-"""What a program does, step by step: runs of kernels, and what NumPy does between them; and its lines of the ledger."""
+"""What a program does, step by step: runs of kernels, and what NumPy does between them; and its lines of the
+ledger.
+"""
 import dataclasses
 
 import numpy as np
@@ -14,7 +16,8 @@ KEPT = "chosen channels"  # what a line of the ledger says of relevance that was
 class Wire:
     """Relevance on its way between two nodes.
 
-    buffer: the number of the buffer that it lies in. sums: where kernels write its sum, or NONE. same: the wire that an
+    buffer: the number of the buffer that it lies in. sums: where kernels write its sum, or NONE. same: the
+    wire that an
     activation or a reshape made of it, which holds the same numbers: its sum is this one's.
     """
     number: int
@@ -26,7 +29,9 @@ class Wire:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Line:
-    """One node's line of the ledger: the relevance that came and went, and the (sums, rows) of its groups of terms."""
+    """One node's line of the ledger: the relevance that came and went, and the (sums, rows) of its groups of
+    terms.
+    """
     name: str
     type: str
     rule: str

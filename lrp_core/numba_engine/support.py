@@ -1,4 +1,5 @@
-"""What the kernels can do: how a layer looks to them, and which kernel carries each direction of it. The one table.
+"""What the kernels can do: how a layer looks to them, and which kernel carries each direction of it. The one
+table.
 
     layer                              forward                backward
     3x3, stride 1, channels of         Winograd F(4x4),       sparse adjoint where few units are left, else
@@ -34,7 +35,9 @@ LARGEST = 64
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """A convolution or pool as the kernels see it: a window over a map, and what it makes of it (shapes [h, w, c])."""
+    """A convolution or pool as the kernels see it: a window over a map, and what it makes of it (shapes [h,
+    w, c]).
+    """
     window: Window
     source: tuple
     made: tuple
@@ -43,7 +46,8 @@ class Form:
     @classmethod
     def of(cls, layer, source, made, dtype):
         """The form of a layer between shapes `source` and `made`; a sequence is a map of one row."""
-        return cls(layer.window, source if len(source) == 3 else (1, *source), made if len(made) == 3 else (1, *made), dtype)
+        return cls(layer.window, source if len(source) == 3 else (1, *source), made if len(made) == 3
+                   else (1, *made), dtype)
 
     @property
     def pads(self):
@@ -58,12 +62,15 @@ class Form:
     @property
     def suits_winograd(self):
         """3x3, stride 1, channels that fill whole vectors on both sides."""
-        return (self.window.size == (3, 3) and self.window.strides == (1, 1) and self.window.dilation == (1, 1)
+        return (self.window.size == (3, 3) and self.window.strides == (1, 1)
+                and self.window.dilation == (1, 1)
                 and self.source[2] % lanes_of(self.dtype) == 0 and self.made[2] % lanes_of(self.dtype) == 0)
 
     @property
     def sparse_limit(self):
-        """Below how many nonzeros a sparse kernel is faster than the dense one, which needs a quarter of the sums by Winograd."""
+        """Below how many nonzeros a sparse kernel is faster than the dense one, which needs a quarter of the
+        sums by Winograd.
+        """
         return (0.25 if self.suits_winograd else 0.4) * float(np.prod(self.made))
 
     @property
@@ -105,7 +112,8 @@ def is_max_pool(layer):
 
 
 class Unread:
-    """Stands for z where a stabilizer is asked whether it reads z: whatever is done with it raises TypeError."""
+    """Stands for z where a stabilizer is asked whether it reads z: whatever is done with it raises TypeError.
+    """
 
     def _refuse(self, *_):
         raise TypeError("the stabilizer reads z")
@@ -128,7 +136,9 @@ class Other:
 
 
 def made_by(node):
-    """The type of a node's layer where it is exactly one of this package's, so that it is known what it computes; else Other."""
+    """The type of a node's layer where it is exactly one of this package's, so that it is known what it
+    computes; else Other.
+    """
     return type(node.layer) if type(node.layer) in L.LAYER_TYPES.values() else Other
 
 
@@ -146,7 +156,9 @@ def why_other(step):
 
 
 def refusal(step, source):
-    """Why the kernels cannot carry relevance back through this linear layer by this rule; None where they can."""
+    """Why the kernels cannot carry relevance back through this linear layer by this rule; None where they
+    can.
+    """
     layer = step.node.layer
     if (why := why_other(step)) is not None:
         return why
@@ -166,11 +178,14 @@ def group_refusal(layer, group):
         return "a part of the input that no kernel takes"
     if any(part is ones for part in parts) and not all(part is ones for part in parts):
         return "terms that count inputs beside terms that weigh them"
-    if all(part is negative for part in parts) or any(t.part is negative and t.bias is not None for t in group.terms):
-        return "negative inputs alone, or a bias that goes with them"  # not computed where no input is negative
+    if all(part is negative for part in parts) or any(t.part is negative and t.bias is not None
+                                                      for t in group.terms):
+        # not computed where no input is negative
+        return "negative inputs alone, or a bias that goes with them"
     if not is_number(group.coefficient) or any(term.sign not in (1, -1) for term in group.terms):
         return "a coefficient that is no number, or a sign that is not 1 or -1"
-    if any(np.shape(term.kernel) != layer.kernel.shape or (term.bias is not None and np.shape(term.bias) != layer.kernel.shape[-1:])
+    if any(np.shape(term.kernel) != layer.kernel.shape
+           or (term.bias is not None and np.shape(term.bias) != layer.kernel.shape[-1:])
            for term in group.terms):
         return "a kernel or bias of another shape than the layer's"
     return None

@@ -1,4 +1,6 @@
-"""Operations on constants alone, worked out once: shapes that an exporter computed, weights that it transposed."""
+"""Operations on constants alone, worked out once: shapes that an exporter computed, weights that it
+transposed.
+"""
 import math
 
 import numpy as np
@@ -52,7 +54,8 @@ def _reshape(attributes, x, shape):
 FOLDED = {
     "Identity": lambda attributes, x: x,
     "Cast": _cast,
-    "Shape": lambda attributes, x: np.array(x.shape, np.int64)[attributes.get("start", 0):attributes.get("end")],
+    "Shape": lambda attributes, x: np.array(x.shape,
+                                            np.int64)[attributes.get("start", 0):attributes.get("end")],
     "Gather": lambda attributes, x, indices: np.take(x, indices, attributes.get("axis", 0)),
     "Concat": lambda attributes, *xs: np.concatenate(xs, attributes["axis"]),
     "Slice": _slice,
@@ -81,13 +84,16 @@ def _growth(kind, attributes, arrays):
 
 
 class Folder:
-    """Works out operations on constants, up to a number of results that grows with the file and no further."""
+    """Works out operations on constants, up to a number of results that grows with the file and no further.
+    """
 
     def __init__(self, constants):
         self._left = MORE + 2 * sum(a.size for a in constants.values())
 
     def fold(self, operation, arrays):
-        """The result for the arrays (None where an input is left out), or None for an operator that is not folded."""
+        """The result for the arrays (None where an input is left out), or None for an operator that is not
+        folded.
+        """
         if operation.kind not in FOLDED:
             return None
         given = [a for a in arrays if a is not None]
@@ -96,6 +102,7 @@ class Folder:
             if self._left >= 0:
                 with np.errstate(all="ignore"):  # what is not finite is refused where it is used
                     return np.asarray(FOLDED[operation.kind](operation.attributes, *arrays))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
+                ZeroDivisionError) as error:
             raise operation.refused(f"cannot be worked out: {error}") from None
         raise operation.refused("the constants that the model computes are too large")

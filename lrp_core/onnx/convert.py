@@ -14,8 +14,8 @@ from .builder import Builder, Tensor
 from .constants import Folder
 from .rewrites import rewrite
 
-# By operator: a function of (builder, name, the inputs ...) with the attributes it knows as keywords. Its signature
-# says what is supported; anything else in a file is refused.
+# By operator: a function of (builder, name, the inputs ...) with the attributes it knows as keywords. Its
+# signature says what is supported; anything else in a file is refused.
 OPERATORS = {**weighted.OPERATORS, **pointwise.OPERATORS, **pools.OPERATORS, **moves.OPERATORS}
 INVALID = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
@@ -26,7 +26,10 @@ def network_of(graph, class_names):
     operations, constants = _fold_constants(graph, folder)
     operations = rewrite(operations, constants, graph.output)
     source = _input(graph, operations)
-    build, values = Builder([operation.name for operation in operations], graph.batch), {**constants, graph.input: source}
+    build, values = (
+        Builder([operation.name for operation in operations], graph.batch),
+        {**constants, graph.input: source},
+    )
     for operation in operations:
         given = [_value(operation, values, name, operations) for name in operation.inputs]
         values[operation.outputs[0]] = _apply(operation, given, build, folder)
@@ -48,16 +51,21 @@ def _fold_constants(graph, folder):
 
 
 def _input(graph, operations):
-    """The network's input: channels last, unless the file has them so already or does not read it by channels."""
+    """The network's input: channels last, unless the file has them so already or does not read it by
+    channels.
+    """
     shape = graph.input_shape
     if math.prod(shape) > MAX_SAMPLE:
-        raise ModelFileError(f"the input {quote(graph.input)} is declared as {shape}: too large (at most {MAX_SAMPLE} numbers)")
+        raise ModelFileError(f"the input {quote(graph.input)} is declared as {shape}: too large (at most "
+                             f"{MAX_SAMPLE} numbers)")
     plain = tuple(range(len(shape)))
     first = _first_reader(graph.input, operations)
     if len(shape) == 1 or first is None:
         return Tensor(INPUT, shape, plain)
-    turned_by_file = first.kind == "Transpose" and first.attributes.get("perm") == (0, len(shape), *range(1, len(shape)))
-    by_channels = len(shape) == 3 or "Conv" in first.kind or "Pool" in first.kind or first.kind == "BatchNormalization"
+    turned_by_file = first.kind == "Transpose" and first.attributes.get("perm") == (0, len(shape),
+                                                                                    *range(1, len(shape)))
+    by_channels = (len(shape) == 3 or "Conv" in first.kind or "Pool" in first.kind
+                   or first.kind == "BatchNormalization")
     stays = turned_by_file or first.kind == "MatMul" or not by_channels
     return Tensor(INPUT, shape, plain if stays else (*plain[1:], 0))
 
@@ -81,13 +89,16 @@ def _value(operation, values, name, operations):
         return values[name]
     for other in operations:
         if name in other.outputs[1:]:
-            raise operation.refused(f"reads {quote(name)}, which node {quote(other.name)} ({clean(other.kind)}) gives besides its result; "
+            raise operation.refused(f"reads {quote(name)}, which node {quote(other.name)} "
+                                    f"({clean(other.kind)}) gives besides its result; "
                                     "only first outputs are supported")
     raise operation.refused(f"reads {quote(name)}, which nothing before it makes")
 
 
 def _apply(operation, given, build, folder):
-    """What an operation makes: a constant where it can be known, else a Tensor, with its nodes added to `build`."""
+    """What an operation makes: a constant where it can be known, else a Tensor, with its nodes added to
+    `build`.
+    """
     if operation.kind == "Shape" and len(given) == 1 and isinstance(given[0], Tensor):
         shape = np.array((build.batch, *given[0].shape), np.int64)
         return shape[operation.attributes.get("start", 0):operation.attributes.get("end")]
@@ -96,7 +107,8 @@ def _apply(operation, given, build, folder):
         if result is not None:
             return result
     if operation.kind not in OPERATORS:
-        raise operation.refused("this operator is not supported; before the export, put others in its place. Supported are "
+        raise operation.refused("this operator is not supported; before the export, put others in its place. "
+                                "Supported are "
                                 + ", ".join(sorted([*OPERATORS, "Constant", "Shape"])))
     function = OPERATORS[operation.kind]
     parameters = list(inspect.signature(function).parameters.values())[2:]
@@ -120,22 +132,28 @@ def _check_inputs(operation, given, parameters):
         if value is None and parameter.default is not None:
             raise operation.refused(f"its input {number + 1} is left out")
         if parameter.annotation is np.ndarray and isinstance(value, Tensor):
-            raise operation.refused(f"its input {number + 1} ({parameter.name}) must be a constant in the file, it is made from "
-                                    "the network's input: products of two tensors, as in attention, are not supported")
+            raise operation.refused(f"its input {number + 1} ({parameter.name}) must be a constant in the "
+                                    "file, it is made from "
+                                    "the network's input: products of two tensors, as in attention, are not "
+                                    "supported")
         if parameter.annotation is Tensor and not isinstance(value, Tensor):
-            raise operation.refused(f"its input {number + 1} is a constant, it must depend on the network's input")
+            raise operation.refused(f"its input {number + 1} is a constant, it must depend on the network's "
+                                    "input")
 
 
 def _check_attributes(operation, parameters):
     """Refuse attributes that are unknown, missing or of another kind."""
     for name, value in operation.attributes.items():
         if name not in parameters:
-            raise operation.refused(f"the attribute {quote(name)} is not supported; known are {listing(parameters) or 'none'}")
+            raise operation.refused(f"the attribute {quote(name)} is not supported; known are "
+                                    f"{listing(parameters) or 'none'}")
         parameter = parameters[name]
         kind = parameter.annotation if parameter.default is parameter.empty else type(parameter.default)
         if not isinstance(value, kind) or (kind is tuple and not all(isinstance(n, int) for n in value)):
-            raise operation.refused(f"the attribute {quote(name)} must be {kind.__name__}, found {quote(value)}")
-    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in operation.attributes]
+            raise operation.refused(f"the attribute {quote(name)} must be {kind.__name__}, found "
+                                    f"{quote(value)}")
+    missing = [name for name, p in parameters.items() if p.default is p.empty
+               and name not in operation.attributes]
     if missing:
         raise operation.refused(f"the attribute {quote(missing[0])} is missing")
 
@@ -143,10 +161,14 @@ def _check_attributes(operation, parameters):
 def _finish(graph, output, build):
     """Refuse a network whose output is no row of scores, or that has a softmax in its middle."""
     if not isinstance(output, Tensor) or not build.nodes:
-        raise ModelFileError(f"the output {quote(graph.output)} does not depend on the input {quote(graph.input)} through any layer")
+        raise ModelFileError(f"the output {quote(graph.output)} does not depend on the input "
+                             f"{quote(graph.input)} through any layer")
     if build.row(output.node, output) is None:
-        raise ModelFileError(f"the output {quote(graph.output)} has the shape {output.shape} behind the batch axis; it must be one row "
-                             "of scores: export it up to where it has one, or with a pool and a flatten at its end")
+        raise ModelFileError(f"the output {quote(graph.output)} has the shape {output.shape} behind the "
+                             "batch axis; it must be one row "
+                             "of scores: export it up to where it has one, or with a pool and a flatten at "
+                             "its end")
     for node in build.nodes[:-1]:
         if isinstance(node.layer, L.Softmax):
-            raise ModelFileError(f"node {quote(node.name)} (Softmax): in the middle of a network, as in attention, it has no rule")
+            raise ModelFileError(f"node {quote(node.name)} (Softmax): in the middle of a network, as in "
+                                 "attention, it has no rule")

@@ -79,13 +79,15 @@ def transpose(build, name, x: Tensor, *, perm=()):
     perm = perm or tuple(range(len(x.shape), -1, -1))
     if sorted(perm) != list(range(len(x.shape) + 1)) or perm[0] != 0:
         raise ValueError(f"perm={perm} must keep the batch axis first and fit {x.shape} behind it")
-    return x.renamed([x.shape[axis - 1] for axis in perm[1:]], {axis - 1: new for new, axis in enumerate(perm[1:])})
+    return x.renamed([x.shape[axis - 1] for axis in perm[1:]],
+                     {axis - 1: new for new, axis in enumerate(perm[1:])})
 
 
 def concat(build, name, *xs: Tensor, axis: int):
     rank = len(xs[0].shape) + 1
     if any(len(x.shape) + 1 != rank for x in xs) or not -rank <= axis < rank or axis % rank == 0:
-        raise ValueError(f"cannot join {', '.join(str(x.shape) for x in xs)} (behind the batch axis) along axis {axis}")
+        raise ValueError(f"cannot join {', '.join(str(x.shape) for x in xs)} (behind the batch axis) along "
+                         f"axis {axis}")
     if len(xs) == 1:
         return xs[0]
     along, axes = axis % rank - 1, xs[0].axes
@@ -96,7 +98,8 @@ def concat(build, name, *xs: Tensor, axis: int):
     return build.add(name, L.Concatenate(axes.index(along) + 1), *xs)
 
 
-def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Constant = None, *, mode="constant"):
+def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Constant = None, *,
+        mode="constant"):
     rank = len(x.shape) + 1
     axes = range(rank) if over is None else [int(a) % rank for a in over.reshape(-1)]
     pads = [int(n) for n in pads.reshape(-1)]
@@ -106,9 +109,12 @@ def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Co
     if not sides:
         return x
     if mode != "constant" or (value is not None and value.any()):
-        raise ValueError(f"only padding with zeros is supported, found mode={quote(mode)} and the value {value}")
-    if min(map(min, sides.values())) < 0 or not 2 <= len(x.shape) <= 3 or not {*sides} <= {*range(len(x.shape))}:
-        raise ValueError(f"pads {pads} must add to the positions of a map or sequence, {x.shape} behind the batch axis")
+        raise ValueError(f"only padding with zeros is supported, found mode={quote(mode)} and the value "
+                         f"{value}")
+    axes = range(len(x.shape))
+    if min(map(min, sides.values())) < 0 or len(axes) not in (2, 3) or not set(sides) <= set(axes):
+        raise ValueError(f"pads {pads} must add to the positions of a map or sequence, {x.shape} behind the "
+                         "batch axis")
     if None in x.axes or len(x.axes) != 3 or x.axes[2] in sides:
         x = build.arrange(name, x, (1, 2, 0) if len(x.shape) == 3 else (None, 1, 0))
     if x.axes[2] in sides:
@@ -117,13 +123,17 @@ def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Co
 
 
 # For whole factors these take each pixel so many times; other pairs shift the picture.
-REPEATING = {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"), ("half_pixel", "round_prefer_ceil"),
+REPEATING = {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"),
+             ("half_pixel", "round_prefer_ceil"),
              ("pytorch_half_pixel", "round_prefer_floor"), ("pytorch_half_pixel", "round_prefer_ceil")}
 
 
-def resize(build, name, x: Tensor, region: Constant = None, scales: Constant = None, sizes: Constant = None, *,
-           antialias=0, axes=(), coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.75, exclude_outside=0,
-           extrapolation_value=0.0, keep_aspect_ratio_policy="stretch", mode="nearest", nearest_mode="round_prefer_floor"):
+def resize(build, name, x: Tensor, region: Constant = None, scales: Constant = None, sizes: Constant = None,
+           *,
+           antialias=0, axes=(), coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.75,
+           exclude_outside=0,
+           extrapolation_value=0.0, keep_aspect_ratio_policy="stretch", mode="nearest",
+           nearest_mode="round_prefer_floor"):
     if mode != "nearest" or (coordinate_transformation_mode, nearest_mode) not in REPEATING:
         raise ValueError(f"only nearest neighbours by whole factors are supported, found mode={quote(mode)}, "
                          f"{quote(coordinate_transformation_mode)}, {quote(nearest_mode)}")
@@ -139,11 +149,13 @@ def resize(build, name, x: Tensor, region: Constant = None, scales: Constant = N
     if not factors:
         return x
     if not 2 <= len(x.shape) <= 3 or not {*factors} <= {*range(2, len(before))}:
-        raise ValueError(f"the scales must enlarge the positions of a map or sequence, found {scales.tolist()}")
+        raise ValueError(f"the scales must enlarge the positions of a map or sequence, found "
+                         f"{scales.tolist()}")
     x = build.arrange(name, x, (1, 2, 0) if len(x.shape) == 3 else (None, 1, 0))
     size = tuple(1 if axis is None else factors.get(axis + 1, 1) for axis in x.axes[:2])
     return build.add(name, L.UpSampling2D(size), x)
 
 
-OPERATORS = {"Identity": same, "Dropout": dropout, "Cast": cast, "Flatten": flatten, "Reshape": reshape, "Squeeze": squeeze,
+OPERATORS = {"Identity": same, "Dropout": dropout, "Cast": cast, "Flatten": flatten, "Reshape": reshape,
+             "Squeeze": squeeze,
              "Unsqueeze": unsqueeze, "Transpose": transpose, "Concat": concat, "Pad": pad, "Resize": resize}

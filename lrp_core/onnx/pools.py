@@ -8,7 +8,8 @@ from .frame import frame
 Constant = np.ndarray
 
 
-def max_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, dilations=(), kernel_shape: tuple, pads=(),
+def max_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, dilations=(), kernel_shape: tuple,
+             pads=(),
              storage_order=0, strides=()):
     where = _frame(x, kernel_shape, strides, pads, dilations, auto_pad)
     return _pool(build, name, x, L.MaxPool1D, L.MaxPool2D, where, ceil_mode)
@@ -16,7 +17,9 @@ def max_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, dilation
 
 def average_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, count_include_pad=0, dilations=(),
                  kernel_shape: tuple, pads=(), strides=()):
-    """Ours takes the mean over positions inside the map; where ONNX counts the padding, the map gets a margin of zeros."""
+    """Ours takes the mean over positions inside the map; where ONNX counts the padding, the map gets a margin
+    of zeros.
+    """
     where = _frame(x, kernel_shape, strides, pads, dilations, auto_pad)
     if not count_include_pad or not any(map(any, where.margins(x))):
         return _pool(build, name, x, L.AveragePool1D, L.AveragePool2D, where, ceil_mode)
@@ -30,7 +33,8 @@ def _frame(x, size, strides, pads, dilations, auto_pad):
     where = frame(x, size, strides, pads, dilations, auto_pad)
     if where.dilation != (1, 1):
         raise ValueError(f"dilations {dilations} are not supported in pools")
-    if any(front >= n or back >= n for n, (front, back) in zip(where.size, where.margins(x)) if front or back):
+    if any(front >= n or back >= n for n, (front, back) in zip(where.size, where.margins(x)) if front
+           or back):
         raise ValueError(f"pads {pads} leave windows of {tuple(size)} that see no part of the map")
     return where
 
@@ -38,10 +42,12 @@ def _frame(x, size, strides, pads, dilations, auto_pad):
 def _pool(build, name, x, in_1d, in_2d, where, ceil_mode):
     padding = where.padding
     if ceil_mode and padding != "same":
-        padding = tuple((front, back + more) for (front, back), more in zip(where.margins(x), where.rounded_up(x)))
+        padding = tuple((front, back + more) for (front, back),
+                        more in zip(where.margins(x), where.rounded_up(x)))
         padding = padding if any(map(any, padding)) else "valid"
     if where.one_row:
-        return build.add(name, in_1d(where.size[1], where.strides[1], padding), build.arrange(name, x, where.sequence))
+        return build.add(name, in_1d(where.size[1], where.strides[1], padding),
+                         build.arrange(name, x, where.sequence))
     return build.add(name, in_2d(where.size, where.strides, padding), build.arrange(name, x, where.map))
 
 
@@ -53,11 +59,13 @@ def global_max_pool(build, name, x: Tensor):
     return _over(build, name, x, range(1, len(x.shape)), True, MAXIMA)
 
 
-def reduce_mean(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1, noop_with_empty_axes=0):
+def reduce_mean(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1,
+                noop_with_empty_axes=0):
     return _reduce(build, name, x, given, axes, keepdims, noop_with_empty_axes, MEANS)
 
 
-def reduce_max(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1, noop_with_empty_axes=0):
+def reduce_max(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1,
+               noop_with_empty_axes=0):
     return _reduce(build, name, x, given, axes, keepdims, noop_with_empty_axes, MAXIMA)
 
 
@@ -70,7 +78,8 @@ def _reduce(build, name, x, given, axes, keepdims, noop, layers):
     if not axes:
         if noop:
             return x
-        raise ValueError("no axes are named, and over all of them the batch would be mixed; name the spatial axes")
+        raise ValueError("no axes are named, and over all of them the batch would be mixed; name the spatial "
+                         "axes")
     rank = len(x.shape) + 1
     if any(not -rank <= a < rank or a % rank == 0 for a in axes):
         raise ValueError(f"axes {axes} must lie behind the batch axis of {x.shape}")
@@ -78,7 +87,9 @@ def _reduce(build, name, x, given, axes, keepdims, noop, layers):
 
 
 def _over(build, name, x, axes, keepdims, layers):
-    """The mean or maximum of x over `axes` (of its shape): a global pool, or a pool that leaves one axis of the map."""
+    """The mean or maximum of x over `axes` (of its shape): a global pool, or a pool that leaves one axis of
+    the map.
+    """
     in_1d, in_2d, window = layers
     gone = [axis for axis in x.long if axis in axes]
     kept = [axis for axis in x.long if axis not in axes]
@@ -90,7 +101,8 @@ def _over(build, name, x, axes, keepdims, layers):
         x = build.arrange(name, x, (kept[0], gone[0], kept[1]))
         x = build.add(name, window((1, x.shape[gone[0]])), x)
     elif gone:
-        raise ValueError(f"over the axes {[a + 1 for a in axes]} of {x.shape} (behind the batch axis) it is no pool: "
+        raise ValueError(f"over the axes {[a + 1 for a in axes]} of {x.shape} (behind the batch axis) it is "
+                         "no pool: "
                          "one or two axes can go, of three")
     if keepdims:
         return x

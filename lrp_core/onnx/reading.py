@@ -1,7 +1,8 @@
-"""An ONNX file as plain Python: operations, constants, one input, one output. Nothing of protobuf goes further.
+"""An ONNX file as plain Python: operations, constants, one input, one output. Nothing of protobuf goes
+further.
 
-Files come from strangers: every declared size is checked before memory is taken for it, nothing outside the file is
-read, and what cannot be used is refused by name.
+Files come from strangers: every declared size is checked before memory is taken for it, nothing outside the
+file is read, and what cannot be used is refused by name.
 """
 import dataclasses
 import math
@@ -25,9 +26,9 @@ DOMAINS = ("", "ai.onnx")
 class Operation:
     """One node of the ONNX graph.
 
-    name: readable and unique, ONNX's own where it has one. kind: the operator. inputs: names of values, "" where an
-    optional one is left out. outputs: likewise. attributes: int, float, str, a tuple of numbers, an array, or None
-    for a value of another kind (a graph, say).
+    name: readable and unique, ONNX's own where it has one. kind: the operator. inputs: names of values, ""
+    where an optional one is left out. outputs: likewise. attributes: int, float, str, a tuple of numbers, an
+    array, or None for a value of another kind (a graph, say).
     """
     name: str
     kind: str
@@ -44,8 +45,9 @@ class Operation:
 class Graph:
     """What an ONNX file holds, as far as networks here go.
 
-    operations: in the file's order, which ONNX wants topological. constants: arrays by value name. input, output:
-    value names. input_shape: ONNX's, without the batch axis. batch: the declared batch size, 1 where it is dynamic.
+    operations: in the file's order, which ONNX wants topological. constants: arrays by value name. input,
+    output: value names. input_shape: ONNX's, without the batch axis. batch: the declared batch size, 1 where
+    it is dynamic.
     facts: who made the file, for the network's metadata.
     """
     operations: tuple
@@ -58,7 +60,8 @@ class Graph:
 
 
 def read(file, onnx, damaged):
-    """The Graph in an open file, by the package onnx; raises ValueError that says what is wrong, without the path.
+    """The Graph in an open file, by the package onnx; raises ValueError that says what is wrong, without the
+    path.
 
     damaged: what the package raises for damaged files.
     """
@@ -92,7 +95,8 @@ def read(file, onnx, damaged):
                                  f"{listing(value.name for value in values) or 'none'}; export it with one "
                                  "(onnx.utils.extract_model cuts a part out)")
     shape, batch = _input_shape(onnx, inputs[0])
-    facts = {"format": "ONNX", "opset": opset, "producer": f"{model.producer_name} {model.producer_version}".strip()}
+    facts = {"format": "ONNX", "opset": opset,
+             "producer": f"{model.producer_name} {model.producer_version}".strip()}
     return Graph(tuple(operations), constants, inputs[0].name, shape, graph.output[0].name, batch, facts)
 
 
@@ -107,7 +111,8 @@ def _content(file):
     """The bytes of an open file."""
     size = os.fstat(file.fileno()).st_size
     if size > MAX_FILE:
-        raise ModelFileError(f"larger than {MAX_FILE >> 30} GiB, which no ONNX file with its weights inside can be")
+        raise ModelFileError(f"larger than {MAX_FILE >> 30} GiB, which no ONNX file with its weights inside "
+                             "can be")
     # The file itself, its messages, the arrays, and those in the order of axes that layers want.
     memory.check(4 * size, "reading the model", "use a smaller network, or a machine with more memory")
     file.seek(0)
@@ -128,10 +133,13 @@ def _opset(model):
     """The version of ONNX's own operators; refuses those older than what is read here."""
     versions = [entry.version for entry in model.opset_import if entry.domain in DOMAINS]
     if not versions:
-        raise ModelFileError("the model does not say which operator set it uses (no opset_import); export it again")
+        raise ModelFileError("the model does not say which operator set it uses (no opset_import); export it "
+                             "again")
     if min(versions) < OLDEST_OPSET:
-        raise ModelFileError(f"operator set {min(versions)} is too old, {OLDEST_OPSET} and later are read; export with "
-                             f"opset_version={OLDEST_OPSET} or later, or use onnx.version_converter.convert_version")
+        raise ModelFileError(f"operator set {min(versions)} is too old, {OLDEST_OPSET} and later are read; "
+                             "export with "
+                             f"opset_version={OLDEST_OPSET} or later, or use "
+                             "onnx.version_converter.convert_version")
     return versions[0]
 
 
@@ -150,9 +158,11 @@ def _operations(onnx, graph, constants):
         name = names.unique(readable(node.name) or f"{readable(node.op_type).lower()}{number}")
         what = f"node {quote(name)} ({clean(node.op_type)})"
         if node.domain not in DOMAINS:
-            raise ModelFileError(f"{what}: operators of the domain {quote(node.domain)} are not supported; export the model "
+            raise ModelFileError(f"{what}: operators of the domain {quote(node.domain)} are not supported; "
+                                 "export the model "
                                  "with ONNX's own operators")
-        attributes = {a.name: _attribute(onnx, a, f"{what}: attribute {quote(a.name)}") for a in node.attribute}
+        attributes = {a.name: _attribute(onnx, a, f"{what}: attribute {quote(a.name)}")
+                      for a in node.attribute}
         operation = Operation(name, node.op_type, tuple(node.input), tuple(node.output), attributes)
         if not any(operation.outputs):
             raise operation.refused("it has no output")
@@ -168,7 +178,8 @@ def _operations(onnx, graph, constants):
 
 
 def readable(name):
-    """A name that can be printed and found again: no control characters, no slash at its ends, not too long."""
+    """A name that can be printed and found again: no control characters, no slash at its ends, not too long.
+    """
     return "".join(c if c.isprintable() else "_" for c in name[:MAX_NAME]).strip("/ ")
 
 
@@ -176,7 +187,8 @@ class Names:
     """Names that are given once each."""
 
     def __init__(self, taken):
-        self._next = dict.fromkeys(taken, 2)  # by name that is taken: the number to try when it is wanted again
+        # by name that is taken: the number to try when it is wanted again
+        self._next = dict.fromkeys(taken, 2)
 
     def unique(self, name):
         """`name`, or it with a number where it is taken; takes it."""
@@ -209,29 +221,37 @@ def _constant(operation):
                         ("value_int", np.int64), ("value_ints", np.int64)):
         if operation.attributes.get(name) is not None:
             return np.asarray(operation.attributes[name], dtype)
-    raise operation.refused(f"a constant of this kind is not supported ({listing(operation.attributes) or 'no value'})")
+    raise operation.refused(f"a constant of this kind is not supported "
+                            f"({listing(operation.attributes) or 'no value'})")
 
 
 def _array(onnx, tensor, what):
     """The array of a TensorProto, whose declared shape must agree with the data it holds."""
     kinds = onnx.TensorProto
     if tensor.data_location == kinds.EXTERNAL or tensor.external_data:
-        raise ModelFileError(f"{what} lies in another file (external data), which is not read; bring it inside: "
-                             "torch.onnx.export(..., external_data=False), or onnx.save(onnx.load(path), new_path)")
-    if tensor.data_type not in (kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.INT64, kinds.INT32, kinds.BOOL):
+        raise ModelFileError(f"{what} lies in another file (external data), which is not read; bring it "
+                             "inside: "
+                             "torch.onnx.export(..., external_data=False), or onnx.save(onnx.load(path), "
+                             "new_path)")
+    if tensor.data_type not in (kinds.FLOAT, kinds.DOUBLE, kinds.FLOAT16, kinds.INT64, kinds.INT32,
+                                kinds.BOOL):
         known = tensor.data_type in kinds.DataType.values()
-        raise ModelFileError(f"{what} holds {kinds.DataType.Name(tensor.data_type) if known else tensor.data_type} "
+        raise ModelFileError(f"{what} holds "
+                             f"{kinds.DataType.Name(tensor.data_type) if known else tensor.data_type} "
                              "numbers, which are not supported; export the model in float32")
     shape = tuple(tensor.dims)
     if len(shape) > MAX_AXES + 1 or any(n < 0 for n in shape) or math.prod(shape) > MAX_PARAMETERS:
-        raise ModelFileError(f"{what} is declared as {quote(shape)}: negative or too large (at most {MAX_PARAMETERS} numbers "
+        raise ModelFileError(f"{what} is declared as {quote(shape)}: negative or too large (at most "
+                             f"{MAX_PARAMETERS} numbers "
                              f"along {MAX_AXES + 1} axes)")
     try:
         array = onnx.numpy_helper.to_array(tensor)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ModelFileError(f"{what} is declared as {shape}, its data does not fit ({error}); export it again") from None
+        raise ModelFileError(f"{what} is declared as {shape}, its data does not fit ({error}); export it "
+                             "again") from None
     if array.shape != shape:
-        raise ModelFileError(f"{what} is declared as {shape}, its data has the shape {array.shape}; export it again")
+        raise ModelFileError(f"{what} is declared as {shape}, its data has the shape {array.shape}; export "
+                             "it again")
     return array
 
 
@@ -243,13 +263,17 @@ def _input_shape(onnx, value):
     kinds, declared = onnx.TensorProto, value.type.tensor_type
     if declared.elem_type not in (kinds.FLOAT, kinds.FLOAT16, kinds.DOUBLE):
         raise ModelFileError(f"{what} must be floating point; convert whole numbers before the network")
-    batch, *shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in declared.shape.dim] or [None]
+    batch, *shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param
+                     for dim in declared.shape.dim] or [None]
     if not shape:
-        raise ModelFileError(f"{what} needs a batch axis and at least one more, it is declared with {len(declared.shape.dim)}")
+        raise ModelFileError(f"{what} needs a batch axis and at least one more, it is declared with "
+                             f"{len(declared.shape.dim)}")
     if len(shape) > MAX_AXES:
-        raise ModelFileError(f"{what} is declared with {len(shape):,} axes: too many (at most {MAX_AXES} besides the batch)")
+        raise ModelFileError(f"{what} is declared with {len(shape):,} axes: too many (at most {MAX_AXES} "
+                             "besides the batch)")
     for axis, extent in enumerate(shape, 1):
         if not isinstance(extent, int) or extent < 1:
-            raise ModelFileError(f"{what} leaves axis {axis} open ({quote(extent or 'unnamed')}); only the batch axis may be. "
+            raise ModelFileError(f"{what} leaves axis {axis} open ({quote(extent or 'unnamed')}); only the "
+                                 "batch axis may be. "
                                  "Export with fixed sizes, or fix it: onnx.tools.update_model_dims")
     return tuple(shape), batch if isinstance(batch, int) and batch > 0 else 1

@@ -4,7 +4,8 @@ import math
 
 
 def rewrite(operations, constants, output):
-    """The operations, in order, without those that `output` does not depend on, and with patterns joined into one:
+    """The operations, in order, without those that `output` does not depend on, and with patterns joined into
+    one:
 
         Mul(x, Sigmoid(x))                        Swish(x)
         x · 1/2 · (1 + Erf(x / sqrt(2)))          Gelu(x), its factors in any order
@@ -77,7 +78,8 @@ class Pattern:
 
 def _swish(graph, sigmoid):
     product = graph.reader(sigmoid)
-    if product is not None and product.kind == "Mul" and sorted(product.inputs) == sorted((*sigmoid.inputs, sigmoid.outputs[0])):
+    if product is not None and product.kind == "Mul" and sorted(product.inputs) == sorted((*sigmoid.inputs,
+                                                                                           sigmoid.outputs[0])):
         graph.join((sigmoid, product), kind="Swish", inputs=sigmoid.inputs)
 
 
@@ -118,7 +120,9 @@ def _bias(graph, matmul):
         return
     bias = next((value for value in plus.inputs if value != matmul.outputs[0]), "")
     array = graph.array(bias)
-    if array is not None and array.size == kernel.shape[1] and array.ndim and array.shape[-1] == array.size and array.ndim < 3:
+    if array is None or not array.ndim or array.ndim > 2:
+        return
+    if array.shape[-1] == array.size == kernel.shape[1]:
         graph.join((matmul, plus), kind="MatMul", name=matmul.name, inputs=(*matmul.inputs, bias))
 
 

@@ -11,7 +11,9 @@ Constant = np.ndarray
 
 
 def weights(array):
-    """A constant as parameters: contiguous, in float32; None stays None. What is not finite, the layers refuse."""
+    """A constant as parameters: contiguous, in float32; None stays None. What is not finite, the layers
+    refuse.
+    """
     if array is None:
         return None
     if array.dtype.kind != "f":
@@ -23,13 +25,15 @@ def weights(array):
 def kernel_of(array, given):
     """ONNX's kernel [out, in, (h,) w] as [h, w, in, out], one row for a 1-D one."""
     if array.ndim not in (3, 4):
-        raise ValueError(f"only 1-D and 2-D convolutions are supported, the kernel has the shape {array.shape}")
+        raise ValueError(f"only 1-D and 2-D convolutions are supported, the kernel has the shape "
+                         f"{array.shape}")
     if given and given != array.shape[2:]:
         raise ValueError(f"kernel_shape says {given}, the kernel has the shape {array.shape}")
     return weights((array if array.ndim == 4 else array[:, :, None]).transpose(2, 3, 1, 0))
 
 
-def conv(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, auto_pad="NOTSET", dilations=(), group=1,
+def conv(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, auto_pad="NOTSET", dilations=(),
+         group=1,
          kernel_shape=(), pads=(), strides=()):
     hwio, bias = kernel_of(kernel, kernel_shape), weights(bias)
     where = frame(x, kernel.shape[2:], strides, pads, dilations, auto_pad)
@@ -47,12 +51,14 @@ def conv(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, aut
     return build.add(name, layer, build.arrange(name, x, where.map))
 
 
-def conv_transpose(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, auto_pad="NOTSET", dilations=(),
+def conv_transpose(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, auto_pad="NOTSET",
+                   dilations=(),
                    group=1, kernel_shape=(), output_padding=(), output_shape=(), pads=(), strides=()):
     """Ours covers every window in full; what ONNX's padding takes off the result is cropped."""
     hwio = kernel_of(kernel, kernel_shape)
     if group != 1 or any(d != 1 for d in dilations) or output_shape or auto_pad not in ("NOTSET", "VALID"):
-        raise ValueError("groups, dilations, output_shape and auto_pad are not supported in transposed convolutions; "
+        raise ValueError("groups, dilations, output_shape and auto_pad are not supported in transposed "
+                         "convolutions; "
                          "export with explicit pads")
     where = frame(x, kernel.shape[2:], strides, pads, (), auto_pad)
     x = build.arrange(name, x, where.map)
@@ -60,10 +66,12 @@ def conv_transpose(build, name, x: Tensor, kernel: Constant, bias: Constant = No
     extra = (*(0,) * where.one_row, *(output_padding or (0,) * len(kernel.shape[2:])))
     crop = []
     for extent, full, size, stride, (front, back), more in zip(
-            where.extents(x), where.extents(y), where.size, where.strides, where.margins(x), extra, strict=True):
+            where.extents(x), where.extents(y), where.size, where.strides, where.margins(x), extra,
+            strict=True):
         wanted = stride * (extent - 1) + size + more - front - back
         if more < 0 or wanted < 1 or full - front - wanted < 0:
-            raise ValueError(f"pads {pads} and output_padding {output_padding} leave an output that the layer cannot give")
+            raise ValueError(f"pads {pads} and output_padding {output_padding} leave an output that the "
+                             "layer cannot give")
         crop.append((front, full - front - wanted))
     return build.add(f"{name}/crop", L.Cropping2D(tuple(crop)), y) if any(map(any, crop)) else y
 
@@ -91,12 +99,14 @@ def matmul(build, name, x: Tensor, kernel: Constant, bias: Constant = None):
     return build.add(name, layer, build.with_last(name, x, len(x.shape) - 1))
 
 
-def batch_norm(build, name, x: Tensor, scale: Constant, shift: Constant, mean: Constant, variance: Constant, *,
+def batch_norm(build, name, x: Tensor, scale: Constant, shift: Constant, mean: Constant, variance: Constant,
+               *,
                epsilon=1e-5, momentum=0.9, training_mode=0):
     if training_mode:
         raise ValueError("it is in training mode; export the model in evaluation mode (model.eval())")
     if not x.shape or any(a.shape != x.shape[:1] for a in (scale, shift, mean, variance)):
-        raise ValueError(f"scale {scale.shape}, bias {shift.shape}, mean {mean.shape} and variance {variance.shape} must "
+        raise ValueError(f"scale {scale.shape}, bias {shift.shape}, mean {mean.shape} and variance "
+                         f"{variance.shape} must "
                          f"have one number for each channel of {x.shape}")
     with np.errstate(all="ignore"):
         kernel = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + epsilon)
@@ -104,4 +114,5 @@ def batch_norm(build, name, x: Tensor, scale: Constant, shift: Constant, mean: C
     return build.add(name, L.BatchNorm(weights(kernel), weights(bias)), build.with_last(name, x, 0))
 
 
-OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "MatMul": matmul, "BatchNormalization": batch_norm}
+OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "MatMul": matmul,
+             "BatchNormalization": batch_norm}

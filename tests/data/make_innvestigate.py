@@ -1,8 +1,9 @@
-"""Store what iNNvestigate computes for six networks, as an independent reference for tests/test_innvestigate.py.
+"""Store what iNNvestigate computes for six networks, as an independent reference for
+tests/test_innvestigate.py.
 
-iNNvestigate (Alber et al. 2019, https://github.com/albermax/innvestigate) is the framework the presets agree with.
-This script runs where it runs, Python 3.10 and TensorFlow 2.14, and imports nothing of this project but the tiny
-`study_net` beside it. To make the environment and run it, from the project's root:
+iNNvestigate (Alber et al. 2019, https://github.com/albermax/innvestigate) is the framework the presets agree
+with. This script runs where it runs, Python 3.10 and TensorFlow 2.14, and imports nothing of this project but
+the tiny `study_net` beside it. To make the environment and run it, from the project's root:
 
     python3.10 -m venv innvestigate-env
     innvestigate-env/bin/pip install "tensorflow==2.14.1" "numpy==1.26.4" "innvestigate==2.1.2"
@@ -11,12 +12,13 @@ This script runs where it runs, Python 3.10 and TensorFlow 2.14, and imports not
 Beside it, or in --out, it writes for every network
 
     innvestigate_NAME.npz       x [n, h, w, c]; logits [n, classes]; winner [n]; for every method METHOD/max, the
-                                relevance of x for the winning class, and METHOD/index, for class INDEX; versions
+                                relevance of x for the winning class, and METHOD/index, for class INDEX;
+                                versions
     innvestigate_NAME_net.npz   the network as a model file of this project (format: lrp_core/weights.py)
 
-For `study` neither x nor the network is stored: `study_net` draws both from their seeds, and the reference holds
-`seeds` and `checksums` of (weights, images) instead. Everything is seeded and runs on one thread: on the same kind of
-processor a second run writes the same bytes. It takes about three minutes.
+For `study` neither x nor the network is stored: `study_net` draws both from their seeds, and the reference
+holds `seeds` and `checksums` of (weights, images) instead. Everything is seeded and runs on one thread: on
+the same kind of processor a second run writes the same bytes. It takes about three minutes.
 """
 import argparse
 import importlib.metadata
@@ -28,8 +30,9 @@ import pathlib
 import platform
 import typing
 
-# TensorFlow's default on x86, made explicit: oneDNN's convolution adds in the same order everywhere in the map, so that
-# equal windows have equal sums and ties in the pools stay ties. TensorFlow's other convolution breaks some in float32.
+# TensorFlow's default on x86, made explicit: oneDNN's convolution adds in the same order everywhere in the
+# map, so that equal windows have equal sums and ties in the pools stay ties. TensorFlow's other convolution
+# breaks some in float32.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -43,18 +46,22 @@ METHODS = ("lrp.z", "lrp.epsilon", "lrp.flat", "lrp.w_square",
            "lrp.alpha_2_beta_1", "lrp.alpha_2_beta_1_IB", "lrp.alpha_1_beta_0", "lrp.alpha_1_beta_0_IB",
            "lrp.sequential_preset_a", "lrp.sequential_preset_b",
            "lrp.sequential_preset_a_flat", "lrp.sequential_preset_b_flat")
-# Flat up to and including a layer, which iNNvestigate gives by its number: for networks that begin with two convolutions.
+# Flat up to and including a layer, which iNNvestigate gives by its number: for networks that begin with two
+# convolutions.
 UNTIL, UNTIL_LAYER, UNTIL_NETS = "lrp.sequential_preset_b_flat_until_idx", 1, ("strides", "global", "study")
 INDEX = 1
 SAMPLES = 8
 
-# Of the weights and of the images. Where the last bit of a float32 decides who wins in a pool, right answers differ, in
-# every method alike: in these two images the best two of every window are equal or at least 1e-6 (relative) apart.
+# Of the weights and of the images. Where the last bit of a float32 decides who wins in a pool, right answers
+# differ, in
+# every method alike: in these two images the best two of every window are equal or at least 1e-6 (relative)
+# apart.
 STUDY_SEEDS, STUDY_SAMPLES = (2021, 10), 2
 
 
 class Net(typing.NamedTuple):
-    """A network in the words of the model file; a ReLU behind a convolution or dense layer is fused in Keras."""
+    """A network in the words of the model file; a ReLU behind a convolution or dense layer is fused in Keras.
+    """
     input_shape: tuple
     layers: tuple  # (name, type, options) in order
     kernels: dict  # name -> shape of the kernel
@@ -64,7 +71,8 @@ class Net(typing.NamedTuple):
 
 def conv(number, strides=(1, 1), padding="valid"):
     """A convolution with its ReLU."""
-    return (f"conv{number}", "Conv2D", {"strides": strides, "padding": padding}), (f"relu_conv{number}", "ReLU", {})
+    return (f"conv{number}", "Conv2D", {"strides": strides, "padding": padding}), (f"relu_conv{number}",
+                                                                                   "ReLU", {})
 
 
 def pool(number, kind, size, strides, padding="valid"):
@@ -107,7 +115,9 @@ NETS = {
 
 
 def draw(net):
-    """({name: (kernel, bias or None)}, inputs of both signs), float32: He-normal kernels, biases ±(0.1 to 0.3)."""
+    """({name: (kernel, bias or None)}, inputs of both signs), float32: He-normal kernels, biases ±(0.1 to
+    0.3).
+    """
     rng = np.random.default_rng(net.seed)
     weights = {}
     for name, shape in net.kernels.items():
@@ -126,7 +136,8 @@ def keras_layer(net, node, activation, label):
     name, kind, options = node
     if kind == "Conv2D":
         *size, _, filters = net.kernels[name]
-        return keras.layers.Conv2D(filters, size, use_bias=net.bias, activation=activation, name=label, **options)
+        return keras.layers.Conv2D(filters, size, use_bias=net.bias, activation=activation, name=label,
+                                   **options)
     if kind == "Dense":
         return keras.layers.Dense(net.kernels[name][-1], use_bias=net.bias, activation=activation, name=label)
     if kind == "Flatten":
@@ -138,7 +149,9 @@ builds = itertools.count()
 
 
 def keras_model(net, weights):
-    """The network in Keras, with names of its own in a session of its own: iNNvestigate mixes up what is left over."""
+    """The network in Keras, with names of its own in a session of its own: iNNvestigate mixes up what is left
+    over.
+    """
     keras.backend.clear_session()
     build = next(builds)
     model = keras.Sequential([keras.layers.Input(net.input_shape, name=f"build{build}_input")])
@@ -157,21 +170,26 @@ def relevance(net, weights, x, method, mode):
     model = keras_model(net, weights)
     options = {"until_layer_idx": UNTIL_LAYER} if method == UNTIL else {}
     if mode == "max":
-        return innvestigate.create_analyzer(method, model, neuron_selection_mode="max_activation", **options).analyze(x)
+        return innvestigate.create_analyzer(method, model, neuron_selection_mode="max_activation",
+                                            **options).analyze(x)
     analyzer = innvestigate.create_analyzer(method, model, neuron_selection_mode="index", **options)
     return analyzer.analyze(x, neuron_selection=INDEX)
 
 
 def write_network(net, weights, path):
-    """Write the network as a model file: JSON that describes it under `network`, arrays as NODE/kernel and NODE/bias."""
+    """Write the network as a model file: JSON that describes it under `network`, arrays as NODE/kernel and
+    NODE/bias.
+    """
     arrays, nodes, before = {}, [], "input"
     for name, kind, options in net.layers:
-        own = {key: array for key, array in zip(("kernel", "bias"), weights.get(name, ())) if array is not None}
+        own = {key: array for key, array in zip(("kernel", "bias"), weights.get(name, ()))
+               if array is not None}
         arrays.update({f"{name}/{key}": array for key, array in own.items()})
         nodes.append({"name": name, "type": kind, "inputs": [before], "options": options,
                       "arrays": {key: array.shape for key, array in own.items()}})
         before = name
-    description = {"format": "audio-lrp-network", "version": 1, "input_shape": net.input_shape, "nodes": nodes,
+    description = {"format": "audio-lrp-network", "version": 1, "input_shape": net.input_shape,
+                   "nodes": nodes,
                    "class_names": None, "metadata": {}, "reference": 0}
     np.savez_compressed(path, network=np.array(json.dumps(description)), **arrays)
 
@@ -180,9 +198,11 @@ def make(name, out):
     """Compute and write the reference of one network."""
     net = NETS[name]
     if name == "study":
-        drawn, x = study_net.study_weights(STUDY_SEEDS[0]), study_net.study_images(STUDY_SEEDS[1], STUDY_SAMPLES)
+        drawn, x = study_net.study_weights(STUDY_SEEDS[0]), study_net.study_images(STUDY_SEEDS[1],
+                                                                                   STUDY_SAMPLES)
         weights = {layer: (kernel, bias) for layer, kernel, bias in drawn}
-        sums = [study_net.checksum(*(array for pair in weights.values() for array in pair)), study_net.checksum(x)]
+        sums = [study_net.checksum(*(array for pair in weights.values() for array in pair)),
+                study_net.checksum(x)]
         stored = {"seeds": np.array(STUDY_SEEDS), "checksums": np.array(sums)}
     else:
         weights, x = draw(net)
@@ -194,16 +214,20 @@ def make(name, out):
         print(f"{name}: {method}", flush=True)
         for mode in ("max", "index"):
             stored[f"{method}/{mode}"] = relevance(net, weights, x, method, mode).astype(np.float32)
-    versions = [f"{package} {importlib.metadata.version(package)}" for package in ("innvestigate", "tensorflow", "numpy")]
+    versions = [f"{package} {importlib.metadata.version(package)}"
+                for package in ("innvestigate", "tensorflow", "numpy")]
     stored["versions"] = np.array(", ".join([*versions, f"Python {platform.python_version()}"]))
     np.savez_compressed(out / f"innvestigate_{name}.npz", **stored)
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Store iNNvestigate's relevance as a reference for the tests.")
+    parser = argparse.ArgumentParser(description="Store iNNvestigate's relevance as a reference for the "
+                                                 "tests.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"networks to make (all): {', '.join(NETS)}")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent, help="where to write")
-    parser.add_argument("--float64", action="store_true", help="let iNNvestigate compute in double precision, to tell "
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent,
+                        help="where to write")
+    parser.add_argument("--float64", action="store_true",
+                        help="let iNNvestigate compute in double precision, to tell "
                         "its rounding from a disagreement (the stored reference is float32)")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(NETS)

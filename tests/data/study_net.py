@@ -1,8 +1,11 @@
-"""The study's CNN with seeded weights and seeded images for it, so that neither has to be stored (NumPy only).
+"""The study's CNN with seeded weights and seeded images for it, so that neither has to be stored (NumPy
+only).
 
-Whoever makes the reference outputs and whoever tests against them draw the same numbers from the same seed. They
-are bitwise the same on any machine: uniform draws, then only operations that IEEE 754 rounds exactly (+ - * / and
-square root), no libm. A checksum of them is stored with the reference, in case NumPy's stream ever changes.
+Whoever makes the reference outputs and whoever tests against them draw the same numbers from the same seed.
+They
+are bitwise the same on any machine: uniform draws, then only operations that IEEE 754 rounds exactly (+ - * /
+and square root), no libm. A checksum of them is stored with the reference, in case NumPy's stream ever
+changes.
 """
 import math
 
@@ -45,7 +48,8 @@ def study_weights(seed):
     weights = []
     for name, shape in KERNELS.items():
         limit = np.sqrt(np.float32(6 / math.prod(shape[:-1])))
-        weights.append((name, limit * _both_signs(rng, shape), np.float32(0.3) * _both_signs(rng, shape[-1:])))
+        weights.append((name, limit * _both_signs(rng, shape),
+                        np.float32(0.3) * _both_signs(rng, shape[-1:])))
     return weights
 
 
@@ -57,9 +61,10 @@ def _both_signs(rng, shape):
 def study_images(seed, count):
     """Images [count, 64, 64, 3] float32 in [0, 1] with the structure of coloured mel-spectrograms.
 
-    A noise floor that rises towards low frequencies, bands that swell and fade, textured patches and, as digital
-    silence makes, regions that are constant to the last bit: empty top bands and an end with nothing in it, up to
-    two thirds of the image, as in a short clip. There the best in a pool's window are exactly equal.
+    A noise floor that rises towards low frequencies, bands that swell and fade, textured patches and, as
+    digital
+    silence makes, regions that are constant to the last bit: empty top bands and an end with nothing in it,
+    up to two thirds of the image, as in a short clip. There the best in a pool's window are exactly equal.
     """
     rng = np.random.default_rng(seed)
     return np.stack([_colour(_level(rng)) for _ in range(count)])
@@ -87,7 +92,9 @@ def _bump(distance):
 
 
 def _colour(level):
-    """Three channels that rise with the level at different rates; silence is not black in all of them, as in magma."""
+    """Three channels that rise with the level at different rates; silence is not black in all of them, as in
+    magma.
+    """
     x = level.astype(np.float32) / np.float32(255)
     return np.stack([x, x * x, (np.float32(0.015) + x) / np.float32(1.015)], axis=-1)
 

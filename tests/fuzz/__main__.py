@@ -18,9 +18,12 @@ def main():
         parser.add_argument(f"--{kind}", type=int, default=count, help=f"how many (default {count:,})")
     parser.add_argument("--seed", type=int, default=0, help="other files for each seed (default 0)")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("fuzz-failures"), help="folder for files that fail")
-    parser.add_argument("--make", metavar="KIND:NUMBER", help="write the file of that number to --keep, and try nothing")
-    parser.add_argument("--replay", type=pathlib.Path, help="try this file alone, here, and show what it raises")
+    parser.add_argument("--keep", type=pathlib.Path, default=pathlib.Path("fuzz-failures"),
+                        help="folder for files that fail")
+    parser.add_argument("--make", metavar="KIND:NUMBER",
+                        help="write the file of that number to --keep, and try nothing")
+    parser.add_argument("--replay", type=pathlib.Path,
+                        help="try this file alone, here, and show what it raises")
     options = parser.parse_args()
     if options.make:
         kind, number = options.make.split(":")
@@ -41,7 +44,8 @@ def main():
     failures = [(kind, *failure) for kind, tally in tallies.items() for failure in tally.failures]
     for kind, number, outcome in failures[:50]:
         print(f"FAILED {kind}:{number} {outcome}")
-    print(f"{sum(counts.values()):,} files, seed {options.seed}, {time.monotonic() - start:.0f} s, {len(failures)} failed")
+    print(f"{sum(counts.values()):,} files, seed {options.seed}, {time.monotonic() - start:.0f} s, "
+          f"{len(failures)} failed")
     return 1 if failures else 0
 
 

@@ -12,9 +12,11 @@ from forge import npy
 from .mutate import NUMBERS, TEXTS, altered, damaged, pick
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-PLAIN = ("ReLU", "Tanh", "GELU", "SiLU", "Softmax", "Sigmoid", "Flatten", "Dropout", "GlobalMaxPool2D", "UpSampling2D", "MaxPool2D",
+PLAIN = ("ReLU", "Tanh", "GELU", "SiLU", "Softmax", "Sigmoid", "Flatten", "Dropout", "GlobalMaxPool2D",
+         "UpSampling2D", "MaxPool2D",
          "AveragePool1D", "ELU")  # layers that need neither arrays nor options
-OPTIONS = (1, 2, 3, 4, [1, 1], [1, 2], [2, 3], [3, 1], "same", "valid", [[0, 1], [1, 0]], [[2, 2], [2, 2]], [2, 1, 3], [-1], 0, -1, True, 0.5)
+OPTIONS = (1, 2, 3, 4, [1, 1], [1, 2], [2, 3], [3, 1], "same", "valid", [[0, 1], [1, 0]], [[2, 2], [2, 2]],
+           [2, 1, 3], [-1], 0, -1, True, 0.5)
 
 
 def model(rng, data, others):
@@ -25,9 +27,11 @@ def model(rng, data, others):
     for _ in range(rng.integers(1, 4)):
         what = rng.integers(20)
         if what < 6:
-            entries = [(name, _described(rng, entry, json_node)) if name == "network.npy" else (name, entry) for name, entry in entries]
+            entries = [(name, _described(rng, entry, json_node)) if name == "network.npy" else (name, entry)
+                       for name, entry in entries]
         elif what < 9:
-            entries = [(name, _described(rng, entry, json_tree)) if name == "network.npy" else (name, entry) for name, entry in entries]
+            entries = [(name, _described(rng, entry, json_tree)) if name == "network.npy" else (name, entry)
+                       for name, entry in entries]
         elif what < 18:
             entries = _array(rng, entries, others)
         elif what < 19:
@@ -71,7 +75,9 @@ def _described(rng, entry, change):
 
 
 def json_node(rng, tree):
-    """A description with one node changed as somebody might write it: options, inputs, order, layers more or fewer."""
+    """A description with one node changed as somebody might write it: options, inputs, order, layers more or
+    fewer.
+    """
     nodes = tree["nodes"]
     at, what = int(rng.integers(len(nodes))), rng.integers(6)
     names = ["input", *(node["name"] for node in nodes)]
@@ -91,7 +97,8 @@ def json_node(rng, tree):
         name = f"new {rng.integers(1000)}"
         for node in nodes[at + 1:]:
             node["inputs"] = [name if one == nodes[at]["name"] else one for one in node["inputs"]]
-        nodes.insert(at + 1, {"name": name, "type": pick(rng, PLAIN), "inputs": [nodes[at]["name"]], "options": {}, "arrays": {}})
+        nodes.insert(at + 1, {"name": name, "type": pick(rng, PLAIN), "inputs": [nodes[at]["name"]],
+                              "options": {}, "arrays": {}})
     else:
         tree["input_shape"] = [int(n * pick(rng, (1, 1, 1, 2, 3, 100))) for n in tree["input_shape"]]
         tree["reference"] = pick(rng, (0, tree["reference"]))
@@ -117,7 +124,11 @@ def json_tree(rng, tree):
         other, other_key = pick(rng, places)
         container[key] = other[other_key] if rng.random() < 0.5 else pick(rng, (*NUMBERS, *TEXTS))
     elif what < 6 and isinstance(old, (int, float)) and not isinstance(old, bool):
-        container[key] = old + pick(rng, (-1, 1)) if rng.random() < 0.5 else old * pick(rng, (-1, 0, 2, 1000, 65_536, 10**9))
+        container[key] = (
+            old + pick(rng, (-1, 1))
+            if rng.random() < 0.5
+            else old * pick(rng, (-1, 0, 2, 1000, 65_536, 10**9))
+        )
     elif what < 7:
         del container[key]
     elif what < 8 and isinstance(container, list):
@@ -139,11 +150,29 @@ def _header(rng, entry):
         return entry
     length = int.from_bytes(entry[8:10], "little")
     text = entry[10:10 + length].decode("latin-1")
-    change = pick(rng, (
-        lambda: re.sub(r"\d+", lambda found: str(pick(rng, [n for n in NUMBERS if isinstance(n, int)])), text, count=int(rng.integers(1, 5))),
-        lambda: text.replace("<f4", pick(rng, (">f4", "<f8", "|O", "<U7", "|V9", "<c8", "<f2", "|S99999999", "[('a', '<f4')]"))),
-        lambda: text.replace("False", "True"), lambda: text.replace("(", "(" * int(rng.integers(1, 400))),
-        lambda: re.sub(r"\(.*\)", "(" + pick(rng, ("-", "(", "1,", "[", "{", "~")) * int(2 ** rng.uniform(0, 15)), text), lambda: text[:len(text) // 2]))
+    change = pick(
+        rng,
+        (
+            lambda: re.sub(
+                r"\d+",
+                lambda found: str(pick(rng, [n for n in NUMBERS if isinstance(n, int)])),
+                text,
+                count=int(rng.integers(1, 5)),
+            ),
+            lambda: text.replace(
+                "<f4",
+                pick(rng, (">f4", "<f8", "|O", "<U7", "|V9", "<c8", "<f2", "|S99999999", "[('a', '<f4')]")),
+            ),
+            lambda: text.replace("False", "True"),
+            lambda: text.replace("(", "(" * int(rng.integers(1, 400))),
+            lambda: re.sub(
+                r"\(.*\)",
+                "(" + pick(rng, ("-", "(", "1,", "[", "{", "~")) * int(2 ** rng.uniform(0, 15)),
+                text,
+            ),
+            lambda: text[: len(text) // 2],
+        ),
+    )
     header = change().encode("latin-1")[:65_535]
     version = bytes(pick(rng, ((1, 0), (1, 0), (1, 0), (2, 0), (3, 0), (0, 0))))
     size = struct.pack("<H", len(header)) if version[0] < 2 else struct.pack("<I", len(header))

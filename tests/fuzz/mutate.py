@@ -1,9 +1,13 @@
-"""How any file is damaged, byte by byte; `models` and `onnx` keep the structure, so that the damage lies deep."""
+"""How any file is damaged, byte by byte; `models` and `onnx` keep the structure, so that the damage lies
+deep.
+"""
 import numpy as np
 
-NUMBERS = (0, 1, -1, 2, 3, 7, 255, 256, 65_535, 65_536, 65_537, 2**24, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 10**9, 10**18, 10**30,
+NUMBERS = (0, 1, -1, 2, 3, 7, 255, 256, 65_535, 65_536, 65_537, 2**24, 2**31 - 1, 2**31, 2**32, 2**63 - 1,
+           2**63, 10**9, 10**18, 10**30,
            0.5, -0.0, 1e-45, 1e38, 1e39, 1e308, float("nan"), float("inf"), float("-inf"), True, False, None)
-TEXTS = ("", "input", "a" * 300, "\x1b[2J", "../../etc/passwd", "\ud800", "\u202e", "a/b", "kernel", "same", "valid", "Conv2D", "Reshape", "Softmax")
+TEXTS = ("", "input", "a" * 300, "\x1b[2J", "../../etc/passwd", "\ud800", "\u202e", "a/b", "kernel", "same",
+         "valid", "Conv2D", "Reshape", "Softmax")
 WEIGHTS = (0, -0.0, 1, -1, 1e-45, -1e-40, 1e-30, 1e10, 1e20, 3e38, -3e38)
 
 
@@ -13,8 +17,11 @@ def pick(rng, things):
 
 
 def altered(rng, data, dtype):
-    """The bytes of an array of numbers with some of them changed, to what such arrays hold or hardly ever hold."""
-    numbers = np.frombuffer(data[:len(data) // np.dtype(dtype).itemsize * np.dtype(dtype).itemsize], dtype).copy()
+    """The bytes of an array of numbers with some of them changed, to what such arrays hold or hardly ever
+    hold.
+    """
+    numbers = np.frombuffer(data[:len(data) // np.dtype(dtype).itemsize * np.dtype(dtype).itemsize],
+                            dtype).copy()
     if numbers.size:
         at = rng.integers(0, numbers.size, rng.integers(1, numbers.size + 1))
         with np.errstate(over="ignore"):

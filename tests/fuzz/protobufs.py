@@ -3,10 +3,13 @@ from onnx import ModelProto, helper
 
 from .mutate import NUMBERS, TEXTS, altered, damaged, pick
 
-OPERATORS = ("Relu", "Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Sum", "Concat", "Reshape", "Transpose", "Flatten", "Squeeze",
-             "Unsqueeze", "Pad", "Resize", "MaxPool", "AveragePool", "GlobalMaxPool", "ReduceMean", "ReduceMax", "Softmax", "Identity", "Dropout", "Cast",
+OPERATORS = ("Relu", "Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Sum", "Concat",
+             "Reshape", "Transpose", "Flatten", "Squeeze",
+             "Unsqueeze", "Pad", "Resize", "MaxPool", "AveragePool", "GlobalMaxPool", "ReduceMean",
+             "ReduceMax", "Softmax", "Identity", "Dropout", "Cast",
              "Shape", "Gather", "Slice", "Constant", "BatchNormalization", "PRelu", "Erf", "LSTM", "If")
-PLAIN = ("Relu", "Sigmoid", "Tanh", "Softmax", "Flatten", "GlobalAveragePool", "Identity", "Neg", "Transpose", "LogSoftmax", "Gelu", "Sqrt", "Shape")
+PLAIN = ("Relu", "Sigmoid", "Tanh", "Softmax", "Flatten", "GlobalAveragePool", "Identity", "Neg", "Transpose",
+         "LogSoftmax", "Gelu", "Sqrt", "Shape")
 
 
 def onnx(rng, data, others):
@@ -26,11 +29,14 @@ def onnx(rng, data, others):
 
 
 def _plausible(rng, graph):
-    """Change the graph as somebody might write it: numbers of a weight, an attribute, an input, a node more or fewer."""
+    """Change the graph as somebody might write it: numbers of a weight, an attribute, an input, a node more
+    or fewer.
+    """
     what, at = rng.integers(6), int(rng.integers(len(graph.node)))
     if what < 2:
         tensor = pick(rng, graph.initializer)
-        tensor.raw_data = altered(rng, tensor.raw_data, "<i8" if tensor.data_type == 7 and rng.random() < 0.3 else "<f4")
+        tensor.raw_data = altered(rng, tensor.raw_data, "<i8" if tensor.data_type == 7 and rng.random() < 0.3
+                                  else "<f4")
     elif what == 2:
         attributes = [one for node in graph.node for one in node.attribute]
         one = pick(rng, attributes)

@@ -68,8 +68,8 @@ class Process:
 def run(counts, seed, *, processes=2, folder=None, progress=None):
     """A Tally for each kind of file.
 
-    counts: how many cases of each kind. folder: where files that failed are kept, or None. progress: called with the
-    number of cases done.
+    counts: how many cases of each kind. folder: where files that failed are kept, or None. progress: called
+    with the number of cases done.
     """
     waiting = iter([(kind, number) for kind, count in counts.items() for number in range(count)])
     tallies, crew = {kind: Tally() for kind in counts}, [Process(seed) for _ in range(processes)]
@@ -99,7 +99,8 @@ def _serve(process, waiting, tallies, folder, progress):
         what = "did not end" if isinstance(error, TimeoutError) else f"the process died (exit code {code})"
         if process.case is None:
             raise RuntimeError(f"a worker {what} before its first case") from None
-        _count(process.case, (what, True, 2.0 * SECONDS * isinstance(error, TimeoutError), 0), None, tallies, folder, progress)
+        _count(process.case, (what, True, 2.0 * SECONDS * isinstance(error, TimeoutError), 0), None, tallies,
+               folder, progress)
         return False
     if isinstance(answer, str):
         raise RuntimeError(f"a worker broke:\n{answer}")
@@ -125,6 +126,7 @@ def summary(tallies):
     """The tallies as text."""
     rows = [("kind", "outcome", "cases", "slowest", "peak")]
     for kind, tally in tallies.items():
-        rows.append((kind, "all", str(tally.outcomes.total()), f"{tally.slowest:.2f} s", f"{tally.peak / 1e6:.0f} MB"))
+        rows.append((kind, "all", str(tally.outcomes.total()), f"{tally.slowest:.2f} s",
+                     f"{tally.peak / 1e6:.0f} MB"))
         rows += [("", outcome, str(count), "", "") for outcome, count in tally.outcomes.most_common()]
     return table(rows, "<<>>>")

@@ -1,4 +1,6 @@
-"""The valid files that everything hostile is made from: small, made here, and between them with every kind of layer."""
+"""The valid files that everything hostile is made from: small, made here, and between them with every kind of
+layer.
+"""
 import io
 import pathlib
 import tempfile
@@ -22,32 +24,45 @@ def draw(*shape):
 def branching():
     """A network with every layer for maps that `forge.small_network` lacks."""
     return lrp_core.Network([
-        ("pad", L.ZeroPadding2D(((1, 0), (0, 1)))), ("depth", L.DepthwiseConv2D(draw(2, 2, 2, 2), draw(4))), ("gelu", L.GELU()),
-        ("norm", L.BatchNorm(draw(4) + 1, draw(4))), ("leaky", L.LeakyReLU()), ("grouped", L.Conv2D(draw(3, 3, 2, 4), draw(4), padding="same", groups=2)),
-        ("sum", L.Add(), ("grouped", "leaky")), ("difference", L.Subtract(), ("sum", "norm")), ("six", L.ReLU6()),
-        ("joined", L.Concatenate(), ("six", "leaky")), ("crop", L.Cropping2D(((0, 1), (1, 0)))), ("larger", L.UpSampling2D(2)),
-        ("up", L.Conv2DTranspose(draw(2, 2, 3, 8), draw(3), strides=2)), ("silu", L.SiLU()), ("turned", L.Permute((2, 1, 3))),
-        ("elu", L.ELU()), ("most", L.GlobalMaxPool2D()), ("layer", L.LayerNorm(draw(3) + 1, draw(3))), ("scale", L.Scale(2.0)),
+        ("pad", L.ZeroPadding2D(((1, 0), (0, 1)))), ("depth", L.DepthwiseConv2D(draw(2, 2, 2, 2), draw(4))),
+        ("gelu", L.GELU()),
+        ("norm", L.BatchNorm(draw(4) + 1, draw(4))), ("leaky", L.LeakyReLU()),
+        ("grouped", L.Conv2D(draw(3, 3, 2, 4), draw(4), padding="same", groups=2)),
+        ("sum", L.Add(), ("grouped", "leaky")), ("difference", L.Subtract(), ("sum", "norm")),
+        ("six", L.ReLU6()),
+        ("joined", L.Concatenate(), ("six", "leaky")), ("crop", L.Cropping2D(((0, 1), (1, 0)))),
+        ("larger", L.UpSampling2D(2)),
+        ("up", L.Conv2DTranspose(draw(2, 2, 3, 8), draw(3), strides=2)), ("silu", L.SiLU()),
+        ("turned", L.Permute((2, 1, 3))),
+        ("elu", L.ELU()), ("most", L.GlobalMaxPool2D()), ("layer", L.LayerNorm(draw(3) + 1, draw(3))),
+        ("scale", L.Scale(2.0)),
         ("dense", L.Dense(draw(3, 2), draw(2))), ("sigmoid", L.Sigmoid())], (4, 5, 2))
 
 
 def sequence():
     """A network for sequences."""
     return lrp_core.Network([
-        ("conv", L.Conv1D(draw(3, 2, 4), draw(4), strides=2, padding="same")), ("tanh", L.Tanh()), ("max", L.MaxPool1D(2)),
-        ("conv2", L.Conv1D(draw(2, 4, 4), None, dilation=2)), ("relu", L.ReLU()), ("average", L.AveragePool1D(2, 1)),
-        ("shape", L.Reshape((3, 2, 2))), ("dense", L.Dense(draw(2, 2))), ("row", L.Reshape((6, 2))), ("mean", L.GlobalAveragePool1D())], (24, 2))
+        ("conv", L.Conv1D(draw(3, 2, 4), draw(4), strides=2, padding="same")), ("tanh", L.Tanh()),
+        ("max", L.MaxPool1D(2)),
+        ("conv2", L.Conv1D(draw(2, 4, 4), None, dilation=2)), ("relu", L.ReLU()),
+        ("average", L.AveragePool1D(2, 1)),
+        ("shape", L.Reshape((3, 2, 2))), ("dense", L.Dense(draw(2, 2))), ("row", L.Reshape((6, 2))),
+        ("mean", L.GlobalAveragePool1D())], (24, 2))
 
 
 def models():
     """Model files, as bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path, found = pathlib.Path(folder) / "net.npz", []
-        for network, storage in ((small_network(), "float32"), (branching(), "float32"), (sequence(), "float16")):
+        for network, storage in ((small_network(), "float32"), (branching(), "float32"),
+                                 (sequence(), "float16")):
             x = draw(2, *network.input_shape)
             classes = network.shapes[network.nodes[-1].name][0]
-            network.replace(reference=(x, network.logits(x)), class_names=[f"class {k}" for k in range(classes)],
-                            metadata={"licence": "none", "front_end": {"rate": 44100}}).save(path, storage=storage)
+            network.replace(
+                reference=(x, network.logits(x)),
+                class_names=[f"class {k}" for k in range(classes)],
+                metadata={"licence": "none", "front_end": {"rate": 44100}},
+            ).save(path, storage=storage)
             found.append(path.read_bytes())
         forged = Forge(path)
         forged.write(method=0)  # stored, not deflated: damaged bytes reach the arrays
@@ -61,36 +76,49 @@ def onnx():
 
 def plain():
     """Convolution, pool, dense layer."""
-    return make([node("Conv", "x w b", "a", name="conv", pads=[1, 1, 1, 1], strides=[1, 2]), node("Relu", "a", "r"),
-                 node("MaxPool", "r", "m", kernel_shape=[2, 2]), node("Flatten", "m", "f"), node("Gemm", "f k", "g"), node("Softmax", "g")],
+    return make([node("Conv", "x w b", "a", name="conv", pads=[1, 1, 1, 1], strides=[1, 2]),
+                 node("Relu", "a", "r"),
+                 node("MaxPool", "r", "m", kernel_shape=[2, 2]), node("Flatten", "m", "f"),
+                 node("Gemm", "f k", "g"), node("Softmax", "g")],
                 {"w": draw(2, 1, 3, 3), "b": draw(2), "k": draw(12, 3)}, (1, 4, 5))
 
 
 def residual():
     """Branches that are added and joined, normalisation, patterns that are rewritten."""
-    nodes = [node("Conv", "x w", "a"), node("BatchNormalization", "a s t u v", "n"), node("LeakyRelu", "n", "r", alpha=0.1),
-             node("Conv", "r d", "e", group=4, auto_pad="SAME_UPPER"), node("Add", "e r", "p"), node("Sigmoid", "p", "q"),
+    nodes = [node("Conv", "x w", "a"), node("BatchNormalization", "a s t u v", "n"),
+             node("LeakyRelu", "n", "r", alpha=0.1),
+             node("Conv", "r d", "e", group=4, auto_pad="SAME_UPPER"), node("Add", "e r", "p"),
+             node("Sigmoid", "p", "q"),
              node("Mul", "p q", "swish"), node("Concat", "swish r", "c", axis=1),
              node("Resize", "c empty scales", "z", mode="nearest", nearest_mode="round_prefer_floor"),
-             node("ReduceMean", "z", "i", axes=[2, 3], keepdims=0), node("MatMul", "i k", "l"), node("Add", "l o")]
-    return make(nodes, {"w": draw(4, 2, 3, 2), "d": draw(4, 1, 3, 3), "s": draw(4), "t": draw(4), "u": draw(4), "v": draw(4) ** 2 + 1,
-                        "empty": np.zeros(0, np.float32), "scales": np.float32([1, 1, 2, 2]), "k": draw(8, 3), "o": draw(3)}, (2, 6, 5))
+             node("ReduceMean", "z", "i", axes=[2, 3], keepdims=0), node("MatMul", "i k", "l"),
+             node("Add", "l o")]
+    return make(nodes, {"w": draw(4, 2, 3, 2), "d": draw(4, 1, 3, 3), "s": draw(4), "t": draw(4),
+                        "u": draw(4), "v": draw(4) ** 2 + 1,
+                        "empty": np.zeros(0, np.float32), "scales": np.float32([1, 1, 2, 2]), "k": draw(8, 3),
+                        "o": draw(3)}, (2, 6, 5))
 
 
 def computed():
     """A sequence, and a shape that the file works out."""
-    nodes = [node("Conv", "x w b", "a", dilations=[2]), node("Pad", "a pads", "p"), node("Transpose", "p", "d", perm=[0, 2, 1]),
-             node("Shape", "d", "shape"), node("Gather", "shape zero", "n"), node("Concat", "n rest", "whole", axis=0),
-             node("Reshape", "d whole", "flat"), node("Clip", "flat low high", "six"), node("Gemm", "six k", transB=1)]
-    return make(nodes, {"w": draw(3, 2, 2), "b": draw(3), "pads": ints(0, 0, 1, 0, 0, 1), "zero": ints(0), "rest": ints(-1),
+    nodes = [node("Conv", "x w b", "a", dilations=[2]), node("Pad", "a pads", "p"),
+             node("Transpose", "p", "d", perm=[0, 2, 1]),
+             node("Shape", "d", "shape"), node("Gather", "shape zero", "n"),
+             node("Concat", "n rest", "whole", axis=0),
+             node("Reshape", "d whole", "flat"), node("Clip", "flat low high", "six"),
+             node("Gemm", "six k", transB=1)]
+    return make(nodes, {"w": draw(3, 2, 2), "b": draw(3), "pads": ints(0, 0, 1, 0, 0, 1), "zero": ints(0),
+                        "rest": ints(-1),
                         "low": np.float32(0), "high": np.float32(6), "k": draw(2, 27)}, (2, 9))
 
 
 def transposed():
     """A transposed convolution, pools, arithmetic with constants."""
     nodes = [node("ConvTranspose", "x w", "a", strides=[2, 2], pads=[1, 0, 0, 1]),
-             node("AveragePool", "a", "p", kernel_shape=[2, 2], ceil_mode=1, strides=[2, 2]), node("Elu", "p", "e"),
-             node("GlobalAveragePool", "e", "g"), node("Squeeze", "g axes", "s"), node("Sub", "s o", "d"), node("Neg", "d")]
+             node("AveragePool", "a", "p", kernel_shape=[2, 2], ceil_mode=1, strides=[2, 2]),
+             node("Elu", "p", "e"),
+             node("GlobalAveragePool", "e", "g"), node("Squeeze", "g axes", "s"), node("Sub", "s o", "d"),
+             node("Neg", "d")]
     return make(nodes, {"w": draw(2, 3, 3, 2), "axes": ints(2, 3), "o": draw(3)}, (2, 3, 4))
 
 
@@ -100,8 +128,10 @@ def sounds():
     y = 0.5 * np.sin(2 * np.pi * (200 + 900 * t) * t)
     stereo, found = np.stack([y, y[::-1]], axis=1), []
     for ending, options, samples in (
-            ("wav", {"subtype": "PCM_16"}, y), ("wav", {"subtype": "PCM_24"}, stereo), ("wav", {"subtype": "FLOAT"}, y), ("wav", {"subtype": "DOUBLE"}, stereo),
-            ("wav", {"subtype": "PCM_U8"}, y), ("wav", {"subtype": "IMA_ADPCM"}, y), ("flac", {}, y), ("flac", {"subtype": "PCM_24"}, stereo), ("ogg", {}, y),
+            ("wav", {"subtype": "PCM_16"}, y), ("wav", {"subtype": "PCM_24"}, stereo),
+            ("wav", {"subtype": "FLOAT"}, y), ("wav", {"subtype": "DOUBLE"}, stereo),
+            ("wav", {"subtype": "PCM_U8"}, y), ("wav", {"subtype": "IMA_ADPCM"}, y), ("flac", {}, y),
+            ("flac", {"subtype": "PCM_24"}, stereo), ("ogg", {}, y),
             ("mp3", {}, stereo), ("aiff", {}, y), ("au", {}, y), ("caf", {}, y), ("w64", {}, y)):
         buffer = io.BytesIO()
         soundfile.write(buffer, samples, RATE, format="mp3" if ending == "mp3" else ending, **options)

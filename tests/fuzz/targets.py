@@ -33,7 +33,8 @@ def sound(path, number):
 def explained(network, number):
     """ "explained", or "loaded" for a network that is too large to be explained thousands of times."""
     network.summary()
-    count = sum(products(node.layer, [network.shapes[name] for name in node.inputs], network.shapes[node.name]) for node in network.nodes)
+    count = sum(products(node.layer, [network.shapes[name] for name in node.inputs],
+                         network.shapes[node.name]) for node in network.nodes)
     if network.need.backward > SMALL[0] or count > SMALL[1] or math.prod(network.input_shape) > SMALL[0]:
         return "loaded"
     way = number // len(PRESETS)
@@ -41,7 +42,8 @@ def explained(network, number):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            lrp_core.explain(network, x, PRESETS[number % len(PRESETS)], threads=1, engine=("numpy", "numba")[way % 2],
+            lrp_core.explain(network, x, PRESETS[number % len(PRESETS)], threads=1,
+                             engine=("numpy", "numba")[way % 2],
                              dtype=("float64", "float32")[way // 2 % 2])
         except ValueError as error:  # documented: scores that overflow, layers without a rule
             return f"loaded, not explained ({type(error).__name__})"
@@ -49,5 +51,6 @@ def explained(network, number):
 
 
 # For each kind: what is done, what may be raised, how a file is called.
-TARGETS = {"models": (model, (lrp_core.ModelFileError,), "npz"), "onnx": (onnx, (lrp_core.ModelFileError,), "onnx"),
+TARGETS = {"models": (model, (lrp_core.ModelFileError,), "npz"),
+           "onnx": (onnx, (lrp_core.ModelFileError,), "onnx"),
            "sounds": (sound, (features.AudioError,), "wav")}

@@ -31,7 +31,8 @@ class Cases:
         rng = np.random.default_rng([self._seed, list(TARGETS).index(kind), number])
         files = self._files[kind]
         structured = {"models": models.model, "onnx": protobufs.onnx, "sounds": mutate.sound}[kind]
-        return bytes((structured if rng.random() < 0.8 else mutate.damaged)(rng, mutate.pick(rng, files), files))
+        return bytes((structured if rng.random() < 0.8 else mutate.damaged)(rng, mutate.pick(rng, files),
+                                                                            files))
 
 
 def work(pipe, seed):
@@ -55,7 +56,8 @@ def work(pipe, seed):
 
 def warm_up(folder):
     """Read and explain what is whole: everything is imported and compiled before memory is limited."""
-    for kind, files in (("models", seeds.models()), ("onnx", seeds.onnx()), ("sounds", [data for data, _ in seeds.sounds()])):
+    for kind, files in (("models", seeds.models()), ("onnx", seeds.onnx()),
+                        ("sounds", [data for data, _ in seeds.sounds()])):
         for data in files:
             for number in (0,) if kind == "sounds" else range(len(PRESETS), 2 * len(PRESETS)):
                 outcome, failed, _, _ = attempt(kind, number, data, folder)
@@ -110,4 +112,5 @@ def peak():
 
 def status(name):
     """A number of bytes from what Linux says of the process."""
-    return next(int(line.split()[1]) * 1024 for line in STATUS.read_text().splitlines() if line.startswith(f"{name}:"))
+    return next(int(line.split()[1]) * 1024 for line in STATUS.read_text().splitlines()
+                if line.startswith(f"{name}:"))

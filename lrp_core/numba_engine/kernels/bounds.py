@@ -1,4 +1,6 @@
-"""How far ops reach: what the kinds of op declare their bounds with (see `op.kind`). Plain Python; runs once a program."""
+"""How far ops reach: what the kinds of op declare their bounds with (see `op.kind`). Plain Python; runs once
+a program.
+"""
 import dataclasses
 
 import numpy as np
@@ -9,7 +11,9 @@ from .op import NONE
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """What bounds depend on besides an op's fields: the precision, samples a workspace holds, the offsets themselves."""
+    """What bounds depend on besides an op's fields: the precision, samples a workspace holds, the offsets
+    themselves.
+    """
     dtype: str
     capacity: int
     offsets: np.ndarray
@@ -46,7 +50,8 @@ def window_fits(f):
 def packed(f, depth, at):
     """A packed matrix of `depth` rows in all, in panels that hold every column."""
     yield "weights", f["weights"], f["panels"] * depth * f["panel_width"]
-    yield must(f["panel_width"] in panel_widths(at.dtype) and 0 < f["filters"] <= f["panels"] * f["panel_width"])
+    yield must(f["panel_width"] in panel_widths(at.dtype)
+               and 0 < f["filters"] <= f["panels"] * f["panel_width"])
 
 
 def rows_at(f, count, largest, at):

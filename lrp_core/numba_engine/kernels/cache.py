@@ -188,7 +188,8 @@ def version():
 def sources():
     """The digest of all files that kernels are made of: they call each other across files."""
     engine, content = pathlib.Path(__file__).parents[1], hashlib.sha256()
-    # Kernels compile in what the last two say: the smallest denominator, and the numbers that stand for no class.
+    # Kernels compile in what the last two say: the smallest denominator, and the numbers that stand for no
+    # class.
     for path in (*sorted(engine.rglob("*.py")), engine.parent / "stabilize.py", engine.parent / "target.py"):
         content.update(path.read_bytes())
     return content.hexdigest()

@@ -1,10 +1,12 @@
-"""Any convolution as an indirect product: a row of A is the place of an output's window, kernel rows are its taps.
+"""Any convolution as an indirect product: a row of A is the place of an output's window, kernel rows are its
+taps.
 
 In NHWC a window's row, (column, channel), is one run of numbers, so that nothing is unrolled:
 
     z[i, j, m] = b[m] + Σ_u Σ_(v, c) x[i·stride + u·dilation, j·stride + v, c] W[u, v, c, m]
 
-The transpose is the product c[i, j, (u, v, c)] = Σ_m s[i, j, m] W[u, v, c, m], folded back onto the input's map.
+The transpose is the product c[i, j, (u, v, c)] = Σ_m s[i, j, m] W[u, v, c, m], folded back onto the input's
+map.
 """
 import numpy as np
 
@@ -43,7 +45,8 @@ def pad_reach(f, at):
 def pad(op, memory, first, last):
     """y: x with zeros around it."""
     data, height, channels = memory.data, op.height, op.channels
-    x, y, row, line_size = op.x * memory.capacity, op.y * memory.capacity, op.width * op.channels, op.columns * op.channels
+    x, y, row, line_size = (op.x * memory.capacity, op.y * memory.capacity, op.width * op.channels,
+                            op.columns * op.channels)
     for line in range(first, last):
         sample, i = line // op.rows, line % op.rows - op.top
         to = data[y + line * line_size:y + (line + 1) * line_size]
@@ -86,8 +89,10 @@ def direct(op, memory, first, last):
         if left_out(data, op.flag * capacity, sample // targets):
             continue
         rows, to = min(BLOCK, places - begin), op.y * capacity + (sample * places + begin) * filters
-        product(data, op.x * capacity + sample * size, memory.offsets, op.offsets + begin, rows, op.size_down, tap,
-                memory.weights, op.weights, 0, op.panels, op.depth, op.panel_width, memory.weights, op.bias, data, to, filters, filters)
+        product(data, op.x * capacity + sample * size, memory.offsets, op.offsets + begin, rows, op.size_down,
+                tap,
+                memory.weights, op.weights, 0, op.panels, op.depth, op.panel_width, memory.weights, op.bias,
+                data, to, filters, filters)
         if op.rectify:
             rectify(data, to, to, rows * filters)
 
@@ -104,12 +109,15 @@ def fold_reach(f, at):
 @kind("fold", units=by_source_row, reach=fold_reach)
 @kernel
 def fold(op, memory, first, last):
-    """y[i, j, c] = [y +] [times ·] Σ x[k, l, u, v, c] over all windows (k, l) and their places (u, v) at (i, j)."""
+    """y[i, j, c] = [y +] [times ·] Σ x[k, l, u, v, c] over all windows (k, l) and their places (u, v) at (i,
+    j).
+    """
     never_inline()
     data, capacity, targets, scratch = memory.data, memory.capacity, targets_of(op, memory), memory.scratch
     height, width, channels, columns, size_right = op.height, op.width, op.channels, op.columns, op.size_right
     window, row, run = op.size_down * size_right * channels, width * channels, size_right * channels
-    # Neighbouring windows overlap; those `apart` columns from each other do not, and a sum need not wait for the one before.
+    # Neighbouring windows overlap; those `apart` columns from each other do not, and a sum need not wait for
+    # the one before.
     apart = (size_right + op.stride_right - 1) // op.stride_right
     for line in range(first, last):
         sample, y = line // height, line % height
@@ -140,4 +148,5 @@ def fold(op, memory, first, last):
 def add(data, x, y, count):
     """y += x."""
     for k in range(0, count, lanes(data)):
-        store_part(data, y + k, load_part(data, y + k, count - k) + load_part(data, x + k, count - k), count - k)
+        store_part(data, y + k, load_part(data, y + k, count - k) + load_part(data, x + k, count - k),
+                   count - k)

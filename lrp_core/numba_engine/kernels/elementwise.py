@@ -1,4 +1,6 @@
-"""Ops that work number by number: where relevance starts, relevance for each unit of z, sums for the ledger, products."""
+"""Ops that work number by number: where relevance starts, relevance for each unit of z, sums for the ledger,
+products.
+"""
 from ...stabilize import SMALLEST
 from ...target import WINNER
 from .bounds import made, map_to_map, optional
@@ -24,7 +26,9 @@ NO_GATE, ABOVE_ZERO, BELOW_ZERO = range(3)
 @kind("start", units=by_sample, reach=map_to_map)
 @loop_kernel
 def start(op, memory, first, last):
-    """y[n, k] = x[n, k] where k is the favoured class, minus that of the other; WINNER: the first largest, NOBODY: none."""
+    """y[n, k] = x[n, k] where k is the favoured class, minus that of the other; WINNER: the first largest,
+    NOBODY: none.
+    """
     data, classes, targets = memory.data, op.filters, targets_of(op, memory)
     x, y = op.x * memory.capacity, op.y * memory.capacity
     for sample in range(first, last):
@@ -59,9 +63,11 @@ def ratio_reach(f, at):
     "epsilon": Field("ε of the stabilizer", type="f8"), "coefficient": Field("c of the group", 1.0, "f8")})
 @kernel
 def ratio(op, memory, first, last):
-    """y = s = c·m·r / stabilize(z), 0 where z is, with r = x: relevance for each unit of z; and its sums, row by row.
+    """y = s = c·m·r / stabilize(z), 0 where z is, with r = x: relevance for each unit of z; and its sums, row
+    by row.
 
-    stabilize(z) = z + ε·sign(z), sign(0) = +1. m is 1, or where `gate` says so 1 where output > 0 (< 0) only. The five sums,
+    stabilize(z) = z + ε·sign(z), sign(0) = +1. m is 1, or where `gate` says so 1 where output > 0 (< 0) only.
+    The five sums,
     in float64: Σ r, Σ |r|, Σ c·m·r where z is not zero, Σ s·bias, Σ s·(stabilize(z) - z).
     """
     data, weights, capacity, targets = memory.data, memory.weights, memory.capacity, targets_of(op, memory)
@@ -155,12 +161,14 @@ def put_row(data, c, row, times, accumulate, r):
         value = load_part(data, c + k, count)
         if times >= 0:
             value = value * load_part(data, times + k, count)
-        # Adding 0 makes -0 a 0, as adding to other relevance would: bits must not depend on what else was added.
+        # Adding 0 makes -0 a 0, as adding to other relevance would: bits must not depend on what else was
+        # added.
         value = value + (load_part(data, r + k, count) if accumulate else broadcast(data, 0))
         store_part(data, r + k, value, count)
 
 
-@kind("part", units=by_row, reach=map_to_map, rare=True, fields={"sign": Field("1: the part above zero, -1: that below")})
+@kind("part", units=by_row, reach=map_to_map, rare=True,
+      fields={"sign": Field("1: the part above zero, -1: that below")})
 @kernel
 def part(op, memory, first, last):
     """y = x⁺ or x⁻."""
@@ -181,7 +189,8 @@ def part(op, memory, first, last):
 def relu(op, memory, first, last):
     """y = max(x, 0)."""
     row = op.columns * op.filters
-    rectify(memory.data, op.x * memory.capacity + first * row, op.y * memory.capacity + first * row, (last - first) * row)
+    rectify(memory.data, op.x * memory.capacity + first * row, op.y * memory.capacity + first * row,
+            (last - first) * row)
 
 
 @kernel
@@ -189,4 +198,5 @@ def rectify(data, x, y, count):
     """y = max(x, 0) for `count` numbers; NaN stays."""
     for k in range(0, count, lanes(data)):
         value = load_part(data, x + k, count - k)
-        store_part(data, y + k, where_greater(broadcast(data, 0), value, broadcast(data, 0), value), count - k)
+        store_part(data, y + k, where_greater(broadcast(data, 0), value, broadcast(data, 0), value),
+                   count - k)

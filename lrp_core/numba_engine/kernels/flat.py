@@ -43,9 +43,13 @@ def spread_reach(f, at):
       fields={"value": Field("what all numbers of the kernel are", type="f8")})
 @loop_kernel
 def spread(op, memory, first, last):
-    """y[i, j, c] = [y +] value · Σ x over the windows that see (i, j): the transpose of a kernel whose numbers are all `value`."""
-    data, rows, columns, height, width, channels = memory.data, op.rows, op.columns, op.height, op.width, op.channels
-    t, r, value, stride = op.x * memory.capacity, op.y * memory.capacity, scalar(data, op.value), op.stride_right
+    """y[i, j, c] = [y +] value · Σ x over the windows that see (i, j): the transpose of a kernel whose
+    numbers are all `value`.
+    """
+    data, rows, columns, height, width, channels = (memory.data, op.rows, op.columns, op.height, op.width,
+                                                    op.channels)
+    t, r, value, stride = op.x * memory.capacity, op.y * memory.capacity, scalar(data,
+                                                                                 op.value), op.stride_right
     for line in range(first, last):
         sample, y = line // height, line % height
         total = data[memory.scratch:memory.scratch + width]
@@ -67,4 +71,5 @@ def spread(op, memory, first, last):
         at = r + line * width * channels
         for k in range(0, channels):
             for x in range(width):
-                data[at + x * channels + k] = total[x] + (data[at + x * channels + k] if op.accumulate else scalar(data, 0))
+                data[at + x * channels + k] = total[x] + (data[at + x * channels + k] if op.accumulate
+                                                          else scalar(data, 0))

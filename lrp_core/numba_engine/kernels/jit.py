@@ -1,4 +1,6 @@
-"""Numba's compiler with the options that every kernel here shares: `kernel` for what kernels call, `entry` for what Python calls."""
+"""Numba's compiler with the options that every kernel here shares: `kernel` for what kernels call, `entry`
+for what Python calls.
+"""
 import gc
 
 import numba
@@ -16,7 +18,9 @@ def kernel(function):
 
 
 def loop_kernel(function):
-    """`kernel` for loops over plain numbers, which the compiler may put into vectors (order of sums is then its choice)."""
+    """`kernel` for loops over plain numbers, which the compiler may put into vectors (order of sums is then
+    its choice).
+    """
     return numba.njit(**OPTIONS, no_cfunc_wrapper=True, fastmath=FAST)(function)
 
 
@@ -26,7 +30,9 @@ def inlined(function):
 
 
 def entry(function):
-    """Compile what Python calls; kept on disk for the next process, or, where it cannot be kept, compiled again."""
+    """Compile what Python calls; kept on disk for the next process, or, where it cannot be kept, compiled
+    again.
+    """
     compiled = numba.njit(**OPTIONS)(function)
     if hasattr(compiled, "signatures"):  # not where JIT is switched off
         compiled._cache = KernelCache(function)  # as cache=True does with a cache in the package's folder
@@ -36,7 +42,8 @@ def entry(function):
 def prepare(compiled, arguments):
     """Compile an entry for arguments of these types, or fetch it from disk, before it is called.
 
-    The garbage collector is disabled meanwhile: scanning the compiler's many objects, which all stay, costs 20 % of the time.
+    The garbage collector is disabled meanwhile: scanning the compiler's many objects, which all stay, costs
+    20 % of the time.
     """
     if not hasattr(compiled, "signatures"):  # a plain function where JIT is switched off
         return

@@ -1,7 +1,8 @@
 """c = start + A b: the one matrix product behind dense layers, direct and Winograd convolutions.
 
-The rows of A are given by their positions in a flat array (an indirect product): overlapping windows need not be unrolled.
-b is packed into panels of `width` columns, [panels, taps·depth, width], so that the innermost loop reads it in one run.
+The rows of A are given by their positions in a flat array (an indirect product): overlapping windows need not
+be unrolled. b is packed into panels of `width` columns, [panels, taps·depth, width], so that the innermost
+loop reads it in one run.
 """
 import numpy as np
 
@@ -40,11 +41,14 @@ def pack_bias(bias, columns, dtype):
 
 
 @kernel
-def product(a, a_at, offsets, offsets_at, rows, taps, a_tap, b, b_at, first, last, depth, width, start, start_at,
+def product(a, a_at, offsets, offsets_at, rows, taps, a_tap, b, b_at, first, last, depth, width, start,
+            start_at,
             c, c_at, c_row, columns):
-    """Panels first..last of `rows` rows of c, row r at c_at + r·c_row; `start`, c and `columns` count from column 0.
+    """Panels first..last of `rows` rows of c, row r at c_at + r·c_row; `start`, c and `columns` count from
+    column 0.
 
-    Row r of A is, for each of `taps` runs t, the `depth` numbers from a[a_at + offsets[offsets_at + r] + t·a_tap] on.
+    Row r of A is, for each of `taps` runs t, the `depth` numbers from a[a_at + offsets[offsets_at + r] +
+    t·a_tap] on.
     """
     never_inline()
     for panel in range(first, last):

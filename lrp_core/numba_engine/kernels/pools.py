@@ -1,4 +1,6 @@
-"""Max-pools: the forward pass notes who won, the backward pass gives relevance to the winner (winner takes all)."""
+"""Max-pools: the forward pass notes who won, the backward pass gives relevance to the winner (winner takes
+all).
+"""
 import numpy as np
 
 from .bounds import made, must, source
@@ -24,7 +26,8 @@ def unpool_reach(f, at):
 
 @kind("max pool", units=by_row, reach=pool_reach, fields={
     "winner": Field("the place of each window's winner, in scan order", -1, position=True),
-    "tie": Field("maxima that differ by no more than this part of themselves are equal but for rounding", type="f8")})
+    "tie": Field("maxima that differ by no more than this part of themselves are equal but for rounding",
+                 type="f8")})
 @kernel
 def max_pool(op, memory, first, last):
     """y = max over each window and `winner`, its place in scan order; on ties the first, padding never wins.
@@ -71,10 +74,12 @@ def max_unpool(op, memory, first, last):
             to, begun = op.y * capacity + (line * width + j) * channels, False
             for row in range(row_first, row_last + 1):
                 for column in range(column_first, column_last + 1):
-                    place = (i + op.top - row * op.stride_down) * op.size_right + j + op.left - column * op.stride_right
+                    place = ((i + op.top - row * op.stride_down) * op.size_right + j
+                             + op.left - column * op.stride_right)
                     at = (row * columns + column) * channels
                     collect(data, op.x * capacity + sample * rows * columns * channels + at,
-                            op.winner * capacity + sample // targets * rows * columns * channels + at, scalar(data, place), to,
+                            op.winner * capacity + sample // targets * rows * columns * channels + at,
+                            scalar(data, place), to,
                             channels, begun)
                     begun = True
             if not begun:
@@ -87,7 +92,8 @@ def collect(data, r, winner, place, y, channels, begun):
     """y = r where `place` won, else 0; added to y where that is `begun`."""
     for c in range(0, channels, lanes(data)):
         won = load_part(data, winner + c, channels - c)
-        share = where_equal(won, broadcast(data, place), load_part(data, r + c, channels - c), broadcast(data, 0))
+        share = where_equal(won, broadcast(data, place), load_part(data, r + c, channels - c),
+                            broadcast(data, 0))
         if begun:
             share = share + load_part(data, y + c, channels - c)
         store_part(data, y + c, share, channels - c)

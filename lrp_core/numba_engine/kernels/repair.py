@@ -1,12 +1,14 @@
-"""Where the last bits decide, Winograd's rounding is repaired: exact ties stay ties, small denominators are computed directly.
+"""Where the last bits decide, Winograd's rounding is repaired: exact ties stay ties, small denominators are
+computed directly.
 
-In digital silence, and wherever a map is constant along an axis, neighbouring windows are equal and so are their outputs;
-a max-pool then takes the first. Winograd's rounding depends on the place in its tile and would make another one win. So:
-where an output's whole window is bit-equal to its left (or upper) neighbour's, the neighbour's output is copied; where such
-a run begins, its first output is computed directly. Comparing stops at the first channels that differ.
+In digital silence, and wherever a map is constant along an axis, neighbouring windows are equal and so are
+their outputs; a max-pool then takes the first. Winograd's rounding depends on the place in its tile and would
+make another one win. So: where an output's whole window is bit-equal to its left (or upper) neighbour's, the
+neighbour's output is copied; where such a run begins, its first output is computed directly. Comparing stops
+at the first channels that differ.
 
-Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where rounding is a
-large part of it, is computed again, as a few short sums.
+Rules without a stabilizer divide by z however small it is. An output far below the others of its row, where
+rounding is a large part of it, is computed again, as a few short sums.
 """
 from .bounds import made, must, optional, packed, rows_at, source
 from .convolve import left_out
@@ -39,7 +41,8 @@ def runs_size(rows, columns):
 
 @kernel
 def alike(data, a, b, count):
-    """Are the `count` numbers at a equal to those at b? Looks no further than the first vector that differs."""
+    """Are the `count` numbers at a equal to those at b? Looks no further than the first vector that differs.
+    """
     for k in range(0, count, lanes(data)):
         if differ(load_part(data, a + k, count - k), load_part(data, b + k, count - k)):
             return False
@@ -48,7 +51,9 @@ def alike(data, a, b, count):
 
 @kernel
 def alike_at_edge(data, x, height, width, channels, i, j, up, left):
-    """`alike` for pixel (i, j) and the one `up` rows and `left` columns before it, one or both in the zeros around the map."""
+    """`alike` for pixel (i, j) and the one `up` rows and `left` columns before it, one or both in the zeros
+    around the map.
+    """
     here = x + (i * width + j) * channels
     inside, before = 0 <= i < height and 0 <= j < width, 0 <= i - up < height and 0 <= j - left < width
     if inside:
@@ -78,13 +83,15 @@ def runs_reach(f, at):
 
 
 @kind("ties", units=by_padded_row, reach=runs_reach,
-      fields={"runs": Field("how long pixels have been equal to their neighbours (see `find_runs`)", -1, position=True)})
+      fields={"runs": Field("how long pixels have been equal to their neighbours (see `find_runs`)", -1,
+                            position=True)})
 @kernel
 def find_runs(op, memory, first, last):
-    """For rows of x with its margin, and each pixel: how many up to it in its row equal their left (upper) neighbour.
+    """For rows of x with its margin, and each pixel: how many up to it in its row equal their left (upper)
+    neighbour.
 
-    The map with its margin has SIZE - 1 more rows and columns than the outputs. runs[line, 2·column] counts for the left
-    neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row comes last.
+    The map with its margin has SIZE - 1 more rows and columns than the outputs. runs[line, 2·column] counts
+    for the left neighbours, runs[line, 2·column + 1] for the upper ones; the longest of the row comes last.
     """
     data, height, width, channels = memory.data, op.height, op.width, op.channels
     tall, wide, top, left = op.rows + SIZE - 1, op.columns + SIZE - 1, op.top, op.left
@@ -104,7 +111,8 @@ def find_runs(op, memory, first, last):
             if inside and i > 0:
                 like_upper = alike(data, pixel, pixel - width * channels, channels)
             else:
-                like_upper = line % tall > 0 and alike_at_edge(data, pixels, height, width, channels, i, j, 1, 0)
+                like_upper = line % tall > 0 and alike_at_edge(data, pixels, height, width, channels, i, j, 1,
+                                                               0)
             beside, above = beside + 1 if like_left else 0, above + 1 if like_upper else 0
             longest = max(longest, beside, above)
             data[here + 2 * column] = beside
@@ -114,10 +122,11 @@ def find_runs(op, memory, first, last):
 
 @kernel
 def mark(data, runs, rows, columns, marks):
-    """marks[i, j] = 1 where the window of output (i, j) equals its left neighbour's, 2 its upper one's, 3 both, else 0.
+    """marks[i, j] = 1 where the window of output (i, j) equals its left neighbour's, 2 its upper one's, 3
+    both, else 0.
 
-    True where there are any. A window equals its left neighbour's where, in each of its rows, a run of SIZE pixels that
-    equal their left neighbours ends at its last pixel.
+    True where there are any. A window equals its left neighbour's where, in each of its rows, a run of SIZE
+    pixels that equal their left neighbours ends at its last pixel.
     """
     wide, found = columns + SIZE - 1, False
     step = 2 * wide + 1
@@ -202,14 +211,18 @@ def restore(op, memory, first, last):
 
 @kernel
 def compute_directly(op, memory, x, y, i, j, marks, windows):
-    """Compute the outputs from (i, j) on where runs begin, up to RUN of them in a row; returns how many there are."""
+    """Compute the outputs from (i, j) on where runs begin, up to RUN of them in a row; returns how many there
+    are.
+    """
     data, rows, columns, channels = memory.data, op.rows, op.columns, op.channels
     depth, count = SIZE * SIZE * channels, 0
     while j + count < columns and count < RUN and begins(data, marks, rows, columns, i, j + count):
-        copy_window(data, x, op.height, op.width, channels, i - op.top, j + count - op.left, windows + count * depth)
+        copy_window(data, x, op.height, op.width, channels, i - op.top, j + count - op.left,
+                    windows + count * depth)
         count += 1
     to = y + (i * columns + j) * op.filters
-    product(data, windows, memory.offsets, op.offsets, count, 1, 0, memory.weights, op.weights, 0, op.panels, depth,
+    product(data, windows, memory.offsets, op.offsets, count, 1, 0, memory.weights, op.weights, 0, op.panels,
+            depth,
             op.panel_width, memory.weights, op.bias, data, to, op.filters, op.filters)
     if op.rectify:
         rectify(data, to, to, count * op.filters)
@@ -223,14 +236,16 @@ def sharpen_reach(f, at):
 
 
 @kind("small z", units=by_row, reach=sharpen_reach, rare=True,
-      fields={"small": Field("outputs below this part of the largest in their row are computed again", type="f8")})
+      fields={"small": Field("outputs below this part of the largest in their row are computed again",
+                             type="f8")})
 @kernel
 def sharpen(op, memory, first, last):
     """In y = conv(x) + bias compute outputs below `small` times their row's largest directly.
 
     weights: the kernel of each filter, [filters, 3, 3, channels], not packed.
     """
-    data, rows, columns, filters, depth = memory.data, op.rows, op.columns, op.filters, SIZE * SIZE * op.channels
+    data, rows, columns, filters, depth = (memory.data, op.rows, op.columns, op.filters,
+                                           SIZE * SIZE * op.channels)
     targets, small = targets_of(op, memory), scalar(data, op.small)
     for line in range(first, last):
         sample, i = line // rows, line % rows
@@ -243,8 +258,10 @@ def sharpen(op, memory, first, last):
                 for lane in range(lanes(data)):
                     if abs(data[out + k + lane]) < limit:
                         j, m = (k + lane) // filters, (k + lane) % filters
-                        total = window_sum(data, op.x * memory.capacity + sample * op.height * op.width * op.channels, op.height,
-                                           op.width, op.channels, i - op.top, j - op.left, memory.weights, op.weights + m * depth)
+                        total = window_sum(data, op.x * memory.capacity
+                                           + sample * op.height * op.width * op.channels, op.height,
+                                           op.width, op.channels, i - op.top, j - op.left, memory.weights,
+                                           op.weights + m * depth)
                         data[out + k + lane] = total + memory.weights[op.bias + m]
 
 
@@ -261,12 +278,15 @@ def largest(data, x, count):
 
 @kernel
 def window_sum(data, x, height, width, channels, top, left, weights, w):
-    """Σ x·W over one window, which may reach over the map's edge, for one filter; many short sums, added in float64."""
+    """Σ x·W over one window, which may reach over the map's edge, for one filter; many short sums, added in
+    float64.
+    """
     total = 0.0
     for u in range(SIZE):
         for v in range(SIZE):
             if 0 <= top + u < height and 0 <= left + v < width:
-                pixel, tap, sums = x + ((top + u) * width + left + v) * channels, w + (u * SIZE + v) * channels, broadcast(data, 0)
+                pixel, tap, sums = x + ((top + u) * width + left
+                                        + v) * channels, w + (u * SIZE + v) * channels, broadcast(data, 0)
                 for c in range(0, channels, lanes(data)):
                     sums = sums + load(data, pixel + c) * load(weights, tap + c)
                 total += lane_sum(sums)

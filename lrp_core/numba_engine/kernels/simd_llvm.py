@@ -1,9 +1,12 @@
-"""The only module that names machine vectors: a `Vector` value for Numba code, and the register tile of a matrix product.
+"""The only module that names machine vectors: a `Vector` value for Numba code, and the register tile of a
+matrix product.
 
-A Vector fills one machine register with values of the type of the array it was loaded from, one for each of so many
-neighbouring channels: LANES of float32, half as many of float64. `lanes(array)` is how many; `+ - *` and `/` work lane by
-lane. All arrays are flat and positions are counted in elements. Nothing here checks bounds: `program.check` does, before a kernel
-is ever entered. With NUMBA_DISABLE_JIT=1 the same names come from `plain`, which says in NumPy what each of them does.
+A Vector fills one machine register with values of the type of the array it was loaded from, one for each of
+so many
+neighbouring channels: LANES of float32, half as many of float64. `lanes(array)` is how many; `+ - *` and `/`
+work lane by lane. All arrays are flat and positions are counted in elements. Nothing here checks bounds:
+`program.check` does, before a kernel is ever entered. With NUMBA_DISABLE_JIT=1 the same names come from
+`plain`, which says in NumPy what each of them does.
 """
 import operator
 import os
@@ -17,14 +20,17 @@ from numba.extending import intrinsic, models, overload, register_model
 
 
 def features():
-    """What the processor that Numba compiles for can do: {name: bool}, from its settings or from the machine."""
+    """What the processor that Numba compiles for can do: {name: bool}, from its settings or from the machine.
+    """
     if numba.config.CPU_FEATURES is not None:
         return {flag[1:]: True for flag in numba.config.CPU_FEATURES.split(",") if flag.startswith("+")}
     return dict(llvm.get_host_cpu_features())
 
 
 def choose_lanes(has):
-    """float32 values in a vector: 16 with AVX-512, 8 with AVX, 4 elsewhere (SSE, NEON; the compiler splits them if need be)."""
+    """float32 values in a vector: 16 with AVX-512, 8 with AVX, 4 elsewhere (SSE, NEON; the compiler splits
+    them if need be).
+    """
     return 16 if has.get("avx512f") else 8 if has.get("avx") else 4
 
 
@@ -32,7 +38,8 @@ FEATURES = features()
 LANES = int(os.environ.get("AUDIO_LRP_LANES", 0)) or choose_lanes(FEATURES)
 # Without the instruction a fused multiply-add is a call of a slow library function.
 FUSED = bool(FEATURES.get("fma") or FEATURES.get("neon"))
-# Rows and vectors of the register tile: accumulators, a row of b and a broadcast have to fit into the registers.
+# Rows and vectors of the register tile: accumulators, a row of b and a broadcast have to fit into the
+# registers.
 WIDE_TILE = (6, 4) if FEATURES.get("avx512f") else (6, 2)
 NARROW_TILE = (8, 1)
 
@@ -266,7 +273,8 @@ def _lanewise(symbol, instruction):
             return lambda a, b: apply(broadcast(b, a), b)
 
 
-for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
+for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"),
+                              (operator.truediv, "fdiv")):
     _lanewise(_symbol, _instruction)
 
 
@@ -288,7 +296,8 @@ def _any(comparison):
     def test(typing, a, b):
         def code(context, builder, signature, args):
             whole = ir.IntType(a.lanes)
-            return builder.icmp_unsigned("!=", builder.bitcast(comparison(builder, *args, a), whole), ir.Constant(whole, 0))
+            return builder.icmp_unsigned("!=", builder.bitcast(comparison(builder, *args, a), whole),
+                                         ir.Constant(whole, 0))
         return types.boolean(a, b), code
     return test
 
@@ -301,7 +310,8 @@ any_below = _any(lambda builder, a, b, of: builder.and_(
 
 @intrinsic
 def never_inline(typing):
-    """Keep the function that calls this one apart: inside a larger one its registers would spill to memory."""
+    """Keep the function that calls this one apart: inside a larger one its registers would spill to memory.
+    """
     def code(context, builder, signature, args):
         builder.function.attributes.add("noinline")
         return context.get_dummy_value()
@@ -309,26 +319,34 @@ def never_inline(typing):
 
 
 def register_tile(rows, vectors):
-    """A kernel for a block of `rows` x `width` of a matrix product, all in registers; width = vectors · lanes(c).
+    """A kernel for a block of `rows` x `width` of a matrix product, all in registers; width = vectors ·
+    lanes(c).
 
-    tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
+    tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row,
+    columns):
 
         c[c_at + r·c_row + n] = start[start_at + n]
-            + Σ_{t < taps} Σ_{k < depth} a[a_at + offsets[first + r] + t·a_tap + k] · b[b_at + (t·depth + k)·width + n]
+            + Σ_{t < taps} Σ_{k < depth} a[a_at + offsets[first + r] + t·a_tap + k]
+                                         · b[b_at + (t·depth + k)·width + n]
 
-    for r < live and n < columns. Rows from `live` on repeat the last one; columns from `columns` on are not stored. The
-    sum always runs in this order, in every lane and every row alike, so that equal rows of a give bit-equal rows of c.
+    for r < live and n < columns. Rows from `live` on repeat the last one; columns from `columns` on are not
+    stored. The sum always runs in this order, in every lane and every row alike, so that equal rows of a give
+    bit-equal rows of c.
     """
     @intrinsic
-    def tile(typing, a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
+    def tile(typing, a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at,
+             c_row, columns):
         types_of = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
-        names = "a a_at offsets first live taps a_tap b b_at depth start start_at c c_at c_row columns".split()
+        names = ("a a_at offsets first live taps a_tap b b_at depth "
+                 "start start_at c c_at c_row columns").split()
 
         def code(context, builder, signature, args):
             block = Block(context, builder, types_of, dict(zip(names, args)), rows, vectors)
             with cgutils.for_range(builder, block.value["taps"]) as tap:
-                a_tap = [block.ahead(pointer, builder.mul(tap.index, block.value["a_tap"])) for pointer in block.a_row]
-                b_tap = block.ahead(block.b, builder.mul(builder.mul(tap.index, block.value["depth"]), INT64(block.width)))
+                a_tap = [block.ahead(pointer, builder.mul(tap.index, block.value["a_tap"]))
+                         for pointer in block.a_row]
+                b_tap = block.ahead(block.b, builder.mul(builder.mul(tap.index, block.value["depth"]),
+                                                         INT64(block.width)))
                 with cgutils.for_range(builder, block.value["depth"]) as k:
                     b_k = block.ahead(b_tap, builder.mul(k.index, INT64(block.width)))
                     block.add([block.ahead(pointer, k.index) for pointer in a_tap], b_k)
@@ -342,24 +360,30 @@ def register_tile(rows, vectors):
 def gather_tile(rows, vectors):
     """`register_tile` over chosen places k of the sum only, where the others are zero.
 
-    tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row, c, c_at, c_row, columns):
+    tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
+    c, c_at, c_row, columns):
 
-        c[c_at + r·c_row + n] = start[start_at + r·start_row + n] + Σ_{e < count} a[a_at + offsets[first + r] + k_e] · b[b_at + k_e·b_row + n]
+        c[c_at + r·c_row + n] = start[start_at + r·start_row + n]
+                                + Σ_{e < count} a[a_at + offsets[first + r] + k_e] · b[b_at + k_e·b_row + n]
 
-    with k_e = places[places_at + e]. Bit for bit what the whole sum would be, in which the other terms add nothing.
+    with k_e = places[places_at + e]. Bit for bit what the whole sum would be, in which the other terms add
+    nothing.
     """
     @intrinsic
-    def tile(typing, a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
+    def tile(typing, a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at,
+             start_row,
              c, c_at, c_row, columns):
         types_of = {"a": a, "offsets": offsets, "b": b, "start": start, "c": c}
-        names = "a a_at offsets first live places places_at count b b_at b_row start start_at start_row c c_at c_row columns".split()
+        names = ("a a_at offsets first live places places_at count b b_at b_row "
+                 "start start_at start_row c c_at c_row columns").split()
 
         def code(context, builder, signature, args):
             block = Block(context, builder, types_of, dict(zip(names, args)), rows, vectors)
             chosen = address(context, builder, places, block.value["places"], block.value["places_at"])
             with cgutils.for_range(builder, block.value["count"]) as e:
                 k = builder.load(block.ahead(chosen, e.index))
-                block.add([block.ahead(pointer, k) for pointer in block.a_row], block.ahead(block.b, builder.mul(k, block.value["b_row"])))
+                block.add([block.ahead(pointer, k) for pointer in block.a_row],
+                          block.ahead(block.b, builder.mul(k, block.value["b_row"])))
             block.store()
             return context.get_dummy_value()
         i = types.intp
@@ -368,12 +392,15 @@ def gather_tile(rows, vectors):
 
 
 class Block:
-    """The registers of a tile while its code is written: one sum for each row and vector, pointers to where rows begin."""
+    """The registers of a tile while its code is written: one sum for each row and vector, pointers to where
+    rows begin.
+    """
 
     def __init__(self, context, builder, types_of, value, rows, vectors):
         self.builder, self.value, self.vectors, self.of = builder, value, vectors, vector_of(types_of["c"])
         self.width = vectors * self.of.lanes
-        pointer = {name: address(context, builder, types_of[name], value[name], value["first" if name == "offsets" else f"{name}_at"])
+        pointer = {name: address(context, builder, types_of[name], value[name],
+                                 value["first" if name == "offsets" else f"{name}_at"])
                    for name in types_of}
         last = builder.sub(value["live"], INT64(1))
         row = [builder.select(builder.icmp_signed("<", INT64(r), last), INT64(r), last) for r in range(rows)]
@@ -381,7 +408,8 @@ class Block:
         self.c_row = [self.ahead(pointer["c"], builder.mul(r, value["c_row"])) for r in row]
         self.b = pointer["b"]
         starts = [self.ahead(pointer["start"], builder.mul(r, value.get("start_row", INT64(0)))) for r in row]
-        self.sums = [[cgutils.alloca_once_value(builder, builder.load(self.vector(start, n), align=self.of.bytes))
+        self.sums = [[cgutils.alloca_once_value(builder,
+                                                builder.load(self.vector(start, n), align=self.of.bytes))
                       for n in range(vectors)] for start in starts]
 
     def ahead(self, pointer, count):
@@ -398,21 +426,26 @@ class Block:
         for pointer, sums in zip(a, self.sums):
             a_k = splat(self.builder, self.builder.load(pointer), self.of.llvm)
             for b_n, total in zip(b, sums):
-                self.builder.store(multiply_add(self.builder, a_k, b_n, self.builder.load(total), self.of), total)
+                self.builder.store(multiply_add(self.builder, a_k, b_n, self.builder.load(total), self.of),
+                                   total)
 
     def store(self):
         """Write the sums, as far as there are columns."""
         columns = self.value["columns"]
-        with self.builder.if_else(self.builder.icmp_signed(">=", columns, INT64(self.width))) as (whole, part):
+        with self.builder.if_else(self.builder.icmp_signed(">=", columns, INT64(self.width))) as (whole,
+                                                                                                  part):
             with whole:
                 for pointer, sums in zip(self.c_row, self.sums):
                     for n, total in enumerate(sums):
-                        self.builder.store(self.builder.load(total), self.vector(pointer, n), align=self.of.bytes)
+                        self.builder.store(self.builder.load(total), self.vector(pointer, n),
+                                           align=self.of.bytes)
             with part:
                 for pointer, sums in zip(self.c_row, self.sums):
                     for n, total in enumerate(sums):
-                        mask = lanes_below(self.builder, self.builder.sub(columns, INT64(n * self.of.lanes)), self.of)
-                        masked_store(self.builder, self.builder.load(total), self.vector(pointer, n), mask, self.of)
+                        mask = lanes_below(self.builder, self.builder.sub(columns, INT64(n * self.of.lanes)),
+                                           self.of)
+                        masked_store(self.builder, self.builder.load(total), self.vector(pointer, n), mask,
+                                     self.of)
 
 
 if numba.config.DISABLE_JIT:

@@ -1,4 +1,6 @@
-"""What each name of `simd_llvm` does, in NumPy: used in its place where Numba's compiler is switched off, as by a debugger."""
+"""What each name of `simd_llvm` does, in NumPy: used in its place where Numba's compiler is switched off, as
+by a debugger.
+"""
 import numpy as np
 
 __all__ = [
@@ -121,7 +123,8 @@ def never_inline():
 
 def register_tile(rows, vectors):
     """The block of a matrix product that `simd_llvm.register_tile` describes."""
-    def tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row, columns):
+    def tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row,
+             columns):
         width = vectors * lanes(c)
         columns = min(columns, width)
         panel = b[b_at:b_at + taps * depth * width].reshape(taps, depth, width)
@@ -136,7 +139,8 @@ def register_tile(rows, vectors):
 
 def gather_tile(rows, vectors):
     """The block of a matrix product that `simd_llvm.gather_tile` describes."""
-    def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at, start_row,
+    def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at,
+             start_row,
              c, c_at, c_row, columns):
         width, chosen = vectors * lanes(c), places[places_at:places_at + count]
         for r in range(min(rows, live)):

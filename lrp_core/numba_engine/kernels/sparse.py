@@ -1,9 +1,9 @@
 """Products that leave out zeros: after a ReLU and a max-pool few units of a layer carry relevance.
 
-Whether a sample is sparse at a layer is decided by its own forward pass (`flag_sparse`), so that its numbers depend neither
-on its batch nor on the targets that are explained with it. Where it is, the transposed convolution adds, for each unit that
-carries some, its row of weights to the map below; and the denominators of rules that do not share by the forward pass are
-computed for these units only, as short direct sums.
+Whether a sample is sparse at a layer is decided by its own forward pass (`flag_sparse`), so that its numbers
+depend neither on its batch nor on the targets that are explained with it. Where it is, the transposed
+convolution adds, for each unit that carries some, its row of weights to the map below; and the denominators
+of rules that do not share by the forward pass are computed for these units only, as short direct sums.
 """
 from .bounds import made, optional, packed, rows_at, source
 from .elementwise import put_row, rectify
@@ -31,13 +31,17 @@ BAND = 16  # rows of the map that a unit of work fills
 LONG, MIDDLE, SHORT = 12, 6, 3
 NEAR = 0.1  # a difference below this part of its terms is not taken for a denominator
 TOGETHER = 5  # relevances of one sample that are carried back at the same time
-long_tile, middle_tile, short_tile, last_tile = (gather_tile(1, vectors) for vectors in (LONG, MIDDLE, SHORT, 1))
-one_wide, wide_tile, narrow_tile = gather_tile(1, WIDE_TILE[1]), gather_tile(*WIDE_TILE), gather_tile(*NARROW_TILE)
+long_tile, middle_tile, short_tile, last_tile = (gather_tile(1, vectors)
+                                                 for vectors in (LONG, MIDDLE, SHORT, 1))
+one_wide, wide_tile, narrow_tile = (gather_tile(1, WIDE_TILE[1]), gather_tile(*WIDE_TILE),
+                                    gather_tile(*NARROW_TILE))
 
 
 @inlined
 def find_nonzeros(data, x, row, rows, count, places, at):
-    """places[at :] = the k < count at which any of `rows` arrays, `row` numbers apart, is not zero; returns how many."""
+    """places[at :] = the k < count at which any of `rows` arrays, `row` numbers apart, is not zero; returns
+    how many.
+    """
     found = 0
     for k in range(0, count, lanes(data)):
         bits = nonzeros(load_part(data, x + k, count - k))
@@ -56,12 +60,18 @@ def flag_reach(f, at):
     yield "data", f["y"], 1
 
 
-@kind("sparsity", units=by_sample, reach=flag_reach, fields={"most": Field("how many nonzeros are too many for a sparse kernel")})
+@kind("sparsity", units=by_sample, reach=flag_reach,
+      fields={"most": Field("how many nonzeros are too many for a sparse kernel")})
 @kernel
 def flag_sparse(op, memory, first, last):
     """y[sample] = 1 where fewer than `most` of a sample's numbers x differ from 0, else 0."""
     data, size = memory.data, op.rows * op.columns * op.filters
-    x, flag, zero, one = op.x * memory.capacity, op.y * memory.capacity, broadcast(data, 0), broadcast(data, 1)
+    x, flag, zero, one = (
+        op.x * memory.capacity,
+        op.y * memory.capacity,
+        broadcast(data, 0),
+        broadcast(data, 1),
+    )
     for sample in range(first, last):
         found = zero
         for k in range(0, size, lanes(data)):
@@ -71,9 +81,11 @@ def flag_sparse(op, memory, first, last):
 
 @kernel
 def add_row(data, s, filters, columns, places, at, weights, w, run, to, step, offsets, zero):
-    """For the columns of one row of s, data[to + column·step : + run] += Σ_e s[column, places[e]] · w[places[e], : run].
+    """For the columns of one row of s, data[to + column·step : + run] += Σ_e s[column, places[e]] ·
+    w[places[e], : run].
 
-    places[at :] holds the nonzeros of all columns, one column after the other, and then, for each column, where they end.
+    places[at :] holds the nonzeros of all columns, one column after the other, and then, for each column,
+    where they end.
     """
     never_inline()
     ends, begin = at + columns * filters, at
@@ -123,10 +135,12 @@ def scatter_reach(f, at):
 @kind("sparse adjoint", units=by_band, reach=scatter_reach)
 @kernel
 def scatter(op, memory, first, last):
-    """y = [y +] [times ·] convᵀ(x), for samples whose relevance is sparse; weights are [kh, filters, kw·channels].
+    """y = [y +] [times ·] convᵀ(x), for samples whose relevance is sparse; weights are [kh, filters,
+    kw·channels].
 
-    Every unit adds its kernel to the map: for each kernel row one run of kw·channels numbers, since in NHWC neighbouring
-    pixels follow each other. The band lies in scratch, with margins for kernels that reach over the edge. A sample's
+    Every unit adds its kernel to the map: for each kernel row one run of kw·channels numbers, since in NHWC
+    neighbouring pixels follow each other. The band lies in scratch, with margins for kernels that reach over
+    the edge. A sample's
     relevances are taken together: they have the same nonzeros, those of the forward pass.
     """
     never_inline()
@@ -150,7 +164,8 @@ def scatter(op, memory, first, last):
         for y in range(y0, y1):
             by = op.times * capacity + (sample * height + y) * width * channels if op.times >= 0 else -1
             for one in range(targets):
-                put_row(data, scratch + ((y - y0) * targets + one) * line + op.left * channels, width * channels, by, op.accumulate,
+                put_row(data, scratch + ((y - y0) * targets + one) * line + op.left * channels,
+                        width * channels, by, op.accumulate,
                         op.y * capacity + ((sample * targets + one) * height + y) * width * channels)
 
 
@@ -172,13 +187,15 @@ def add_row_of_units(op, memory, sample, i, y0, y1, line):
         if y < y0 or y >= y1:
             continue
         for one in range(targets):
-            add_row(data, pixels + one * size, filters, columns, places, at, memory.weights, kernel_row, run, to + one * line,
+            add_row(data, pixels + one * size, filters, columns, places, at, memory.weights, kernel_row, run,
+                    to + one * line,
                     op.stride_right * op.channels, memory.offsets, op.offsets)
 
 
 @inlined
 def band_width(columns, stride_right, kernel_width, left, width):
-    """Pixels in a row of the band: from the first window's first column to the last one's last, or the map's."""
+    """Pixels in a row of the band: from the first window's first column to the last one's last, or the map's.
+    """
     return max((columns - 1) * stride_right + kernel_width, left + width)
 
 
@@ -199,25 +216,32 @@ def dots_reach(f, at):
 
 @kind("sparse z", units=by_row, reach=dots_reach, rare=True, fields={
     "r": Field("the relevance that decides which outputs are needed", -1, position=True),
-    "other": Field("z of the group before, whose kernel and this one make up the layer's; NONE: there is none", -1, position=True),
+    "other": Field("z of the group before, whose kernel and this one make up the layer's; NONE: there is "
+                   "none", -1, position=True),
     "whole": Field("z of the whole layer", -1, position=True),
     "rest": Field("where the biases of both groups, less the layer's, lie among the constants")})
 @kernel
 def dots(op, memory, first, last):
     """y = z = conv(x) + bias where any of a sample's relevances r is not zero, for sparse samples.
 
-    weights are [filters, kh, kw·channels]. Where r is zero z is left as it is. Where kernels of two groups make up the
-    layer's own, W = W₁ + W₂, and `other` is the z of the first, z = whole - other + rest, unless that is so much smaller than
-    they are that their rounding would show.
+    weights are [filters, kh, kw·channels]. Where r is zero z is left as it is. Where kernels of two groups
+    make up the layer's own, W = W₁ + W₂, and `other` is the z of the first, z = whole - other + rest, unless
+    that is so much smaller than they are that their rounding would show.
     """
     never_inline()
-    # What the loops need of the op, read once: a store to the maps might change it, as far as the compiler knows.
-    data, weights, places, at, targets = memory.data, memory.weights, memory.places, memory.places_at, memory.targets
-    rows, columns, filters, height, width, channels = op.rows, op.columns, op.filters, op.height, op.width, op.channels
-    x, z, r, whole, other = (op.x * memory.capacity, op.y * memory.capacity, op.r * memory.capacity, op.whole * memory.capacity,
+    # What the loops need of the op, read once: a store to the maps might change it, as far as the compiler
+    # knows.
+    data, weights, places, at, targets = (memory.data, memory.weights, memory.places, memory.places_at,
+                                          memory.targets)
+    rows, columns, filters, height, width, channels = (op.rows, op.columns, op.filters, op.height, op.width,
+                                                       op.channels)
+    x, z, r, whole, other = (op.x * memory.capacity, op.y * memory.capacity, op.r * memory.capacity,
+                             op.whole * memory.capacity,
                              op.other * memory.capacity)
-    w, bias, rest, flag, size_down, size_right = op.weights, op.bias, op.rest, op.flag * memory.capacity, op.size_down, op.size_right
-    stride_down, stride_right, dilation, top, left = op.stride_down, op.stride_right, op.dilation_down, op.top, op.left
+    w, bias, rest, flag, size_down, size_right = (op.weights, op.bias, op.rest, op.flag * memory.capacity,
+                                                  op.size_down, op.size_right)
+    stride_down, stride_right, dilation, top, left = (op.stride_down, op.stride_right, op.dilation_down,
+                                                      op.top, op.left)
     size, run = rows * columns * filters, size_right * channels
     for line in range(first, last):
         sample, i = line // rows, line % rows
@@ -226,7 +250,8 @@ def dots(op, memory, first, last):
         for j in range(columns):
             place = (i * columns + j) * filters
             here = sample * size + place
-            found = find_nonzeros(data, r + sample * targets * size + place, size, targets, filters, places, at)
+            found = find_nonzeros(data, r + sample * targets * size + place, size, targets, filters, places,
+                                  at)
             x0 = j * stride_right - left
             begin, end = max(0, -x0) * channels, min(size_right, width - x0) * channels
             for e in range(found):
@@ -240,7 +265,8 @@ def dots(op, memory, first, last):
                 for u in range(size_down):
                     row = i * stride_down - top + u * dilation
                     if 0 <= row < height:
-                        total = total + dot(data, x + ((sample * height + row) * width + x0) * channels + begin, weights,
+                        total = total + dot(data, x + ((sample * height + row) * width + x0) * channels
+                                            + begin, weights,
                                             w + (m * size_down + u) * run + begin, end - begin)
                 data[z + here + m] = fold_lanes(total) + weights[bias + m]
 
@@ -295,11 +321,14 @@ def dense(op, memory, first, last):
 @kernel
 def product_of_nonzeros(op, memory, rows, first, last):
     """`product` for `rows` samples x without the places where all of them are zero; the same bits."""
-    data, weights, offsets, places, at = memory.data, memory.weights, memory.offsets, memory.places, memory.places_at
-    x, y, depth, width, columns = op.x * memory.capacity, op.y * memory.capacity, op.depth, op.panel_width, op.filters
+    data, weights, offsets, places, at = (memory.data, memory.weights, memory.offsets, memory.places,
+                                          memory.places_at)
+    x, y, depth, width, columns = (op.x * memory.capacity, op.y * memory.capacity, op.depth, op.panel_width,
+                                   op.filters)
     found = find_nonzeros(data, x, depth, rows, depth, places, at)
     if 4 * found > 3 * depth:
-        product(data, x, offsets, op.offsets, rows, 1, 0, weights, op.weights, first, last, depth, width, weights, op.bias, data, y,
+        product(data, x, offsets, op.offsets, rows, 1, 0, weights, op.weights, first, last, depth, width,
+                weights, op.bias, data, y,
                 columns, columns)
         return
     for panel in range(first, last):

@@ -1,12 +1,13 @@
 """3x3 convolution with stride 1 by Winograd's F(4x4, 3x3): 36 products instead of 144 for 16 outputs.
 
-Each 6x6 tile d of the input and the 3x3 kernel g are transformed, multiplied number by number (summed over channels: 36
-matrix products), and transformed back to a 4x4 tile of the output:
+Each 6x6 tile d of the input and the 3x3 kernel g are transformed, multiplied number by number (summed over
+channels: 36 matrix products), and transformed back to a 4x4 tile of the output:
 
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A
 
-Rounding is about 2e-6 of the output, against 3e-7 for a direct convolution, and depends on the place in the tile: see
-`repair`. Channels on both sides fill whole vectors. Lavin and Gray 2016 (arXiv 1509.09308), section 4.3.
+Rounding is about 2e-6 of the output, against 3e-7 for a direct convolution, and depends on the place in the
+tile: see `repair`. Channels on both sides fill whole vectors. Lavin and Gray 2016 (arXiv 1509.09308), section
+4.3.
 """
 import numpy as np
 
@@ -18,7 +19,8 @@ from .op import Field, kind, targets_of
 from .simd_llvm import broadcast, lanes, lanes_of, load, never_inline, store, where_greater
 
 TILES = 24  # tiles at work: their transforms stay in the second-level cache
-G = np.array([[1/4, 0, 0], [-1/6, -1/6, -1/6], [-1/6, 1/6, -1/6], [1/24, 1/12, 1/6], [1/24, -1/12, 1/6], [0, 0, 1]])
+G = np.array([[1/4, 0, 0], [-1/6, -1/6, -1/6], [-1/6, 1/6, -1/6], [1/24, 1/12, 1/6], [1/24, -1/12, 1/6],
+              [0, 0, 1]])
 
 
 def transform_kernel(kernel, dtype):
@@ -28,7 +30,9 @@ def transform_kernel(kernel, dtype):
 
 
 def scratch_size(channels, filters, dtype):
-    """Numbers that a worker needs beside the arrays: transformed tiles, products, a bordered tile and its rows."""
+    """Numbers that a worker needs beside the arrays: transformed tiles, products, a bordered tile and its
+    rows.
+    """
     return 36 * (TILES + 1) * (channels + filters) + 36 * channels + 36 * lanes_of(dtype)
 
 
@@ -47,12 +51,14 @@ def output_transform(m0, m1, m2, m3, m4, m5):
 
 
 @kernel
-def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v, patch, rows, flag, targets):
+def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v,
+                     patch, rows, flag, targets):
     """v[36, TILES + 1, channels] = Bᵀ d B for tiles first..last, in the order (sample, down, across)."""
     never_inline()
     plane = (TILES + 1) * channels
     for tile in range(first, last):
-        sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4 - top, tile % tiles_across * 4 - left
+        sample, y0, x0 = (tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4 - top,
+                          tile % tiles_across * 4 - left)
         if left_out(data, flag, sample // targets):
             continue
         here = x + sample * height * width * channels
@@ -63,7 +69,8 @@ def transform_inputs(data, x, height, width, channels, top, left, tiles_down, ti
                     inside = 0 <= y0 + i < height and 0 <= x0 + j < width
                     for c in range(0, channels, lanes(data)):
                         if inside:
-                            store(data, patch + (i * 6 + j) * channels + c, load(data, here + ((y0 + i) * width + x0 + j) * channels + c))
+                            store(data, patch + (i * 6 + j) * channels + c,
+                                  load(data, here + ((y0 + i) * width + x0 + j) * channels + c))
                         else:
                             store(data, patch + (i * 6 + j) * channels + c, broadcast(data, 0))
             at, step_down, step_right = patch, 6 * channels, channels
@@ -72,7 +79,8 @@ def transform_inputs(data, x, height, width, channels, top, left, tiles_down, ti
                 d = at + j * step_right + c
                 t0, t1, t2, t3, t4, t5 = input_transform(
                     load(data, d), load(data, d + step_down), load(data, d + 2 * step_down),
-                    load(data, d + 3 * step_down), load(data, d + 4 * step_down), load(data, d + 5 * step_down))
+                    load(data, d + 3 * step_down), load(data, d + 4 * step_down),
+                    load(data, d + 5 * step_down))
                 t = rows + j * lanes(data)
                 store(data, t, t0)
                 store(data, t + 6 * lanes(data), t1)
@@ -84,7 +92,8 @@ def transform_inputs(data, x, height, width, channels, top, left, tiles_down, ti
                 t = rows + i * 6 * lanes(data)
                 v0, v1, v2, v3, v4, v5 = input_transform(
                     load(data, t), load(data, t + lanes(data)), load(data, t + 2 * lanes(data)),
-                    load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)), load(data, t + 5 * lanes(data)))
+                    load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)),
+                    load(data, t + 5 * lanes(data)))
                 to = v + 6 * i * plane + (tile - first) * channels + c
                 store(data, to, v0)
                 store(data, to + plane, v1)
@@ -107,13 +116,17 @@ def put(data, y, value, times, accumulate, rectify):
 
 
 @kernel
-def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_down, tiles_across, first, last,
+def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_down, tiles_across, first,
+                      last,
                       channel, channels_end, times, targets, accumulate, rectify, rows, flag):
-    """y[..., channel : channels_end] = [y +] [times ·] (bias + Aᵀ m A) for tiles first..last of maps height x width."""
+    """y[..., channel : channels_end] = [y +] [times ·] (bias + Aᵀ m A) for tiles first..last of maps height x
+    width.
+    """
     never_inline()
     plane = (TILES + 1) * filters
     for tile in range(first, last):
-        sample, y0, x0 = tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4, tile % tiles_across * 4
+        sample, y0, x0 = (tile // (tiles_down * tiles_across), tile // tiles_across % tiles_down * 4,
+                          tile % tiles_across * 4)
         if left_out(data, flag, sample // targets):
             continue
         for c in range(channel, channels_end, lanes(data)):
@@ -132,10 +145,12 @@ def transform_outputs(data, m, filters, weights, bias, y, height, width, tiles_d
                 t = rows + i * 6 * lanes(data)
                 o0, o1, o2, o3 = output_transform(
                     load(data, t), load(data, t + lanes(data)), load(data, t + 2 * lanes(data)),
-                    load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)), load(data, t + 5 * lanes(data)))
+                    load(data, t + 3 * lanes(data)), load(data, t + 4 * lanes(data)),
+                    load(data, t + 5 * lanes(data)))
                 place = ((y0 + i) * width + x0) * filters + c
                 to = y + sample * height * width * filters + place
-                by = times + sample // targets * height * width * filters + place if times >= 0 else -1 - 4 * filters
+                by = (times + sample // targets * height * width * filters + place if times >= 0
+                      else -1 - 4 * filters)
                 put(data, to, o0 + b, by, accumulate, rectify)
                 if x0 + 1 < width:
                     put(data, to + filters, o1 + b, by + filters, accumulate, rectify)
@@ -189,7 +204,8 @@ def winograd(op, memory, first, last):
         block, share = unit // shares, unit % shares
         begin, end = block * TILES, min((block + 1) * TILES, tiles)
         if any_live(op, memory, begin, end):
-            convolve_tiles(op, memory, begin, end, op.panels * share // shares, op.panels * (share + 1) // shares)
+            convolve_tiles(op, memory, begin, end, op.panels * share // shares,
+                           op.panels * (share + 1) // shares)
 
 
 @kernel
@@ -212,12 +228,15 @@ def convolve_tiles(op, memory, begin, end, first_panel, last_panel):
     m = v + 36 * (TILES + 1) * channels
     patch = m + 36 * (TILES + 1) * filters
     rows = patch + 36 * channels
-    transform_inputs(data, op.x * capacity, op.height, op.width, channels, op.top, op.left, down, across, begin, end, v, patch,
+    transform_inputs(data, op.x * capacity, op.height, op.width, channels, op.top, op.left, down, across,
+                     begin, end, v, patch,
                      rows, flag, targets)
     for p in range(36):
         product(data, v + p * (TILES + 1) * channels, memory.offsets, op.offsets, end - begin, 1, 0,
-                weights, op.weights + p * op.panels * channels * op.panel_width, first_panel, last_panel, channels, op.panel_width,
+                weights, op.weights + p * op.panels * channels * op.panel_width, first_panel, last_panel,
+                channels, op.panel_width,
                 weights, op.zeros, data, m + p * (TILES + 1) * filters, filters, filters)
-    transform_outputs(data, m, filters, weights, op.bias, op.y * capacity, op.rows, op.columns, down, across, begin, end,
+    transform_outputs(data, m, filters, weights, op.bias, op.y * capacity, op.rows, op.columns, down, across,
+                      begin, end,
                       first_panel * op.panel_width, min(last_panel * op.panel_width, filters),
                       op.times * capacity, targets, op.accumulate, op.rectify, rows, flag)
