@@ -6,6 +6,11 @@
     e.relevance, e.logits, e.target
     print(e.ledger)
 """
+import os
+from collections.abc import Sequence
+
+import numpy.typing as npt
+
 from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_final_activation
 from .composites import (
@@ -19,7 +24,17 @@ from .composites import (
     preset_b_flat_until,
     up_to,
 )
-from .explain import DTYPES, ENGINES, check_engine, explain, explain_each, rank_channels
+from .explain import (
+    DTYPES,
+    ENGINES,
+    Engine,
+    Precision,
+    Rules,
+    check_engine,
+    explain,
+    explain_each,
+    rank_channels,
+)
 from .explanation import Explanation
 from .flow import Book, flow
 from .gradients import gradient_flow
@@ -77,16 +92,19 @@ __all__ = [
     "without_final_activation",
 ]
 
-Network.save = save  # for callers; `network` itself knows nothing of files
+# For callers; `network` itself knows nothing of files.
+Network.save = save  # type: ignore[attr-defined]
 
 
-def from_onnx(path, *, class_names=None, fold=True):
+def from_onnx(path: str | os.PathLike, *, class_names: Sequence[str] | None = None,
+              fold: bool = True) -> Network:
     """The Network in an ONNX file; needs the package onnx, an extra. See `lrp_core.onnx.from_onnx`."""
     from . import onnx
     return onnx.from_onnx(path, class_names=class_names, fold=fold)
 
 
-def profile(network, x, rules="epsilon", *, engine="auto", dtype="float64", repeats=9):
+def profile(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", *, engine: Engine = "auto",
+            dtype: Precision = "float64", repeats: int = 9):
     """Where the time of an explanation goes, step by step: a table to print. See `lrp_core.profiles.profile`.
     """
     from .profiles import profile as run

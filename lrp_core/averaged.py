@@ -1,12 +1,16 @@
 """Baselines that average gradients over many inputs: integrated gradients and SmoothGrad."""
 import numpy as np
+import numpy.typing as npt
 
-from .explain import explain
+from .explain import Engine, Precision, Targets, explain
+from .network import Network
 from .target import NOBODY, WINNER, Contrast, resolve
 
 
-def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, engine="auto", dtype="float64",
-                         threads=None):
+def integrated_gradients(network: Network, x: npt.ArrayLike, target: Targets = "max", *,
+                         baseline: npt.ArrayLike = 0.0, steps: int = 64,
+                         engine: Engine = "auto", dtype: Precision = "float64",
+                         threads: int | None = None) -> np.ndarray:
     """(x - x') · mean gradient of the score along the straight way from a baseline x' to x; like x, in
     `dtype`.
 
@@ -27,8 +31,9 @@ def integrated_gradients(network, x, target="max", *, baseline=0.0, steps=64, en
     return _averaged(network, x, target, inputs, finish, engine, dtype, threads)
 
 
-def smooth_grad(network, x, target="max", *, noise=0.1, samples=32, seed=0, engine="auto", dtype="float64",
-                threads=None):
+def smooth_grad(network: Network, x: npt.ArrayLike, target: Targets = "max", *, noise: float = 0.1,
+                samples: int = 32, seed: int = 0, engine: Engine = "auto", dtype: Precision = "float64",
+                threads: int | None = None) -> np.ndarray:
     """The mean gradient over inputs with Gaussian noise added; like x, in `dtype`.
 
         R = 1/samples · Σ_k ∇f(x + n_k),    n_k ~ N(0, (noise · (max x - min x))²)

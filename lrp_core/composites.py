@@ -9,12 +9,13 @@ a class of layers without weights, they take its rule instead.
 import dataclasses
 import fnmatch
 import weakref
+from collections.abc import Callable
 
 from . import layers as L
 from .canonize import without_final_activation
 from .flow import MIXES, PASSES, can_cross, flow
 from .gradients import METHODS, GradientMethod
-from .network import INPUT
+from .network import INPUT, Network, Node
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself
 from .text import listing, quote, table
 
@@ -40,7 +41,7 @@ class Firsts:
                 self.views.add(node.name)
 
 
-_FIRSTS = weakref.WeakKeyDictionary()
+_FIRSTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def firsts(network):
@@ -51,14 +52,14 @@ def firsts(network):
     return found
 
 
-def first_layer(network, node):
+def first_layer(network: Network, node: Node) -> bool:
     """The layer with weights that reads the network's input, directly or through a reshape (iNNvestigate's
     first).
     """
     return ruled(node) and node.inputs[0] in firsts(network).views
 
 
-def first_with_weights(network, node):
+def first_with_weights(network: Network, node: Node) -> bool:
     """The first layer with weights in topological order (zennit's first)."""
     return node == firsts(network).weighted
 
@@ -68,12 +69,12 @@ def first_convolution(network, node):
     return node == firsts(network).convolution
 
 
-def last_with_weights(network, node):
+def last_with_weights(network: Network, node: Node) -> bool:
     """The last layer with weights in topological order."""
     return node == firsts(network).last_weighted
 
 
-def up_to(name):
+def up_to(name: str) -> Callable[[Network, Node], bool]:
     """A condition: the node `name` and all that stand before it. `[(up_to("conv2b"), Flat()), ...]` is flat
     until there.
     """
@@ -110,7 +111,7 @@ class Composite:
                 raise TypeError(f"a condition is a layer class, a name pattern or a function, got "
                                 f"{condition!r}")
 
-    def check(self, network):
+    def check(self, network: Network) -> None:
         """Refuse name patterns that match no layer: they are misspelt."""
         for condition, _ in self.pairs:
             if isinstance(condition, str) and not any(fnmatch.fnmatchcase(node.name, condition)
@@ -118,7 +119,7 @@ class Composite:
                 raise ValueError(f"the pattern {quote(condition)} matches no layer; "
                                  f"the layers are {listing(network.positions)}")
 
-    def rule_for(self, network, node):
+    def rule_for(self, network: Network, node: Node) -> Rule:
         """The rule for one node; raises ValueError that names a layer no rule fits."""
         for condition, rule in self.pairs:
             if matches(condition, network, node) if ruled(node) else meant(condition, node):
@@ -128,13 +129,13 @@ class Composite:
         raise ValueError(f"no rule matches layer {quote(node.name)} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
-    def rules_for(self, network):
+    def rules_for(self, network: Network) -> tuple[Rule, ...]:
         """The rule for each node of a network, in its order; raises ValueError as `check` and `rule_for` do.
         """
         self.check(network)
         return tuple(self.rule_for(network, node) for node in network.nodes)
 
-    def table(self, network):
+    def table(self, network: Network) -> str:
         """Which rule each layer of a network gets, as text; without a softmax or sigmoid at its end, which is
         not explained.
         """
@@ -200,7 +201,7 @@ def _innvestigate(name, convolution, *, flat=False):
     return Composite(name, (*first, (L.Dense, Epsilon(0.1)), (is_convolution, convolution)))
 
 
-def preset_b_flat_until(name):
+def preset_b_flat_until(name: str) -> Composite:
     """iNNvestigate's lrp.sequential_preset_b_flat_until_idx: preset_b, but flat up to and including the node
     `name`.
     """
@@ -216,7 +217,7 @@ def _zennit(name, convolution, *first):
     return Composite(name, (*ZENNIT_NORMS, *first, (L.Dense, Epsilon(1e-6)), (is_convolution, convolution)))
 
 
-def epsilon_gamma_box(low, high):
+def epsilon_gamma_box(low, high) -> Composite:
     """zennit's composite of that name for inputs in a box: z^B in the first layer, gamma in convolutions."""
     return _zennit("epsilon_gamma_box", Gamma(0.25), (first_convolution, ZBox(low, high)))
 
@@ -240,7 +241,7 @@ PRESETS = {composite.name: composite for composite in (
 ALIASES = {"flat": "preset_a_flat"}
 
 
-def composite(rules):
+def composite(rules) -> Composite | GradientMethod:
     """A Composite or GradientMethod from a preset's name, one rule for every layer with weights, or a list of
     (condition, rule)."""
     if isinstance(rules, (Composite, GradientMethod)):

@@ -1,26 +1,39 @@
 """Explanations as callers ask for them: samples in chunks, one or several targets, parts of a network."""
 import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from . import numpy_engine
 from .checks import is_whole
-from .composites import composite
+from .composites import Composite, composite
+from .explanation import Explanation
 from .gradients import GradientMethod
 from .memory import check_results
 from .network import INPUT, Network
 from .request import Request
+from .rules import Rule
 from .target import Contrast, resolve
 from .text import listing, quote
 
+Engine = Literal["auto", "numba", "numpy"]
+Precision = Literal["float64", "float32"]
+Rules = str | Rule | Composite | GradientMethod | Sequence[tuple]
+Targets = str | int | np.integer | Contrast | Sequence | np.ndarray
 ENGINES, DTYPES = ("auto", "numba", "numpy"), ("float64", "float32")
 # Multiply-adds of one forward pass below which the NumPy engine takes about a millisecond: nothing to gain by
 # compiling.
 WORTH_COMPILING = 1_000_000
 
 
-def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None, keep=None, layers=False,
-            engine="auto", dtype="float64", threads=None, memory=None, progress=None):
+def explain(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", target: Targets = "max", *,
+            start: tuple | None = None, stop: str | None = None,
+            keep: Mapping[str, npt.ArrayLike] | None = None, layers: bool = False,
+            engine: Engine = "auto", dtype: Precision = "float64", threads: int | None = None,
+            memory: float | None = None,
+            progress: Callable[[int], object] | None = None) -> Explanation:
     """Which part of the input made the network say what it says: the relevance of every number in x.
 
     network: a Network. What is explained are its scores before a final softmax or sigmoid (the logits).
@@ -55,9 +68,12 @@ def explain(network, x, rules="epsilon", target="max", *, start=None, stop=None,
                         dtype=dtype, threads=threads, memory=memory, progress=progress)[0]
 
 
-def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop=None, keep=None,
-                 layers=False,
-                 engine="auto", dtype="float64", threads=None, memory=None, progress=None):
+def explain_each(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon",
+                 targets: Targets | Sequence[Targets] = "all", *, start: tuple | None = None,
+                 stop: str | None = None, keep: Mapping[str, npt.ArrayLike] | None = None,
+                 layers: bool = False, engine: Engine = "auto", dtype: Precision = "float64",
+                 threads: int | None = None, memory: float | None = None,
+                 progress: Callable[[int], object] | None = None) -> list[Explanation]:
     """Explanations of several targets that share one forward pass: a list, in the order of `targets`.
 
     targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything
@@ -68,7 +84,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if not isinstance(network, Network):
         raise TypeError(f"network must be a Network, as `lrp_core.load` gives one; got "
                         f"{type(network).__name__}")
-    x, single = network.check_input(x)
+    batch, single = network.check_input(x)
     method = composite(rules)
     scored = network.scoring
     output = scored.nodes[-1].name
@@ -80,9 +96,9 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     if stop == (output if place is None else place[0]):
         raise ValueError(f"stop: relevance begins at node {quote(stop)}; name a node below it")
     masks = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
-    wanted = [resolve(one, len(x), network) for one in targets]
-    check_results(scored, len(x) * len(wanted), stop or INPUT, layers)
-    request = Request(network, x, single, method, wanted, place, stop, masks, layers, dtype, threads, memory,
+    wanted = [resolve(one, len(batch), network) for one in targets]
+    check_results(scored, len(batch) * len(wanted), stop or INPUT, layers)
+    request = Request(network, batch, single, method, wanted, place, stop, masks, layers, dtype, threads, memory,
                       progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
@@ -90,7 +106,7 @@ def explain_each(network, x, rules="epsilon", targets="all", *, start=None, stop
     return entry.explain_each(request)
 
 
-def chosen_engine(engine, network, method):
+def chosen_engine(engine: str, network: Network, method: Composite | GradientMethod) -> str:
     """"numba" or "numpy": what computes a method for a network when `engine` is asked for.
 
     Gradients have no kernels. "auto" decides by the network alone, so that a sample's numbers do not depend
@@ -104,7 +120,7 @@ def chosen_engine(engine, network, method):
                                             and network.multiply_adds >= WORTH_COMPILING) else "numpy"
 
 
-def check_engine(engine):
+def check_engine(engine: str) -> None:
     """Raise ValueError for an engine that is unknown or not installed."""
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {quote(engine)}")
@@ -113,7 +129,7 @@ def check_engine(engine):
                          "engine='numpy'")
 
 
-def has_numba():
+def has_numba() -> bool:
     """Is Numba installed? It is not imported here."""
     return importlib.util.find_spec("numba") is not None
 
@@ -147,11 +163,12 @@ def start_mask(network, start):
     if len(at) not in (1, len(shape)) or not all(is_whole(n) and 0 <= n < size for n, size in zip(at, last)):
         raise ValueError(f"start: node {quote(name)} has the shape {shape}, there is no {quote(place)} in it")
     mask = np.zeros(shape)
-    mask[(..., *at)] = 1
+    index = (..., *at)
+    mask[index] = 1
     return name, mask
 
 
-def rank_channels(explanation, name):
+def rank_channels(explanation: Explanation, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The channels of a node by the relevance they carry, most relevant first: (channels, relevance
     [channels]).
 

@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import operator
+import os
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class Explanation:
                     relevance if request.layers else None, ledger, network.activation)
         return whole[0] if request.single else whole
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike) -> None:
         """Write everything to `path` (.npz), whole or not at all; `np.load(path)` reads it.
 
         Entries: relevance, logits, probabilities, target, class_names (empty for none), ledger (JSON, as
@@ -69,7 +70,7 @@ class Explanation:
                                 ledger=np.array(json.dumps(self.ledger.to_dict())), **layers)
 
     @property
-    def probabilities(self):
+    def probabilities(self) -> np.ndarray:
         """What the network's own last layer makes of the logits, in their shape (softmax where it has none).
 
         After a softmax they sum to 1; after a sigmoid each class has its own, and several may be above one
@@ -78,18 +79,18 @@ class Explanation:
         return self.activation.forward(self.logits)
 
     @property
-    def independent(self):
+    def independent(self) -> bool:
         """Does each class have a probability of its own, as after a sigmoid, so that several may hold at
         once?
         """
         return isinstance(self.activation, Sigmoid)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> "Explanation":
         """The explanation of one sample of a batch."""
         if self.logits.ndim != 2:
             raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
         index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
-        return Explanation(self.relevance[index], self.logits[index], int(self.target[index]),
+        return Explanation(self.relevance[index], self.logits[index], int(np.asarray(self.target)[index]),
                            self.class_names,
                            layers, self.ledger.sample(index), self.activation)

@@ -31,14 +31,20 @@ class Book:
     `forward_keeping` kept for its way back, or None.
     """
 
-    def __init__(self, samples, kept=None):
+    bias: np.ndarray
+    stabilizer: np.ndarray
+    gated: np.ndarray
+    by_rule: np.ndarray
+
+    def __init__(self, samples: int, kept: typing.Any = None):
         self.kept = kept
         for column in ABSORBED:
             setattr(self, column, np.zeros(samples))
 
 
 @functools.singledispatch
-def flow(layer, rule, xs, y, r, book):
+def flow(layer: L.Layer, rule: Rule, xs: list[np.ndarray], y: np.ndarray, r: np.ndarray,
+         book: Book) -> list[np.ndarray]:
     """Carry relevance from a layer's output to its inputs: [R_in for each of xs].
 
     layer: decides, by its type, which of the registered functions runs. rule: the Rule chosen for it. xs: its
@@ -52,7 +58,7 @@ def flow(layer, rule, xs, y, r, book):
 unknown = flow.dispatch(object)  # what runs for a type that nothing is registered for
 
 
-def can_cross(layer):
+def can_cross(layer: L.Layer) -> bool:
     """Is a function registered for layers of this type?"""
     return flow.dispatch(type(layer)) is not unknown
 
@@ -136,7 +142,7 @@ MIXES = (through_linear, through_merge, through_layer_norm)
 
 # ---- what these functions share
 
-def total(array):
+def total(array: np.ndarray) -> np.ndarray:
     """Σ over all but the batch axis, in float64: [n]."""
     return array.reshape(len(array), -1).sum(axis=1, dtype=np.float64)
 
@@ -174,10 +180,10 @@ class Prepared(Rule):
         return self.rule.stabilizer(z)
 
 
-_OURS = {kind: flow.dispatch(kind) for kind in L.LAYER_TYPES.values()}
+_OURS: dict[type, typing.Any] = {kind: flow.dispatch(kind) for kind in L.LAYER_TYPES.values()}
 
 
-def is_ours(layer):
+def is_ours(layer: L.Layer) -> bool:
     """Is this exactly one of this package's layers, crossed by this package's function for it?
 
     False for a subclass, which may compute something else, and where a function was registered over ours.

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from . import layers as L
-from .flow import through_max_pool, through_move, total
+from .flow import Book, through_max_pool, through_move, total
 from .network import Node
 from .steps import cross
 from .text import quote
@@ -55,7 +55,8 @@ METHODS = {method.name: method for method in (
 
 
 @functools.singledispatch
-def gradient_flow(layer, method, xs, y, r, book):
+def gradient_flow(layer: L.Layer, method: GradientMethod, xs: list[np.ndarray], y: np.ndarray,
+                  r: np.ndarray, book: Book) -> list[np.ndarray]:
     """Carry a gradient from a layer's output to its inputs: [dscore/dx for each of xs].
 
     method: the GradientMethod asked for. The other arguments are those of `flow.flow`, with r the gradient at

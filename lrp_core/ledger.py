@@ -101,7 +101,7 @@ class Ledger:
                        f"{listing(page[0] for page in self.pages)}")
 
     @property
-    def total(self):
+    def total(self) -> Entry:
         """The whole network: start - arrived = bias + stabilizer + gated + by_rule + residual, summed over
         layers.
         """
@@ -114,7 +114,7 @@ class Ledger:
         """The largest |residual| of any layer, [n] or a number."""
         return np.max([np.abs(entry.residual) for entry in (*self.entries, self.total)], axis=0)
 
-    def check(self, tolerance, floor=0.0):
+    def check(self, tolerance: float, floor: float = 0.0) -> None:
         """Raise ConservationError, naming the layer, where a residual exceeds tolerance times the layer's
         turnover.
 
@@ -147,7 +147,7 @@ class Ledger:
         """The ledger of one sample of a batch; of several, for a slice."""
         return Ledger(self.pages, self.numbers[..., index], self.start[index], self.arrived[index])
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The ledger as plain numbers and lists, for JSON."""
         def plain(entry):
             return {"layer": entry.name, "type": entry.type, "rule": entry.rule,

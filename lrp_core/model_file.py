@@ -35,7 +35,7 @@ FORMAT, VERSION = "audio-lrp-network", 1
 INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
-def save(network, path, *, storage="float32"):
+def save(network: Network, path: str | os.PathLike, *, storage: str = "float32") -> None:
     """Write `network` to `path` (.npz), whole or not at all: to a temporary file first, which is then
     renamed.
 
@@ -63,7 +63,7 @@ def save(network, path, *, storage="float32"):
         arrays["reference/input"], arrays["reference/logits"] = (np.asarray(a, np.float32)
                                                                  for a in network.reference)
     description = {"format": FORMAT, "version": VERSION, "input_shape": network.input_shape, "nodes": nodes,
-                   "class_names": network.class_names, "metadata": dict(network.metadata),
+                   "class_names": network.class_names, "metadata": dict(network.metadata or {}),
                    "reference": 0 if network.reference is None else len(network.reference[0])}
     with replacing(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(file, network=np.array(json.dumps(description)), **arrays)
@@ -79,7 +79,7 @@ def rounded(array, storage, name):
     return stored
 
 
-def load(path):
+def load(path: str | os.PathLike) -> Network:
     """Read a Network from a model file; raises ModelFileError (or FileNotFoundError) that says what is wrong.
 
     TypeError where `path` is no path.

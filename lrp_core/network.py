@@ -8,6 +8,7 @@ import types
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from . import layers as L
 from . import memory
@@ -117,7 +118,7 @@ class Network:
                 raise ValueError(f"node {quote(node.name)}: {error}") from None
         return shapes
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Node:
         """The node of that name."""
         try:
             return self.nodes[self.positions[name]]
@@ -130,7 +131,7 @@ class Network:
                  "reference": self.reference}
         return functools.partial(Network, **facts), (self.nodes, self.input_shape)
 
-    def replace(self, **changes):
+    def replace(self, **changes) -> "Network":
         """A copy with other nodes, class_names, metadata or reference."""
         return dataclasses.replace(self, **changes)
 
@@ -166,7 +167,7 @@ class Network:
         last, _ = final_activation(self)
         return L.Softmax() if last is None else last.layer
 
-    def forward(self, x):
+    def forward(self, x: np.ndarray) -> Trace:
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output.
 
         Raises ValueError where that would take more memory than the machine has free.
@@ -206,24 +207,24 @@ class Network:
                              f"{int(bad.argmax())})")
         return batch, single
 
-    def logits(self, x):
+    def logits(self, x: npt.ArrayLike) -> np.ndarray:
         """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or a batch -> [n,
         classes]; float32.
         """
-        x, single = self.check_input(x)
-
+        batch, single = self.check_input(x)
         scoring, threads = self.scoring, check_threads(None)
 
         def work(part):
-            outputs = scoring.trace(x[part].astype(np.float64)).outputs
+            outputs = scoring.trace(batch[part].astype(np.float64)).outputs
             return outputs[scoring.nodes[-1].name].astype(np.float32)
 
         sample = 8 * scoring.need.forward
-        bound = memory.bound(scoring, sample, min(len(x), threads * CHUNK), more="")
-        logits = np.concatenate(for_chunks(work, len(x), threads=threads, memory=bound, sample_bytes=sample))
+        bound = memory.bound(scoring, sample, min(len(batch), threads * CHUNK), more="")
+        logits = np.concatenate(for_chunks(work, len(batch), threads=threads, memory=bound,
+                                           sample_bytes=sample))
         return logits[0] if single else logits
 
-    def probabilities(self, x):
+    def probabilities(self, x: npt.ArrayLike) -> np.ndarray:
         """What `activation` makes of logits(x), in the same shape: they sum to 1 after a softmax, not after a
         sigmoid.
         """
@@ -242,7 +243,7 @@ class Network:
         return sum(node.layer.kernel.size // self.shapes[node.name][-1] * math.prod(self.shapes[node.name])
                    for node in self.nodes if isinstance(node.layer, L.Weighted))
 
-    def summary(self):
+    def summary(self) -> str:
         """The table of layers with output shapes and parameter counts, as text."""
         rows = [("layer", "type", "output", "parameters"), (INPUT, "", str(self.input_shape), "")]
         rows += [(node.name, node.layer.type, str(self.shapes[node.name]), f"{node.layer.parameters:,}")

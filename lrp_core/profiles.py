@@ -1,64 +1,34 @@
 """Where the time of an explanation goes, node by node, in either engine."""
-import dataclasses
 import statistics
 import time
 
 import numpy as np
+import numpy.typing as npt
 
 from .composites import composite
-from .explain import chosen_engine
+from .explain import Engine, Precision, Rules, chosen_engine
 from .gradients import GradientMethod
+from .network import Network
+from .profile_table import Profile, Row
 from .steps import plan
-from .text import table
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One step: the node it works for, "forward" or "backward", the kernel, seconds a sample, operations a
-    sample.
-
-    flops: of the direct algorithm, 0 where a step sums no products; kernels that need fewer show more for
-    each second.
-    reason: why the step is left to NumPy; "" where a kernel does it.
-    """
-    name: str
-    direction: str
-    kernel: str
-    seconds: float
-    flops: int
-    reason: str = ""
-
-
-class Profile(tuple):
-    """The Rows of a profile in the order of work; prints as a table, the share of the whole time with each.
-    """
-
-    def __str__(self):
-        whole = sum(row.seconds for row in self)
-        cells = [("layer", "direction", "kernel", "ms a sample", "share", "GFLOP/s", "left to NumPy because")]
-        cells += [(row.name, row.direction, row.kernel, f"{1e3 * row.seconds:.3f}",
-                   f"{row.seconds / whole:.1%}",
-                   f"{row.flops / row.seconds / 1e9:.1f}" if row.flops else "", row.reason) for row in self]
-        cells.append(("total", "", "", f"{1e3 * whole:.3f}", "",
-                      f"{sum(row.flops for row in self) / whole / 1e9:.1f}", ""))
-        return table(cells, "<<<>>><", footer=True)
-
-
-def profile(network, x, rules="epsilon", *, engine="auto", dtype="float64", repeats=9):
+def profile(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", *, engine: Engine = "auto",
+            dtype: Precision = "float64", repeats: int = 9) -> Profile:
     """The Profile of explaining x, one sample or a few: a Row for every step, in the order of work. Prints as
     a table.
 
     engine, dtype: as of `explain`. Seconds are the median of `repeats`, on one thread, each step apart from
     the others.
     """
-    x, _ = network.check_input(x)
+    batch, _ = network.check_input(x)
     method = composite(rules)
     if isinstance(method, GradientMethod):
         raise ValueError(f"profile: {method.name!r} is a gradient; only explanations by rules are profiled")
     if chosen_engine(engine, network, method) == "numba":
         from .numba_engine.profile import profile_kernels  # brings Numba along
-        return profile_kernels(network, x, method, dtype, repeats)
-    return profile_numpy(network.scoring, x.astype(np.float64), method, dtype, repeats)
+        return profile_kernels(network, batch, method, dtype, repeats)
+    return profile_numpy(network.scoring, batch.astype(np.float64), method, dtype, repeats)
 
 
 def profile_numpy(network, x, method, dtype, repeats):

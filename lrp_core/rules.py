@@ -93,11 +93,11 @@ class Rule:
     def __hash__(self):
         return hash((type(self), _fields(self))) if is_declared(self) else object.__hash__(self)
 
-    def stabilizer(self, z):
+    def stabilizer(self, z: np.ndarray) -> float | np.ndarray:
         """The ε that the rule adds to the denominators z: a number, or one for each sample."""
         return 0.0
 
-    def groups(self, layer):
+    def groups(self, layer) -> tuple[Group, ...]:
         """The groups of terms by which relevance is shared in `layer` (a linear layer)."""
         raise NotImplementedError(f"{type(self).__name__} must define groups(layer), or through(layer, x, y, "
                                   "r)")

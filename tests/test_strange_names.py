@@ -155,7 +155,7 @@ def test_what_a_model_file_is_refused_for_is_one_line(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("cell", "written"), [
     ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("+1+cmd|x", "'+1+cmd|x"), ("-2+3", "'-2+3"),
     ("@SUM(1)", "'@SUM(1)"),
-    ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("\uff1d1", "'\uff1d1"), ("-", "'-"), 
+    ("\t=1", "'\t=1"), ("\r=1", "'\r=1"), ("\uff1d1", "'\uff1d1"), ("-", "'-"),
     ("-1.5e-07", "-1.5e-07"), ("+3", "+3"),
     ("-inf", "-inf"), (-1.5, -1.5), (0, 0), ("", ""), ("a=1", "a=1"), ("'x", "'x")])
 def test_a_spreadsheet_runs_no_cell(cell, written, tmp_path):

@@ -11,6 +11,7 @@ kernels are HWIO as Keras has them. The kinds, by what a backward pass has to kn
 """
 import dataclasses
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,9 +23,9 @@ class Layer:
     """What every layer offers. `arrays` names its parameter arrays, `options` its settings, as a model file
     has them.
     """
-    arrays = ()
-    options = ()
-    inputs = 1
+    arrays: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[int | None] = 1
 
     @property
     def type(self):
@@ -66,8 +67,8 @@ class Linear(Layer):
     """A layer that is a linear map plus, at most, a bias:  <W x, s> = <x, Wᵀ s>  ties its two methods
     together.
     """
-    kernel = None
-    bias = None
+    kernel: np.ndarray | None = None
+    bias: np.ndarray | None = None
 
     def forward(self, x):
         return self.linear(x, self.kernel, self.bias)

@@ -53,7 +53,8 @@ def explain_each(request):
             for number, ((favoured, _), one) in enumerate(zip(request.targets, found))]
 
 
-_LOCK, _PROGRAMS = threading.Lock(), weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+_PROGRAMS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def programs_of(network):

@@ -67,7 +67,7 @@ def find(network, steps, *, dtype, nonnegative, start=None, keep=()):
 
 def readers_of(network) -> dict[str, list[Node]]:
     """The nodes that read each node's output, by name."""
-    readers = {name: [] for name in network.shapes}
+    readers: dict[str, list[Node]] = {name: [] for name in network.shapes}
     for node in network.nodes:
         for name in dict.fromkeys(node.inputs):
             readers[name].append(node)

@@ -84,8 +84,14 @@ class Lowering:
     def __init__(self, network, steps, facts: Facts, dtype, start, stop, keep, layers):
         self.network, self.steps, self.facts, self.dtype = network, steps, facts, dtype
         self.start, self.stop, self.keep, self.layers = start, stop, keep, layers
-        self.ops, self.stages, self.lines, self.wires, self.touched = OpList(dtype), [], [], [], []
-        self.outputs, self.winners, self.relevance, self.written = {}, {}, {}, 0
+        self.ops, self.written = OpList(dtype), 0
+        self.stages: list = []
+        self.lines: list[Line] = []
+        self.wires: list[Wire] = []
+        self.touched: list[frozenset] = []
+        self.outputs: dict[str, int] = {}
+        self.winners: dict[str, int] = {}
+        self.relevance: dict[str, Wire] = {}
 
     def run(self):
         """Lower the whole network."""

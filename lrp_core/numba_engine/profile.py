@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from ..profiles import Profile, Row
+from ..profile_table import Profile, Row
 from ..target import NOBODY, WINNER
 from .entry import planned
 from .kernels.op import KINDS, NONE, kind_of

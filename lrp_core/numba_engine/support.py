@@ -119,7 +119,7 @@ class Unread:
         raise TypeError("the stabilizer reads z")
 
     __array__ = __bool__ = __eq__ = __getattr__ = __len__ = __iter__ = _refuse
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def constant_stabilizer(rule):

@@ -4,7 +4,7 @@ import sys
 
 from ...text import MESSAGE, clean
 
-_told = set()
+_told: set[str] = set()
 
 
 def tell(message):

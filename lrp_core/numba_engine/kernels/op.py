@@ -98,8 +98,8 @@ class Kind:
     rare: bool
 
 
-KINDS = []
-_NUMBERS = {}
+KINDS: list[Kind] = []
+_NUMBERS: dict[Callable, int] = {}
 
 
 def kind(name, *, units, reach, rare=False, fields=None):
