@@ -98,8 +98,8 @@ def explain_each(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon",
     masks = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
     wanted = [resolve(one, len(batch), network) for one in targets]
     check_results(scored, len(batch) * len(wanted), stop or INPUT, layers)
-    request = Request(network, batch, single, method, wanted, place, stop, masks, layers, dtype, threads, memory,
-                      progress)
+    request = Request(network, batch, single, method, wanted, place, stop, masks, layers, dtype, threads,
+                      memory, progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
     from .numba_engine import entry  # brings Numba along, half a second that the readable engine does without

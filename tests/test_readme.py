@@ -2,10 +2,17 @@
 that exist.
 """
 import configparser
+import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
+
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
+HOW_TO = ROOT / "docs" / "how-to"
 
 
 def run(page):
@@ -26,8 +33,56 @@ def test_the_tutorial_tells_the_truth():
     assert run(ROOT / "docs" / "tutorial.md")["network"].parameters == 1_958_730
 
 
+@pytest.mark.parametrize("page", ["rule", "layer", "composite"])
+def test_a_how_to_works_in_an_empty_folder(page, tmp_path):
+    """Every line of it, in a process of its own."""
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (HOW_TO / f"{page}.md").read_text(), re.DOTALL))
+    assert "assert" in code
+    (tmp_path / "mine.py").write_text(code)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    found = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_kernel_is_added_as_its_how_to_says(tmp_path):
+    """In a copy: the file, the two names, the branch of the lowering. Then a kernel does it, in both precisions."""
+    page = (HOW_TO / "kernel.md").read_text()
+    shutil.copytree(ROOT / "lrp_core", tmp_path / "lrp_core", ignore=shutil.ignore_patterns("__pycache__"))
+    engine, blocks = tmp_path / "lrp_core" / "numba_engine", re.findall(r"```(python|diff)\n(.*?)```", page, re.DOTALL)
+    (engine / "kernels" / "leaky.py").write_text(blocks[0][1])
+    interpreter, lower = engine / "interpreter.py", engine / "lower.py"
+    lines = blocks[1][1].splitlines()
+    text = interpreter.read_text()
+    for old, new in zip(lines[::2], lines[1::2], strict=True):
+        assert old[0] == "-" and new[0] == "+" and text.count(old[1:]) == 1, old
+        text = text.replace(old[1:], new[1:])
+    interpreter.write_text(text)
+    added = "\n".join(line[1:] for line in blocks[2][1].splitlines() if line[0] == "+")
+    before = "\n".join(line[1:] for line in blocks[2][1].splitlines() if line[0] == " ")
+    text = lower.read_text()
+    assert text.count(before) == 1
+    text = text.replace(before, f"{added}\n{before}")
+    lower.write_text(text.replace("from .kernels.op import", "from .kernels.leaky import leaky_relu\nfrom .kernels.op import"))
+    (tmp_path / "try.py").write_text("""
+import numpy as np, lrp_core
+from lrp_core import layers as L
+rng = np.random.default_rng(0)
+network = lrp_core.Network([("leaky", L.LeakyReLU(0.25)), ("out", L.Dense(rng.standard_normal((5, 3)).astype(np.float32)))], (5,))
+x = rng.standard_normal((3, 5)).astype(np.float32)
+exact = lrp_core.explain(network, x, engine="numpy").relevance
+for dtype, bar in (("float64", 1e-14), ("float32", 1e-5)):
+    found = lrp_core.explain(network, x, engine="numba", dtype=dtype).relevance
+    assert np.abs(found - exact).max() <= bar * np.abs(exact).max()
+print(lrp_core.profile(network, x, engine="numba"))
+""")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    found = subprocess.run([sys.executable, "try.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert found.returncode == 0 and "leaky ReLU" in found.stdout and " NumPy " not in found.stdout, found.stderr + found.stdout
+
+
 def test_links_lead_somewhere():
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "RESULTS.md"):
+    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"),
+                 ROOT / "benchmarks" / "RESULTS.md"):
         for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
             assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"
         assert "@@" not in page.read_text(), page.name
@@ -39,7 +94,8 @@ def test_what_is_advised_to_install_can_be_installed():
     """
     extras = configparser.ConfigParser()
     extras.read(ROOT / "setup.cfg")
-    known = set(re.findall(r"^[\w-]+", "\n".join(extras["options.extras_require"].values()), re.MULTILINE))
+    needed = [extras["options"]["install_requires"], *extras["options.extras_require"].values()]
+    known = set(re.findall(r"^[\w-]+", "\n".join(needed), re.MULTILINE))
     packages = ("lrp_core", "features", "audio_lrp", "train_tf", "benchmarks", "tests")
     sources = [path for name in packages for path in (ROOT / name).rglob("*.py")
                if "tests/data" not in path.as_posix()]
