@@ -105,11 +105,11 @@ def sentence(e, preset, profiles):
 
 
 def ledger_sentence(total):
-    """The last line of the book in words."""
+    """The last line of the ledger in words."""
     return (f"Of the score {total.received:.4f}, {total.passed:.4f} arrives at the samples of the sound; "
             f"biases took {total.bias:.4f}, stabilizers {total.stabilizer:.4f}, and {total.gated:.4f} was "
             "gated: "
-            "there was nobody to give it to.")
+            "there was no input to give it to.")
 
 
 def row(entry):

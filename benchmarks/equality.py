@@ -14,7 +14,7 @@ from .tables import Table
 
 CLOSE, FAR, LEAST_CLOSE = 1e-4, 1e-1, 0.95
 ALLOWANCE = 0.02  # so many fewer clips may be close in float32 than in float64
-# Where a peer in float32 strays that often from itself in float64, nobody can be close to it on 95 of 100
+# Where a peer in float32 strays that often from itself in float64, no tool can be close to it on 95 of 100
 # clips: α2β1 divides by z⁻ however small it is. We may then stray so much more often than the peer itself.
 MARGIN = 0.10
 PORTION = 32

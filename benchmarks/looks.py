@@ -41,7 +41,7 @@ def length_of(duration):
 
 
 def ended(level, length):
-    """Images [N, 64, 64] with digital silence behind column `length` [N, 1]."""
+    """Images [N, 64, 64] with digital silence after column `length` [N, 1]."""
     return np.where((np.arange(64) < length)[:, None, :], level, level.min(axis=(1, 2), keepdims=True))
 
 
@@ -66,7 +66,7 @@ def smoothed(level, columns):
 def regions(fold):
     """{name: boolean masks [N, 64, 64]} of what the front end and the recorder leave in an image.
 
-    silence: behind a sound shorter than two seconds, which is played twice. its edge: the columns where it
+    silence: after a sound shorter than two seconds, which is played twice. its edge: the columns where it
     begins. seam: the columns where a sound shorter than four seconds begins again. above 11 kHz: what a
     recorder of 22.05 kHz lacks.
     """

@@ -1,4 +1,4 @@
-"""What is being done, on standard error, so that nobody waits before a silent terminal."""
+"""What is being done, on standard error, so that no one waits at a silent terminal."""
 import sys
 
 import click

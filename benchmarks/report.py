@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: NAME.json and NAME.svg in the results folder, and the page RESULTS.md of
+"""What a benchmark leaves: NAME.json and NAME.svg in the results folder, and the page RESULTS.md of
 all of them.
 """
 import json
@@ -20,7 +20,7 @@ BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, me
 INTRODUCTION = """# How fast, and how well
 
 `python -m benchmarks NAME` made each part of this page, from `NAME.json` in the results folder; `python -m
-benchmarks all` makes them all anew. A time is a median, the numbers behind it are the quartiles. Absolute
+benchmarks all` makes them all anew. A time is a median, the numbers after it are the quartiles. Absolute
 times are the machine's: compare within one part only, where everything was measured in turn in one run. The
 last three parts measure no time."""
 

@@ -59,7 +59,7 @@ def repeated(x, count):
 def layers(network):
     """The network in plain words for the peers: a list of dicts. A ReLU belongs to the layer before it;
     dropout and the
-    softmax, which nobody explains, are left out."""
+    softmax, which is not explained, are left out."""
     found = []
     for node in network.nodes:
         kind, layer = node.layer.type, node.layer

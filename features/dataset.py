@@ -69,7 +69,7 @@ def level_or_error(item):
 def extract(folder, path, *, progress=None):
     """Write the level images of an UrbanSound8K folder to `path` (.npz: level, name, fold, class_id).
 
-    Every 256 clips a part is written beside `path`; an interrupted call goes on behind the last part. Returns
+    Every 256 clips a part is written beside `path`; an interrupted call goes on after the last part. Returns
     the list of messages about clips that could not be read and were left out. progress: called with the
     number of clips done since the last call.
     """

@@ -6,8 +6,8 @@ parts that make it up, in proportion to what each contributed. For a linear step
 
     R_x = x ⊙ Aᵀ (R_z / z)
 
-so Σ R_x = Σ R_z wherever z is not zero. Where z is zero (digital silence) there is nobody to hand relevance
-to; it is dropped, and the step's book says how much. Colour map, stretch and decibels are monotone and act on
+so Σ R_x = Σ R_z wherever z is not zero. Where z is zero (digital silence) no input can be handed relevance;
+it is dropped, and the step's book says how much. Colour map, stretch and decibels are monotone and act on
 each cell alone: relevance passes through them unchanged. (Power and STFT together as DFT-LRP, Vielhaben et
 al. 2024, Pattern Recognition 150; the way through mel bands is this project's.)
 """
@@ -24,8 +24,8 @@ from .stft import HOP, WINDOW, hann, overlap_add, power, stft
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """The book of one step: received Σ R above, passed Σ R below, dropped: what found nobody to go to. Sums
-    in float64.
+    """The ledger's line of one step: received Σ R above, passed Σ R below, dropped: what no input could take.
+    Sums in float64.
     """
     name: str
     received: float
@@ -41,14 +41,14 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class SoundRelevance:
-    """One explanation in every room of the front end; all arrays float64, positive for the class, negative
-    against it.
+    """The relevance of one explanation at every stage of the front end; all arrays float64, positive for the
+    class, negative against it.
 
     pixels: [64, 64], row 0 the highest band. mel: [128, 345], band 0 the lowest. cells: [345, 1025], one for
     each frame and bin of the STFT. samples: [176400], the four seconds at 44.1 kHz that are analysed.
     original: [n], the samples of
     the file itself, mono and at its own rate: where it was played twice, both times add up.
-    steps: the books, image first.
+    steps: the ledger's lines, image first.
     """
     pixels: np.ndarray
     mel: np.ndarray

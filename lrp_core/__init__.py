@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation without a framework: load a network, explain a decision, check the book.
+"""Layer-wise relevance propagation without a framework: load a network, explain a decision, check the ledger.
 
     import lrp_core
     network = lrp_core.load("net.npz")
@@ -41,6 +41,7 @@ from .gradients import gradient_flow
 from .ledger import ConservationError, Entry, Ledger
 from .model_file import ModelFileError, load, save
 from .network import Network, Node, Trace
+from .profile_table import Profile
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 from .target import Contrast
 
@@ -104,7 +105,7 @@ def from_onnx(path: str | os.PathLike, *, class_names: Sequence[str] | None = No
 
 
 def profile(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", *, engine: Engine = "auto",
-            dtype: Precision = "float64", repeats: int = 9):
+            dtype: Precision = "float64", repeats: int = 9) -> Profile:
     """Where the time of an explanation goes, step by step: a table to print. See `lrp_core.profiles.profile`.
     """
     from .profiles import profile as run

@@ -4,7 +4,7 @@ import numpy.typing as npt
 
 from .explain import Engine, Precision, Targets, explain
 from .network import Network
-from .target import NOBODY, WINNER, Contrast, resolve
+from .target import NO_CLASS, WINNER, Contrast, resolve
 
 
 def integrated_gradients(network: Network, x: npt.ArrayLike, target: Targets = "max", *,
@@ -58,7 +58,7 @@ def _averaged(network, x, target, inputs, finish, engine, dtype, threads):
     for sample, winner, favoured, other in zip(x, winners, *resolve(target, len(x), network)):
         # The class is that of the sample itself, whatever wins on the way to it.
         favoured, other = (int(winner if number == WINNER else number) for number in (favoured, other))
-        one = favoured if other == NOBODY else Contrast(favoured, other)
+        one = favoured if other == NO_CLASS else Contrast(favoured, other)
         gradients = explain(network, inputs(sample), "gradient", one, engine=engine, dtype=dtype,
                             threads=threads).relevance
         out.append(finish(sample, gradients.mean(axis=0, dtype=np.float64)).astype(dtype))

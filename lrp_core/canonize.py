@@ -3,12 +3,16 @@ import collections
 import dataclasses
 import heapq
 import math
+import typing
 
 import numpy as np
 
 from . import layers as L
 from .sizes import products
 from .text import quote
+
+if typing.TYPE_CHECKING:
+    from .network import Network
 
 PARITY = 1e-4
 # multiplications of a network that is run to compare it with its folded form: a second or two
@@ -36,7 +40,7 @@ def final_activation(network):
     return (node, tuple(moves)) if one_row or isinstance(node.layer, L.Sigmoid) else (None, ())
 
 
-def without_final_activation(network):
+def without_final_activation(network: "Network") -> "Network":
     """The network without the softmax or sigmoid at its end, so that its output is the scores z; others as
     they are.
 
@@ -57,11 +61,11 @@ def without_final_activation(network):
     return network.replace(nodes=nodes)
 
 
-def fold_batch_norm(network):
-    """The network with every BatchNorm taken into the linear layer before it, or behind it, where that is
+def fold_batch_norm(network: "Network") -> "Network":
+    """The network with every BatchNorm taken into the linear layer before it, or after it, where that is
     exact.
 
-        behind W:   a (W x + b) + d  =  (a W) x + (a b + d)
+        after W:   a (W x + b) + d  =  (a W) x + (a b + d)
         before W:   W (a x + d) + b  =  (W a) x + (W d + b),  not where W's input is padded with zeros
 
     Both need that nothing else reads what lies between. A BatchNorm that cannot be folded stays, and is

@@ -13,7 +13,7 @@ from .ledger import Ledger
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """The relevance of an input for a network's score, with the book of where it went.
+    """The relevance of an input for a network's score, with the ledger of where it went.
 
     relevance: like x (or the output of the node it was stopped at), in the dtype that was asked for; positive
         where x speaks for the target, negative where it speaks against.

@@ -1,4 +1,5 @@
-"""What a file is that some function cannot use: told by its content, and which command or function takes it.
+"""What a file is that some function cannot use: recognised by its content, and which command or function
+takes it.
 """
 import zipfile
 

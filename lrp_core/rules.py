@@ -68,7 +68,7 @@ def seldom(default):
 
 
 def as_forward(layer):
-    """The groups of LRP-0: the layer as it is, so that z is the output that the forward pass left behind."""
+    """The groups of LRP-0: the layer as it is, so that z is the output that the forward pass computed."""
     return (Group((Term(whole, layer.kernel, layer.bias),)),)
 
 
@@ -245,7 +245,7 @@ class Gamma(Rule):
         R_i = Σ_j  ( x_i⁺ (W_ij + γ W_ij⁺) + x_i⁻ (W_ij + γ W_ij⁻) ) / z_j · R_j      where y_j > 0
         R_i = Σ_j  ( x_i⁺ (W_ij + γ W_ij⁻) + x_i⁻ (W_ij + γ W_ij⁺) ) / z_j · R_j      where y_j < 0
 
-    The generalised form, for inputs and outputs of both signs; behind a ReLU x⁻ = 0 and the first line is
+    The generalised form, for inputs and outputs of both signs; after a ReLU x⁻ = 0 and the first line is
     Montavon's rule. z_j holds the bias as b + γb⁺ (b + γb⁻ below zero). Montavon 2019; Andéol 2021.
     """
     gamma: float = 0.25

@@ -13,7 +13,7 @@ def stabilize(z, epsilon):
 
 
 def share(r, z):
-    """(s = r / z, gate): relevance for each unit of z. Where z is zero nobody contributed: s = 0, gate is
+    """(s = r / z, gate): relevance for each unit of z. Where z is zero no input contributed: s = 0, gate is
     False.
     """
     gate = np.abs(z) >= SMALLEST

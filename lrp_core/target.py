@@ -5,7 +5,7 @@ import numpy as np
 
 from .text import listing, quote
 
-WINNER, NOBODY = -1, -2
+WINNER, NO_CLASS = -1, -2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Contrast:
 
 
 def resolve(target, count, network):
-    """(class numbers [count], the classes they are contrasted with [count]): WINNER for "max", NOBODY for
+    """(class numbers [count], the classes they are contrasted with [count]): WINNER for "max", NO_CLASS for
     none.
 
     target: "max", a class name, an index, a Contrast, or one of these for each sample.
@@ -32,7 +32,7 @@ def resolve(target, count, network):
                              f"{len(targets)}")
     pairs = [(one.favoured, one.other) if isinstance(one, Contrast) else (one, None) for one in targets]
     return (np.array([class_number(one, network) for one, _ in pairs]),
-            np.array([NOBODY if other is None else class_number(other, network) for _, other in pairs]))
+            np.array([NO_CLASS if other is None else class_number(other, network) for _, other in pairs]))
 
 
 def class_number(target, network):
@@ -54,5 +54,5 @@ def class_number(target, network):
 
 
 def one_hot(numbers, classes):
-    """[n, classes]: 1 at each sample's number, no 1 for NOBODY."""
+    """[n, classes]: 1 at each sample's number, no 1 for NO_CLASS."""
     return (np.arange(classes) == numbers[:, None]).astype(np.float64)

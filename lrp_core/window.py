@@ -39,7 +39,7 @@ class Window:
 
     'valid':  out = floor((in - reach) / stride) + 1
     'same':   out = ceil(in / stride), with  max((out - 1)·stride + reach - in, 0)  rows of padding, half of
-              them (rounded down) before and the rest behind, as TensorFlow does.
+              them (rounded down) before and the rest after, as TensorFlow does.
     ((top, bottom), (left, right)):  that many rows and columns of padding, then as 'valid'.
     """
     size: tuple
@@ -106,6 +106,6 @@ class Window:
 def one_row(window):
     """The window of a 1-D layer, over a map of one row; refuses padding above or below the row."""
     if not isinstance(window.padding, str) and window.padding[0] != (0, 0):
-        raise ValueError(f"a sequence is padded at its ends only, ((0, 0), (before, behind)); got "
+        raise ValueError(f"a sequence is padded at its ends only, ((0, 0), (before, after)); got "
                          f"{window.padding}")
     return window

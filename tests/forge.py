@@ -66,7 +66,7 @@ class Forge:
 
 
 def header_of(shape, dtype="<f4", fortran=False):
-    """A .npy header that promises an array, and no data behind it."""
+    """A .npy header that promises an array, and no data after it."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": fortran, "shape": shape})
     return buffer.getvalue()

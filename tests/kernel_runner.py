@@ -217,8 +217,8 @@ def extents(extent, size, stride, dilation, padding, axis):
     reach = (size - 1) * dilation + 1
     if isinstance(padding, str):
         return naive.out_extent(extent, reach, stride, padding)
-    before, behind = padding[axis]
-    return naive.out_extent(extent + before + behind, reach, stride, "valid")[0], -before
+    before, after = padding[axis]
+    return naive.out_extent(extent + before + after, reach, stride, "valid")[0], -before
 
 
 @st.composite

@@ -198,7 +198,7 @@ def share(rule, unit, x, r, book):
         for factor, bias, part in ((alpha, up, max), (-beta, down, min)):
             z = math.fsum([*(part(p, 0.0) for p in contributions.values()), bias])
             if z == 0.0:
-                continue    # this side has nobody to give to: its share stays gated
+                continue    # this side has no input to give to: its share stays gated
             book.gated -= factor * r
             book.bias += factor * r * bias / z
             for i, p in contributions.items():

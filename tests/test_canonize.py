@@ -33,7 +33,7 @@ NEIGHBOURS = {
 
 
 def network_of(*layers):
-    """The layers one behind the other, and scores."""
+    """The layers one after the other, and scores."""
     shape = (5, 6, 4)
     for layer in layers:
         shape = layer.output_shape(shape)
@@ -67,6 +67,6 @@ def test_a_batch_norm_behind_a_layer(name):
 
 
 def test_two_batch_norms_around_a_grouped_convolution():
-    """The one behind folds into it, the one before stays."""
+    """The one after folds into it, the one before stays."""
     folded = fold_batch_norm(network_of(norm(4), NEIGHBOURS["grouped convolution"][0], norm(6)))
     assert [node.layer.type for node in folded.nodes] == ["BatchNorm", "Conv2D", "Flatten", "Dense"]

@@ -22,7 +22,7 @@ def rules_of(network, rules):
             if isinstance(node.layer, (L.Linear, L.Merge, L.LayerNorm))}
 
 
-# What moves or copies numbers only: the layer behind it still reads the input itself.
+# What moves or copies numbers only: the layer after it still reads the input itself.
 MOVES = {"permute": L.Permute((3, 1, 2)), "reshape": L.Reshape((3, 6, 4)), "flatten": L.Flatten()}
 # What does not: it mixes numbers, changes them, or puts others between them.
 OTHERS = {"relu": L.ReLU(), "pool": L.MaxPool2D(2), "average": L.AveragePool2D(2), "scale": L.Scale(0.5),
@@ -30,8 +30,8 @@ OTHERS = {"relu": L.ReLU(), "pool": L.MaxPool2D(2), "average": L.AveragePool2D(2
           "norm": L.BatchNorm(draw(4), draw(4))}
 
 
-def behind(layer):
-    """A dense layer and another one, behind `layer`."""
+def after(layer):
+    """A dense layer and another one, after `layer`."""
     size = layer.output_shape((6, 3, 4))[-1]
     return Network([("before", layer), ("first", L.Dense(draw(size, 5))), ("flatten", L.Flatten()),
                     ("out", L.Dense(draw(int(np.prod(layer.output_shape((6, 3, 4))[:-1])) * 5, 2)))],
@@ -41,7 +41,7 @@ def behind(layer):
 @pytest.mark.parametrize("preset", ["preset_a_flat", "preset_b_flat"])
 @pytest.mark.parametrize("name", [*MOVES, *OTHERS])
 def test_the_first_layer_reads_the_input_through_moves_only(name, preset):
-    network = behind({**MOVES, **OTHERS}[name])
+    network = after({**MOVES, **OTHERS}[name])
     rules = rules_of(network, preset)
     assert rules["first"] == ("Flat()" if name in MOVES
                               else "Epsilon(epsilon=0.1)") and rules["out"] == "Epsilon(epsilon=0.1)"

@@ -325,11 +325,11 @@ def test_hidden_channels_may_stand_in_any_order(rule):
     network, rng = nets.deep(38), np.random.default_rng(38)
     layers = {node.name: node.layer for node in network.nodes}
     for name, reader in (("conv1", "conv2"), ("hidden", "out")):
-        channels, before, behind = (rng.permutation(layers[name].kernel.shape[-1]), layers[name],
+        channels, before, after = (rng.permutation(layers[name].kernel.shape[-1]), layers[name],
                                     layers[reader])
         layers[name] = dataclasses.replace(before, kernel=before.kernel[..., channels],
                                            bias=before.bias[channels])
-        layers[reader] = dataclasses.replace(behind, kernel=np.take(behind.kernel, channels, axis=-2))
+        layers[reader] = dataclasses.replace(after, kernel=np.take(after.kernel, channels, axis=-2))
     permuted = network.replace(nodes=list(layers.items()))
     x = nets.inputs(network, 2, 38)
     one, other = (lrp_core.explain(net, x, rule, 0) for net in (network, permuted))
@@ -360,7 +360,7 @@ def test_relevance_that_underflows_is_no_error(engine, dtype, layers, share):
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_relevance_beyond_single_precision_names_the_layer_and_the_way_out(engine):
-    """s = R / w² = 1e48: the books cannot close on infinity, and the program has made no error."""
+    """s = R / w² = 1e48: the ledger cannot add up to infinity, and the program has made no error."""
     network = Network([("tiny", L.Dense(np.array([[1e-14]]), np.array([1e20])))], (1,))
     with pytest.raises(ValueError, match="the relevance at layer 'tiny' overflows float32.*use "
                                          "dtype='float64'"):

@@ -53,7 +53,7 @@ def kill_five_times_and_finish(arguments, folder, longest, rng):
             if name in kept} == kept, "a batch was lost or done twice"
 
 
-def test_killed_five_times_it_gives_the_same_bytes(model, tmp_path):  # noqa: F811
+def test_killed_five_times_it_gives_the_same_bytes(model, tmp_path):
     arguments = (write_sounds(tmp_path / "in", (3, 8), 12), "--model", model, "--jobs", 1, "--batch", 1)
     begun = time.monotonic()
     assert start(*arguments, "-o", tmp_path / "whole").wait(timeout=240) == 0
@@ -120,7 +120,7 @@ def kill_in_the_middle(arguments, folder, kills, rng):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="processes are looked up in /proc")
-def test_killed_in_the_middle_of_batches_two_jobs_give_the_same_bytes(model, tmp_path):  # noqa: F811
+def test_killed_in_the_middle_of_batches_two_jobs_give_the_same_bytes(model, tmp_path):
     sounds = write_sounds(tmp_path / "in", (3, 8), 4)
     for path in list(sounds.iterdir()):
         for number in range(1, 24):
@@ -133,7 +133,7 @@ def test_killed_in_the_middle_of_batches_two_jobs_give_the_same_bytes(model, tmp
     assert tree(tmp_path / "killed") == tree(tmp_path / "whole")
 
 
-def test_two_runs_at_once_in_one_folder_give_the_bytes_of_one(model, tmp_path):  # noqa: F811
+def test_two_runs_at_once_in_one_folder_give_the_bytes_of_one(model, tmp_path):
     arguments = (write_sounds(tmp_path / "in", (3,), 12), "--model", model, "--jobs", 2, "--batch", 2)
     assert start(*arguments, "-o", tmp_path / "whole").wait(timeout=240) == 0
     for number in range(2):
@@ -146,7 +146,7 @@ def test_two_runs_at_once_in_one_folder_give_the_bytes_of_one(model, tmp_path): 
         assert tree(tmp_path / f"{number}") == tree(tmp_path / "whole")
 
 
-def test_a_second_run_is_told_who_is_at_work(model, tmp_path):  # noqa: F811
+def test_a_second_run_is_told_who_is_at_work(model, tmp_path):
     sounds = write_sounds(tmp_path / "in", (3,), 40)
     arguments = (sounds, "--model", model, "--jobs", 2, "--batch", 1, "-o", tmp_path / "out")
     first = start(*arguments)
@@ -163,7 +163,7 @@ def test_a_second_run_is_told_who_is_at_work(model, tmp_path):  # noqa: F811
     assert not (tmp_path / "out" / dataset_lock.OWNER).exists()
 
 
-def test_an_owner_that_has_not_said_who_it_is_keeps_others_out_too(model, tmp_path):  # noqa: F811
+def test_an_owner_that_has_not_said_who_it_is_keeps_others_out_too(model, tmp_path):
     (tmp_path / "out").mkdir()
     with dataset_lock.alone(tmp_path / "out"):
         (tmp_path / "out" / dataset_lock.OWNER).write_text("[]")

@@ -13,7 +13,7 @@ from audio_lrp.dataset_report import title_of
 from features.synth import CLASSES
 
 
-def test_a_clip_that_can_be_read_again_is_explained(model, tmp_path):  # noqa: F811
+def test_a_clip_that_can_be_read_again_is_explained(model, tmp_path):
     folder = write_sounds(tmp_path / "in", (3, 8), 4)
     mended = folder / "100-3-0-0.wav"
     whole = mended.read_bytes()
@@ -35,7 +35,7 @@ def test_a_clip_that_can_be_read_again_is_explained(model, tmp_path):  # noqa: F
                                   array(tmp_path / "whole", "relevance_epsilon"))
 
 
-def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path):  # noqa: F811
+def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path):
     arguments = (sounds, "--model", model, "--jobs", 1, "--batch", 4)
 
     def after(damage):
@@ -69,7 +69,7 @@ def test_pictures_of_wrong_decisions_say_what_their_relevance_speaks_for(target,
     assert title_of({"classes": CLASSES, "target": target}, 8, how, 2).endswith(words)
 
 
-def test_pictures_come_in_the_format_asked_for(model, tmp_path):  # noqa: F811
+def test_pictures_come_in_the_format_asked_for(model, tmp_path):
     folder = write_sounds(tmp_path / "in", (3,), 1)
     soundfile.write(folder / "x.wav", np.zeros(100), 8000)
     done(folder, "--model", model, "--jobs", 1, "-o", tmp_path / "out", "--format", "pdf")

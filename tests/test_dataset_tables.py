@@ -21,7 +21,7 @@ def markdown_rows(path, names):
     return {name: next(line[1:] for line in cells if line[0] == name) for name in names}
 
 
-def test_the_summary_counts_each_class_by_its_label(undisturbed):  # noqa: F811
+def test_the_summary_counts_each_class_by_its_label(undisturbed):
     """What has the label, how much of it was heard rightly: not what was heard as the class."""
     index, summary = rows(undisturbed / "index.csv"), json.loads((undisturbed / "summary.json").read_text())
     heard = [sum(row["predicted"] == name for row in index) for name in CLASSES]
@@ -42,7 +42,7 @@ def test_the_summary_counts_each_class_by_its_label(undisturbed):  # noqa: F811
         assert confusion[f"{number} {name}"] == [str(count or "·") for count in counted]
 
 
-def test_every_list_says_of_a_clip_what_the_index_says(undisturbed):  # noqa: F811
+def test_every_list_says_of_a_clip_what_the_index_says(undisturbed):
     index = {row["number"]: row for row in rows(undisturbed / "index.csv")}
     confused, typical = rows(undisturbed / "confused.csv"), rows(undisturbed / "typical.csv")
     assert confused

@@ -77,7 +77,7 @@ def test_neighbours_with_a_sign(name):
 
 
 def test_again(case):
-    """Workspaces that other samples used, also by other rules, leave nothing behind."""
+    """Workspaces that other samples used, also by other rules, leave no trace."""
     network, x, alone = case
     for _ in range(3):
         for name in RULES:

@@ -151,8 +151,8 @@ def test_a_cache_folder_that_cannot_be_written(place):
 
 
 def test_no_place_to_keep_anything(tmp_path):
-    """An installation and a home that nobody can write to: compiled each time (here without optimising, to be
-    quick), and right.
+    """An installation and a home that cannot be written to: compiled each time (here without optimising, to
+    be quick), and right.
     """
     root = copy(tmp_path)
     for folder in (root / "lrp_core", root / "lrp_core" / "numba_engine" / "kernels"):

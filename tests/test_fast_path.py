@@ -249,7 +249,7 @@ def test_a_sound_in_silence(network, rules):
 @every_net
 def test_what_cannot_be_explained(network):
     """NaN, infinity, wrong shapes, options that are none, a bound too small: named, and nothing is left
-    behind.
+    after.
     """
     x, before = samples(network), lrp_core.explain(network, samples(network), engine="numba",
                                                    dtype="float32").relevance

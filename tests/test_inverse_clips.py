@@ -1,4 +1,4 @@
-"""Relevance down to the sound of real clips, by every preset: the logit is at the waveform or in the books;
+"""Relevance down to the sound of real clips, by every preset: the logit is at the waveform or in the ledger;
 bad input is refused.
 """
 import dataclasses

@@ -37,7 +37,7 @@ from lrp_core.numba_engine.kernels.elementwise import (
     STABILIZER,
 )
 from lrp_core.numba_engine.ops import extent, geometry
-from lrp_core.target import NOBODY, WINNER
+from lrp_core.target import NO_CLASS, WINNER
 
 map_shapes = st.tuples(st.integers(1, 7), st.integers(1, 7), channel_counts)
 
@@ -137,7 +137,7 @@ def test_ratio_of_a_constant_with_a_gate(gate):
 
 
 def assert_ratio(shape, samples, fan, seed, epsilon, coefficient, gate, shared, biased):
-    """s = c·m·r / (z + ε·sign(z)), sign(0) = +1, nothing where that is zero; the books are the sums over each
+    """s = c·m·r / (z + ε·sign(z)), sign(0) = +1, nothing where that is zero; the sums are over each
     sample.
     """
     rng = np.random.default_rng(seed)
@@ -247,7 +247,8 @@ def test_combine(shape, samples, fan, seed, times, accumulate):
 
 
 @pytest.mark.parametrize("favoured, other, expected", [
-    (WINNER, NOBODY, [[0, 0, 7, 0, 0], [0, 0, -5, 0, 0]]), (1, NOBODY, [[0, -2, 0, 0, 0], [0, -8, 0, 0, 0]]),
+    (WINNER, NO_CLASS, [[0, 0, 7, 0, 0], [0, 0, -5, 0, 0]]),
+    (1, NO_CLASS, [[0, -2, 0, 0, 0], [0, -8, 0, 0, 0]]),
     (3, WINNER, [[0, 0, -7, 7, 0], [0, 0, 5, -5, 0]]), (WINNER, WINNER, [[0] * 5] * 2),
     (4, 0, [[-1, 0, 0, 0, 3], [9, 0, 0, 0, -6]])], ids=str)
 def test_start(favoured, other, expected):
@@ -255,7 +256,8 @@ def test_start(favoured, other, expected):
     wins.
     """
     scores, rig = np.array([[1, -2, 7, 7, 3], [-9, -8, -5, -5, -6]], np.float32), Rig(2, fan=2)
-    rig.favoured, rig.other = np.array([favoured, 4, 0, favoured]), np.array([other, NOBODY, NOBODY, other])
+    rig.favoured, rig.other = np.array([favoured, 4, 0, favoured]), np.array([other, NO_CLASS, NO_CLASS,
+                                                                              other])
     rig.asm.backward = True
     r = rig.room(5)
     rig.asm.emit(P.START, x=rig.put(scores), y=r, **extent((5,)))

@@ -65,7 +65,7 @@ def test_constant_maps(padding, filters):
 
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_notches(padding):
-    """One pixel, one channel of one pixel, or one corner differs: runs stop before it and begin again behind
+    """One pixel, one channel of one pixel, or one corner differs: runs stop before it and begin again after
     it.
     """
     for number, (row, column) in enumerate((r, c) for r in range(0, 11, 2) for c in range(0, 12, 3)):

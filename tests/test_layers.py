@@ -190,7 +190,7 @@ def test_whole_network(bias):
 
 
 def test_naive_gradient_is_the_finite_difference():
-    """The oracle's own chain rule, which stands behind "LRP-0 is input x gradient", against central
+    """The oracle's own chain rule, which supports \"LRP-0 is input x gradient", against central
     differences.
     """
     network, h = nets.deep(2, bias=False), 1e-6

@@ -1,4 +1,4 @@
-"""Relevance per band and per moment: as numbers, as a table, as a drawing; and the book of the whole way,
+"""Relevance per band and per moment: as numbers, as a table, as a drawing; and the ledger down to the sound,
 printed.
 """
 import csv

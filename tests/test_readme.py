@@ -40,15 +40,19 @@ def test_a_how_to_works_in_an_empty_folder(page, tmp_path):
     assert "assert" in code
     (tmp_path / "mine.py").write_text(code)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    found = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    found = subprocess.run([sys.executable, "mine.py"], cwd=tmp_path, env=environment, capture_output=True,
+                           text=True)
     assert found.returncode == 0, found.stderr
 
 
 def test_a_kernel_is_added_as_its_how_to_says(tmp_path):
-    """In a copy: the file, the two names, the branch of the lowering. Then a kernel does it, in both precisions."""
+    """In a copy: the file, the two names, the branch of the lowering. Then a kernel does it, in both
+    precisions.
+    """
     page = (HOW_TO / "kernel.md").read_text()
     shutil.copytree(ROOT / "lrp_core", tmp_path / "lrp_core", ignore=shutil.ignore_patterns("__pycache__"))
-    engine, blocks = tmp_path / "lrp_core" / "numba_engine", re.findall(r"```(python|diff)\n(.*?)```", page, re.DOTALL)
+    engine, blocks = tmp_path / "lrp_core" / "numba_engine", re.findall(r"```(python|diff)\n(.*?)```", page,
+                                                                        re.DOTALL)
     (engine / "kernels" / "leaky.py").write_text(blocks[0][1])
     interpreter, lower = engine / "interpreter.py", engine / "lower.py"
     lines = blocks[1][1].splitlines()
@@ -62,12 +66,14 @@ def test_a_kernel_is_added_as_its_how_to_says(tmp_path):
     text = lower.read_text()
     assert text.count(before) == 1
     text = text.replace(before, f"{added}\n{before}")
-    lower.write_text(text.replace("from .kernels.op import", "from .kernels.leaky import leaky_relu\nfrom .kernels.op import"))
+    lower.write_text(text.replace("from .kernels.op import",
+                                  "from .kernels.leaky import leaky_relu\nfrom .kernels.op import"))
     (tmp_path / "try.py").write_text("""
 import numpy as np, lrp_core
 from lrp_core import layers as L
 rng = np.random.default_rng(0)
-network = lrp_core.Network([("leaky", L.LeakyReLU(0.25)), ("out", L.Dense(rng.standard_normal((5, 3)).astype(np.float32)))], (5,))
+out = L.Dense(rng.standard_normal((5, 3)).astype(np.float32))
+network = lrp_core.Network([("leaky", L.LeakyReLU(0.25)), ("out", out)], (5,))
 x = rng.standard_normal((3, 5)).astype(np.float32)
 exact = lrp_core.explain(network, x, engine="numpy").relevance
 for dtype, bar in (("float64", 1e-14), ("float32", 1e-5)):
@@ -75,13 +81,17 @@ for dtype, bar in (("float64", 1e-14), ("float32", 1e-5)):
     assert np.abs(found - exact).max() <= bar * np.abs(exact).max()
 print(lrp_core.profile(network, x, engine="numba"))
 """)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_OPT": "0", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    found = subprocess.run([sys.executable, "try.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert found.returncode == 0 and "leaky ReLU" in found.stdout and " NumPy " not in found.stdout, found.stderr + found.stdout
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "NUMBA_OPT": "0",
+                   "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    found = subprocess.run([sys.executable, "try.py"], cwd=tmp_path, env=environment, capture_output=True,
+                           text=True)
+    assert found.returncode == 0, found.stderr
+    assert "leaky ReLU" in found.stdout and " NumPy " not in found.stdout, found.stdout
 
 
 def test_links_lead_somewhere():
-    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"),
+    for page in (ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md",
+                 *(ROOT / "docs").rglob("*.md"),
                  ROOT / "benchmarks" / "RESULTS.md"):
         for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
             assert "://" in link or (page.parent / link).exists(), f"{page.name}: {link}"

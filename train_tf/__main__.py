@@ -146,7 +146,7 @@ def run_crossvalidate(features, directory, folds, leaking, jobs, epochs, batch, 
 
     Slices of one recording lie in one fold, so that no network is tested on a recording it has heard. Each
     network is trained on eight folds; a ninth, which follows the test fold, is watched and calibrates its
-    probabilities. Run the same command again to go on behind the last epoch. At the end: summary.json,
+    probabilities. Run the same command again to go on after the last epoch. At the end: summary.json,
     CROSSVALIDATION.md, a confusion matrix and a reliability diagram of all folds together.
     """
     need_tensorflow()

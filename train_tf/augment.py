@@ -35,7 +35,7 @@ def sounding(level):
 
 
 def repeated(level):
-    """Images whose silence behind the sound is filled by the sound from its start, as often as it takes."""
+    """Images whose silence after the sound is filled by the sound from its start, as often as it takes."""
     source = np.arange(level.shape[2]) % sounding(level)[:, None]
     return np.take_along_axis(level, source[:, None, :], axis=2)
 
@@ -127,7 +127,7 @@ def equalise(level, rng):
 def stretch(level, rng):
     """Play half of the images faster or slower, by at most a factor of e^(1/4).
 
-    What a faster one lacks at its end is its beginning, so that silence behind a short sound then lies in its
+    What a faster one lacks at its end is its beginning, so that silence after a short sound then lies in its
     middle.
     """
     count, _, columns = level.shape

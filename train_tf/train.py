@@ -88,7 +88,7 @@ def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, s
     """Train on one LevelSet, watch another (None: none); returns (model, history).
 
     `directory` receives `checkpoint.keras` and `history.json` after every epoch; a later call with the same
-    settings resumes behind the last complete epoch. Nothing is chosen by what is watched: the weights are the
+    settings resumes after the last complete epoch. Nothing is chosen by what is watched: the weights are the
     last epoch's. precision: see `build_cnn`; the model that is returned computes in float32 whatever it was
     trained in.
     progress: show a bar for each epoch; `report` gets a line for each in any case.

@@ -1,5 +1,5 @@
 """iNNvestigate on TensorFlow: methods are its analyzers' names, such as lrp.epsilon. With the argument
-`float64` behind the
+`float64` after the
 study's file it computes in double precision, as a reference."""
 import time
 

@@ -16,7 +16,7 @@ CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 
 
 def step(node, layer):
-    """The graph after one layer, in NCHW except behind the flatten, where the order is ours again."""
+    """The graph after one layer, in NCHW except after the flatten, where the order is ours again."""
     if layer.type == "Conv2D":
         kernel = np.ascontiguousarray(layer.kernel.transpose(3, 2, 0, 1))
         node = opset8.convolution(node, kernel, [1, 1], [0, 0], [0, 0], [1, 1])

@@ -33,10 +33,10 @@ COMPOSITES = {
 
 
 def pool(layer):
-    """A max-pool. torch pads both sides alike; one row more behind, as TensorFlow has it, is its `ceil_mode`.
+    """A max-pool. torch pads both sides alike; one row more after, as TensorFlow has it, is its `ceil_mode`.
     """
-    before, behind = zip(*layer.pads)
-    return torch.nn.MaxPool2d(layer.size, layer.strides, before, ceil_mode=before != behind)
+    before, after = zip(*layer.pads)
+    return torch.nn.MaxPool2d(layer.size, layer.strides, before, ceil_mode=before != after)
 
 
 def weighted(layer, shape):

@@ -47,7 +47,7 @@ def conv2d(x, kernel, bias, window):
     """
     n, height, width, _ = x.shape
     oh, ow = window.output(height, width)
-    # BLAS sums the odd rows at a product's end in another order. Rows of zeros behind them keep equal
+    # BLAS sums the odd rows at a product's end in another order. Rows of zeros after them keep equal
     # windows, as in digital silence, equal to the last bit (in float64), so that a pool over them has a first
     # winner.
     unrolled = np.empty((n, -(-oh * ow // 8) * 8, kernel[..., 0].size), x.dtype)

@@ -15,7 +15,6 @@ from ..checks import check_met
 from ..network import INPUT
 from . import support
 from .facts import Facts
-from .kernels.convolve import pad  # noqa: F401 - registers its kinds before ops are written
 from .kernels.elementwise import relu
 from .kernels.elementwise import start as start_op
 from .kernels.op import NONE
@@ -95,7 +94,7 @@ class Lowering:
 
     def run(self):
         """Lower the whole network."""
-        self.outputs[INPUT] = self.room(self.network.input_shape)
+        self.outputs[INPUT] = self.buffer_for(self.network.input_shape)
         for node in self.network.nodes:
             self.ops.node = node.name
             self.forward(node)
@@ -114,7 +113,7 @@ class Lowering:
 
     # ---- small parts
 
-    def room(self, shape):
+    def buffer_for(self, shape):
         """A buffer for an array of a shape."""
         return self.ops.buffer(np.prod(shape))
 
@@ -154,7 +153,7 @@ class Lowering:
         if kind in support.ALIASES or self.facts.fused.get(node.inputs[0]) == node.name:
             self.outputs[node.name] = source
             return
-        out = self.outputs[node.name] = self.room(self.shape(node.name))
+        out = self.outputs[node.name] = self.buffer_for(self.shape(node.name))
         rectify = node.name in self.facts.fused
         if support.is_convolution(layer):
             self.ops.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out,
@@ -163,7 +162,7 @@ class Lowering:
         elif support.is_dense(layer, self.shape(node.inputs[0])):
             self.ops.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
         elif self.pooled(node):
-            self.winners[node.name] = self.room(self.shape(node.name))
+            self.winners[node.name] = self.buffer_for(self.shape(node.name))
             self.ops.emit(max_pool, x=source, y=out, winner=self.winners[node.name], tie=TIE[self.dtype],
                           **geometry(self.form(node)))
         elif kind is L.ReLU:
@@ -247,7 +246,7 @@ class Lowering:
 
     def wire(self, shape, buffer=None):
         """A new wire, in a new buffer or in one that is there."""
-        self.wires.append(Wire(len(self.wires), shape, self.room(shape) if buffer is None else buffer))
+        self.wires.append(Wire(len(self.wires), shape, self.buffer_for(shape) if buffer is None else buffer))
         return self.wires[-1]
 
     def measure(self, wire):

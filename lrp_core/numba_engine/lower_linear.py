@@ -17,7 +17,7 @@ def through_linear(lowering, node, received):
     ops, step, shape = lowering.ops, lowering.steps[node.name], lowering.shape(node.name)
     given, groups, accumulate = lowering.wire(lowering.shape(node.inputs[0])), [], False
     # Reuse r's buffer for s = r / z when r is not needed again.
-    s = received.buffer if len(step.groups) == 1 and not lowering.layers else lowering.room(shape)
+    s = received.buffer if len(step.groups) == 1 and not lowering.layers else lowering.buffer_for(shape)
     flag = sparsity(lowering, node)
     before = None  # the last group's only term, its part of x, and its z
     for group in step.groups:
@@ -61,7 +61,7 @@ def parts(lowering, node, group):
         elif term.part is whole or (signless and term.part is positive):
             found.append((term, x))
         elif not signless:
-            part = lowering.room(shape)
+            part = lowering.buffer_for(shape)
             lowering.ops.part(x, 1 if term.part is positive else -1, part, map_shape(shape))
             found.append((term, part))
     return found
@@ -78,7 +78,7 @@ def denominator(lowering, node, group, terms, r, flag, before):
         inputs = np.ones((1, *lowering.shape(node.inputs[0])))
         z = sum(term.sign * layer.linear(inputs, term.kernel, term.bias) for term, _ in terms)
         return ops.weights.add(z[0]), True, False
-    z = lowering.room(lowering.shape(node.name))
+    z = lowering.buffer_for(lowering.shape(node.name))
     # What is computed for nonzeros only is one sum; a second term, of negative inputs, needs the whole map.
     flag = flag if len(terms) == 1 and support.is_convolution(layer) else NONE
     for number, (term, part) in enumerate(terms):

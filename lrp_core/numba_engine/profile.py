@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from ..profile_table import Profile, Row
-from ..target import NOBODY, WINNER
+from ..target import NO_CLASS, WINNER
 from .entry import planned
 from .kernels.op import KINDS, NONE, kind_of
 from .kernels.sparse import dots, scatter
@@ -28,7 +28,7 @@ def profile_program(program, x, repeats):
               ([Kernels(n, n + 1) for n in range(stage.begin, stage.end)] if isinstance(stage, Kernels)
                else [stage])]
     times, worked = [[] for _ in stages], [True] * len(stages)
-    program.explain(workspace, x, np.full(len(x), WINNER), np.full(len(x), NOBODY))
+    program.explain(workspace, x, np.full(len(x), WINNER), np.full(len(x), NO_CLASS))
     for _ in range(repeats):
         for number, stage in enumerate(stages):
             if isinstance(stage, Kernels):  # asked now: later ops may use the flags' places for other things

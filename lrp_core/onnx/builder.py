@@ -114,13 +114,13 @@ class Builder:
         L.check_shape(shape)
         if math.prod(shape) != math.prod(tensor.shape):
             raise ModelFileError(f"{tensor.shape} cannot be reshaped to {tuple(shape)}")
-        before, behind = (tuple(axis for axis, n in enumerate(s) if n > 1) for s in (tensor.shape, shape))
-        if [tensor.shape[axis] for axis in before] == [shape[axis] for axis in behind]:
-            return tensor.renamed(shape, dict(zip(before, behind)))
+        before, after = (tuple(axis for axis, n in enumerate(s) if n > 1) for s in (tensor.shape, shape))
+        if [tensor.shape[axis] for axis in before] == [shape[axis] for axis in after]:
+            return tensor.renamed(shape, dict(zip(before, after)))
         if tensor.long != before:
             tensor = self.arrange(name, tensor, before)
-        if len(behind) == 1:
-            return self.add(name, L.Flatten(), tensor, axes=behind, rank=len(shape))
+        if len(after) == 1:
+            return self.add(name, L.Flatten(), tensor, axes=after, rank=len(shape))
         return self.add(name, L.Reshape(shape), tensor, axes=range(len(shape)), rank=len(shape))
 
 

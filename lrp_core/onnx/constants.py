@@ -39,7 +39,7 @@ def _slice(attributes, x, starts, ends, axes=None, steps=None):
     steps = [1] * len(starts) if steps is None else steps
     cut = [slice(None)] * x.ndim
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        # Going down, an end before the first element means all of it; Python would count it from behind.
+        # Going down, an end before the first element means all of it; Python would count it from the end.
         end = None if step < 0 and end < -x.shape[axis] else int(end)
         cut[int(axis)] = slice(int(start), end, int(step))
     return x[tuple(cut)]

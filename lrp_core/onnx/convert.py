@@ -164,7 +164,7 @@ def _finish(graph, output, build):
         raise ModelFileError(f"the output {quote(graph.output)} does not depend on the input "
                              f"{quote(graph.input)} through any layer")
     if build.row(output.node, output) is None:
-        raise ModelFileError(f"the output {quote(graph.output)} has the shape {output.shape} behind the "
+        raise ModelFileError(f"the output {quote(graph.output)} has the shape {output.shape} after the "
                              "batch axis; it must be one row "
                              "of scores: export it up to where it has one, or with a pool and a flatten at "
                              "its end")

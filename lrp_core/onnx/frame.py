@@ -49,10 +49,10 @@ class Frame:
             window.output(*self.extents(x)), window.strides, window.reach, self.extents(x)))
 
     def rounded_up(self, x):
-        """Rows and columns of padding to add behind so that an output rounded up is complete, as (rows,
+        """Rows and columns of padding to add after so that an output rounded up is complete, as (rows,
         columns).
 
-        A window that would start behind the map and its padding in front is left out, as torch and
+        A window that would start after the map and its padding in front is left out, as torch and
         onnxruntime do.
         """
         more = []
@@ -73,7 +73,7 @@ def frame(x: Tensor, size, strides, pads, dilations, auto_pad):
     if rank not in (1, 2) or len(x.shape) != rank + 1:
         raise ValueError(f"takes [batch, channels, height, width] or [batch, channels, length] with a window "
                          "of as many "
-                         f"axes; found {x.shape} behind the batch axis and the window {tuple(size)}")
+                         f"axes; found {x.shape} after the batch axis and the window {tuple(size)}")
     strides, dilations, pads = strides or (1,) * rank, dilations or (1,) * rank, pads or (0,) * (2 * rank)
     if len(strides) != rank or len(dilations) != rank or len(pads) != 2 * rank:
         raise ValueError(f"strides {strides}, dilations {dilations} and pads {pads} must fit the window "

@@ -43,7 +43,7 @@ def reshape(build, name, x: Tensor, shape: Constant, *, allowzero=0):
     before = (batch, *x.shape)
     beyond = any(n == 0 and axis >= len(before) for axis, n in enumerate(target))
     if target.count(-1) > 1 or min(target, default=-2) < -1 or beyond:
-        raise ValueError(f"cannot reshape {x.shape} (behind the batch axis) to {target}")
+        raise ValueError(f"cannot reshape {x.shape} (after the batch axis) to {target}")
     target = [before[axis] if n == 0 else n for axis, n in enumerate(target)]
     if -1 in target:
         target[target.index(-1)] = math.prod(before) // max(-math.prod(target), 1)
@@ -57,7 +57,7 @@ def squeeze(build, name, x: Tensor, axes: Constant = None):
         axes = [axis for axis, n in enumerate(x.shape, 1) if n == 1]
     axes = _behind_batch(axes, len(x.shape) + 1)
     if any(x.shape[axis - 1] != 1 for axis in axes):
-        raise ValueError(f"axes {sorted(axes)} of {x.shape} (behind the batch axis) are not all of size 1")
+        raise ValueError(f"axes {sorted(axes)} of {x.shape} (after the batch axis) are not all of size 1")
     return build.reshaped(name, x, tuple(n for axis, n in enumerate(x.shape, 1) if axis not in axes))
 
 
@@ -71,14 +71,14 @@ def _behind_batch(axes, rank):
     axes = [int(a) for a in np.reshape(axes, -1)]
     found = {a % rank for a in axes}
     if any(not -rank <= a < rank for a in axes) or 0 in found or len(found) != len(axes):
-        raise ValueError(f"axes {axes} must be different ones behind the batch axis")
+        raise ValueError(f"axes {axes} must be different ones after the batch axis")
     return found
 
 
 def transpose(build, name, x: Tensor, *, perm=()):
     perm = perm or tuple(range(len(x.shape), -1, -1))
     if sorted(perm) != list(range(len(x.shape) + 1)) or perm[0] != 0:
-        raise ValueError(f"perm={perm} must keep the batch axis first and fit {x.shape} behind it")
+        raise ValueError(f"perm={perm} must keep the batch axis first and fit {x.shape} after it")
     return x.renamed([x.shape[axis - 1] for axis in perm[1:]],
                      {axis - 1: new for new, axis in enumerate(perm[1:])})
 
@@ -86,7 +86,7 @@ def transpose(build, name, x: Tensor, *, perm=()):
 def concat(build, name, *xs: Tensor, axis: int):
     rank = len(xs[0].shape) + 1
     if any(len(x.shape) + 1 != rank for x in xs) or not -rank <= axis < rank or axis % rank == 0:
-        raise ValueError(f"cannot join {', '.join(str(x.shape) for x in xs)} (behind the batch axis) along "
+        raise ValueError(f"cannot join {', '.join(str(x.shape) for x in xs)} (after the batch axis) along "
                          f"axis {axis}")
     if len(xs) == 1:
         return xs[0]
@@ -113,7 +113,7 @@ def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Co
                          f"{value}")
     axes = range(len(x.shape))
     if min(map(min, sides.values())) < 0 or len(axes) not in (2, 3) or not set(sides) <= set(axes):
-        raise ValueError(f"pads {pads} must add to the positions of a map or sequence, {x.shape} behind the "
+        raise ValueError(f"pads {pads} must add to the positions of a map or sequence, {x.shape} after the "
                          "batch axis")
     if None in x.axes or len(x.axes) != 3 or x.axes[2] in sides:
         x = build.arrange(name, x, (1, 2, 0) if len(x.shape) == 3 else (None, 1, 0))

@@ -59,7 +59,7 @@ def softmax(build, name, x: Tensor, *, axis=-1):
     row = build.row(name, x)
     if row is None or not -rank <= axis < rank or axis % rank == 0 or any(a != axis % rank - 1
                                                                           for a in row.long):
-        raise ValueError(f"it is supported at the end, over one row of scores; its input is {x.shape} behind "
+        raise ValueError(f"it is supported at the end, over one row of scores; its input is {x.shape} after "
                          "the batch axis "
                          f"and its axis {axis}")
     return build.add(name, L.Softmax(), row)
@@ -110,7 +110,7 @@ def _tensor_first(a, b):
 def _merge(build, name, layer, *xs):
     """A sum of tensors of one shape, in the first one's order of axes."""
     if len({x.shape for x in xs}) != 1:
-        raise ValueError(f"tensors of different shapes, {', '.join(str(x.shape) for x in xs)} behind the "
+        raise ValueError(f"tensors of different shapes, {', '.join(str(x.shape) for x in xs)} after the "
                          "batch axis: a sum that "
                          "repeats one of them is not supported")
     return build.add(name, layer, *(build.arrange(name, x, xs[0].axes) for x in xs))
@@ -127,7 +127,7 @@ def _diagonal(build, name, x, factor, shift):
     full = (1,) * (rank - len(shape)) + shape
     varies = [axis for axis, n in enumerate(full) if n > 1]
     if len(full) != rank or len(varies) > 1 or any(full[axis] != (1, *x.shape)[axis] for axis in varies):
-        raise ValueError(f"a constant of shape {shape} with a tensor of shape {x.shape} behind the batch "
+        raise ValueError(f"a constant of shape {shape} with a tensor of shape {x.shape} after the batch "
                          "axis: only constants "
                          "that vary along one axis are supported")
     if varies:

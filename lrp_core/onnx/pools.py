@@ -82,7 +82,7 @@ def _reduce(build, name, x, given, axes, keepdims, noop, layers):
                          "axes")
     rank = len(x.shape) + 1
     if any(not -rank <= a < rank or a % rank == 0 for a in axes):
-        raise ValueError(f"axes {axes} must lie behind the batch axis of {x.shape}")
+        raise ValueError(f"axes {axes} must lie after the batch axis of {x.shape}")
     return _over(build, name, x, sorted({a % rank - 1 for a in axes}), keepdims, layers)
 
 
@@ -101,7 +101,7 @@ def _over(build, name, x, axes, keepdims, layers):
         x = build.arrange(name, x, (kept[0], gone[0], kept[1]))
         x = build.add(name, window((1, x.shape[gone[0]])), x)
     elif gone:
-        raise ValueError(f"over the axes {[a + 1 for a in axes]} of {x.shape} (behind the batch axis) it is "
+        raise ValueError(f"over the axes {[a + 1 for a in axes]} of {x.shape} (after the batch axis) it is "
                          "no pool: "
                          "one or two axes can go, of three")
     if keepdims:

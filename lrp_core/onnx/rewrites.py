@@ -1,4 +1,4 @@
-"""What exporters spell out in several operations and is one layer here; and what nobody reads."""
+"""What exporters spell out in several operations and is one layer here; and what is never read."""
 import dataclasses
 import math
 

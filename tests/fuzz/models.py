@@ -75,7 +75,7 @@ def _described(rng, entry, change):
 
 
 def json_node(rng, tree):
-    """A description with one node changed as somebody might write it: options, inputs, order, layers more or
+    """A description with one node changed as a person might write it: options, inputs, order, layers more or
     fewer.
     """
     nodes = tree["nodes"]

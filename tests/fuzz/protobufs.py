@@ -29,7 +29,7 @@ def onnx(rng, data, others):
 
 
 def _plausible(rng, graph):
-    """Change the graph as somebody might write it: numbers of a weight, an attribute, an input, a node more
+    """Change the graph as a person might write it: numbers of a weight, an attribute, an input, a node more
     or fewer.
     """
     what, at = rng.integers(6), int(rng.integers(len(graph.node)))

@@ -27,7 +27,7 @@ NO_GATE, ABOVE_ZERO, BELOW_ZERO = range(3)
 @loop_kernel
 def start(op, memory, first, last):
     """y[n, k] = x[n, k] where k is the favoured class, minus that of the other; WINNER: the first largest,
-    NOBODY: none.
+    NO_CLASS: none.
     """
     data, classes, targets = memory.data, op.filters, targets_of(op, memory)
     x, y = op.x * memory.capacity, op.y * memory.capacity

@@ -1,4 +1,4 @@
-"""c = start + A b: the one matrix product behind dense layers, direct and Winograd convolutions.
+"""c = start + A b: the one matrix product of dense layers, direct and Winograd convolutions.
 
 The rows of A are given by their positions in a flat array (an indirect product): overlapping windows need not
 be unrolled. b is packed into panels of `width` columns, [panels, taps·depth, width], so that the innermost
@@ -7,7 +7,8 @@ loop reads it in one run.
 import numpy as np
 
 from .jit import kernel
-from .simd_llvm import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline, register_tile
+from .simd_llvm import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline
+from .simd_tiles import register_tile
 
 WIDE_ROWS, NARROW_ROWS = WIDE_TILE[0], NARROW_TILE[0]
 wide_tile, narrow_tile = register_tile(*WIDE_TILE), register_tile(*NARROW_TILE)

@@ -145,7 +145,7 @@ def mark(data, runs, rows, columns, marks):
 
 @kernel
 def begins(data, marks, rows, columns, i, j):
-    """Does a run begin at output (i, j): is it unlike those before it, and copied by one behind it?"""
+    """Does a run begin at output (i, j): is it unlike those before it, and copied by one after it?"""
     if data[marks + i * columns + j] != 0:
         return False
     after = j + 1 < columns and data[marks + i * columns + j + 1] % 2 == 1

@@ -1,5 +1,5 @@
-"""What each name of `simd_llvm` does, in NumPy: used in its place where Numba's compiler is switched off, as
-by a debugger.
+"""What each name of `simd_llvm` and `simd_tiles` does, in NumPy: used in its place where Numba's compiler is
+switched off, as by a debugger.
 """
 import numpy as np
 
@@ -8,7 +8,6 @@ __all__ = [
     "broadcast",
     "differ",
     "fold_lanes",
-    "gather_tile",
     "lane_max",
     "lane_sum",
     "lanes",
@@ -17,7 +16,6 @@ __all__ = [
     "lowest_bit",
     "never_inline",
     "nonzeros",
-    "register_tile",
     "scalar",
     "store",
     "store_part",
@@ -44,7 +42,7 @@ def load(array, position):
 
 
 def load_part(array, position, count):
-    """Vector of array[position : position + count], zeros behind it."""
+    """Vector of array[position : position + count], zeros after it."""
     value = np.zeros(lanes(array), array.dtype)
     some = array[position:position + min(count, lanes(array))]
     value[:len(some)] = some
@@ -122,7 +120,7 @@ def never_inline():
 
 
 def register_tile(rows, vectors):
-    """The block of a matrix product that `simd_llvm.register_tile` describes."""
+    """The block of a matrix product that `simd_tiles.register_tile` describes."""
     def tile(a, a_at, offsets, first, live, taps, a_tap, b, b_at, depth, start, start_at, c, c_at, c_row,
              columns):
         width = vectors * lanes(c)
@@ -138,7 +136,7 @@ def register_tile(rows, vectors):
 
 
 def gather_tile(rows, vectors):
-    """The block of a matrix product that `simd_llvm.gather_tile` describes."""
+    """The block of a matrix product that `simd_tiles.gather_tile` describes."""
     def tile(a, a_at, offsets, first, live, places, places_at, count, b, b_at, b_row, start, start_at,
              start_row,
              c, c_at, c_row, columns):

@@ -15,7 +15,6 @@ from .simd_llvm import (
     WIDE_TILE,
     broadcast,
     fold_lanes,
-    gather_tile,
     lane_sum,
     lanes,
     load,
@@ -26,6 +25,7 @@ from .simd_llvm import (
     store_part,
     where_equal,
 )
+from .simd_tiles import gather_tile
 
 BAND = 16  # rows of the map that a unit of work fills
 LONG, MIDDLE, SHORT = 12, 6, 3
