@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import lrp_core
+from lrp_core import chunks, memory
 from lrp_core import layers as L
-from lrp_core import memory
 from lrp_core.gradients import METHODS, GradientStep
 from lrp_core.steps import Step, is_split
 
@@ -258,3 +258,14 @@ def test_the_machine_is_asked_for_what_is_large_only(monkeypatch):
 def test_what_is_free_is_what_the_system_says():
     psutil = pytest.importorskip("psutil")
     assert 0.5 < memory.free_bytes() / psutil.virtual_memory().available < 2
+
+
+@pytest.mark.parametrize("samples", range(1, 12))
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("chunk", [1, 2, 4])
+def test_samples_at_work_stay_within_the_bound(samples, threads, chunk):
+    """threads · chunk samples are at work together; a bound for `samples` of them holds, and is used."""
+    workers, at_once = chunks.within(samples * 1000 + 999, 1000, threads, chunk)
+    assert 1 <= workers <= threads and 1 <= at_once <= chunk
+    assert workers * at_once <= samples
+    assert workers == min(threads, samples) and (at_once == chunk or workers * (at_once + 1) > samples)

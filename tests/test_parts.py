@@ -1,5 +1,6 @@
 """Parts of an explanation: all classes, contrasts, inner starts and stops, kept channels, averaged gradients.
 """
+import nets
 import numpy as np
 import pytest
 from test_graph import draw, residual
@@ -93,3 +94,15 @@ def test_memory_bounds_change_nothing_but_memory():
         assert explain(network, x, "epsilon", memory=memory).relevance.tobytes() == free.relevance.tobytes()
     with pytest.raises(ValueError, match="memory"):
         explain(network, x, "epsilon", memory=100)
+
+
+def test_smooth_grads_noise_is_a_part_of_the_samples_range():
+    """σ = noise · (max x - min x), of each sample by itself; drawn from the seed, whatever the batch."""
+    network = nets.two_dense(4)
+    x = np.float32([[-3, 1, 0.5, 0, -1, 0.25], [2, 2.5, 2, 2, 2, 2]])
+    found = lrp_core.smooth_grad(network, x, 1, noise=0.2, samples=5, seed=7)
+    drawn = np.random.default_rng(7).standard_normal((5, 6))
+    for sample, one, spread in zip(x, found, (0.8, 0.1)):
+        inputs = sample + (spread * drawn).astype(np.float32)
+        mean = lrp_core.explain(network, inputs, "gradient", 1).relevance.mean(axis=0)
+        np.testing.assert_allclose(one, mean, rtol=1e-6, atol=1e-9)
