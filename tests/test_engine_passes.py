@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_open_door import Capped, Half, with_strangers
 
-from lrp_core import Network
+import lrp_core
+from lrp_core import Flat, Network
 from lrp_core import layers as L
 from lrp_core.composites import composite
 from lrp_core.numba_engine import facts, support
@@ -186,8 +187,7 @@ def test_an_op_has_one_number_for_each_field():
         assert KINDS[record["kind"]].kernel is op.kernel
         for name, field in FIELDS.items():
             wanted = op.fields.get(name, record["kind"] if name == "kind" else field.default)
-            assert record[name] == (layout.positions[wanted] if field.position and wanted in op.buffers
-                                    else wanted), name
+            assert record[name] == (layout.positions[wanted] if name in op.buffers else wanted), name
 
 
 def test_a_buffer_that_is_too_short_is_found():
@@ -208,3 +208,22 @@ def test_what_is_known_of_a_layer_is_known_of_it_exactly():
         pass
     network = chain(L.ReLU(), Mine(), L.Flatten(), nets.dense(RNG, 256, 2))
     assert [support.made_by(node) for node in network.nodes] == [L.ReLU, support.Other, L.Flatten, L.Dense]
+
+
+def test_constant_denominators_are_told_from_buffers():
+    """A shared z lies among the constants: its position there is no buffer, whatever its number."""
+    same = nets.dense(RNG, 5, 5)  # constants are kept once: few of them, and many buffers
+    layers = [layer for _ in range(200) for layer in (same, L.ReLU())]
+    network = Network([(f"{layer.type}{number}", layer) for number, layer in enumerate(layers)], (5,))
+    low = lowered(network, [("*", Flat())])
+    shared = [op for op in low.ops if op.fields.get("shared")]
+    positions = {op.fields["z"] for op in shared}
+    assert positions & set(range(len(low.sizes))), "a position that is a buffer's number as well"
+    records = place(low.ops, lay_out(low).positions, OP)
+    for record, op in zip(records, low.ops):
+        if op.fields.get("shared"):
+            assert record["z"] == op.fields["z"] and "z" not in op.buffers
+    x = nets.inputs(network, 3)
+    exact, found = (lrp_core.explain(network, x, Flat(), engine=engine).relevance
+                    for engine in ("numpy", "numba"))
+    np.testing.assert_allclose(found, exact, rtol=1e-12, atol=1e-15)

@@ -331,13 +331,13 @@ def test_rare_kernels_are_compiled_only_where_a_program_has_them(monkeypatch):
     x, prepared = np.abs(samples(network)), []
 
     def count(compiled, arguments, really=prepare):
-        prepared.append(arguments[-1])
+        prepared.append(arguments[-2:])
         really(compiled, arguments)
     monkeypatch.setattr("lrp_core.numba_engine.runtime.prepare", count)
     for rules in ("epsilon", "preset_b", "epsilon"):
         lrp_core.explain(network, x, rules, engine="numba", dtype="float32", threads=1)
         lrp_core.explain(network, x, rules, engine="numba", dtype="float32", threads=1)
-    assert prepared == [None, True]
+    assert prepared == [(None, True), (True, True)]
 
 
 @pytest.mark.parametrize("collects", [True, False])

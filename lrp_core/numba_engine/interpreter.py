@@ -4,8 +4,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from .kernels import convolve, elementwise, flat, pools, repair, sparse, winograd
-from .kernels.jit import entry, inlined, kernel
-from .kernels.op import FIELDS, KINDS
+from .kernels.jit import entry, kernel
+from .kernels.op import COMMON, FIELDS, KINDS, RARE, TIES
 from .kernels.simd_llvm import address
 
 # Every module that registers kinds of op. A new one is named here, and nowhere else.
@@ -14,36 +14,23 @@ FAMILIES = (elementwise, convolve, winograd, repair, pools, sparse, flat)
 OP = np.dtype([(name, field.type) for name, field in FIELDS.items()])
 
 
-def chain(kinds, attribute):
-    """A compiled function that calls the `attribute` of an op's kind, one of `kinds`: a chain of comparisons.
+def choice(name, functions, arguments, otherwise):
+    """A compiled function of an op and more that calls the one of its kind. functions: {number of kind: function}.
+
+    It is written as text, a comparison for each kind: nested functions would be compiled again at each level.
     """
-    number, function = kinds[0].number, getattr(kinds[0], attribute)
-    if attribute == "units":
-        others = chain(kinds[1:], attribute) if len(kinds) > 1 else function
-
-        @inlined
-        def choose(op, memory):
-            return function(op, memory) if op.kind == number else others(op, memory)
-        return choose
-    others = chain(kinds[1:], attribute) if len(kinds) > 1 else nothing
-
-    @inlined
-    def run_one(op, memory, first, last):
-        if op.kind == number:
-            function(op, memory, first, last)
-        else:
-            others(op, memory, first, last)
-    return run_one
+    lines = [f"    if op.kind == {number}:\n        return f{number}({arguments})" for number in functions]
+    text = "\n".join([f"def {name}({arguments}):", *lines, f"    return {otherwise}"])
+    found = {f"f{number}": function for number, function in functions.items()}
+    exec(compile(text, f"<{name} by kind of op>", "exec"), found)
+    return kernel(found[name])
 
 
-@kernel
-def nothing(op, memory, first, last):
-    """There is no such kind: the op is of another chain."""
-
-
-units = chain(KINDS, "units")
-perform = chain([kind for kind in KINDS if not kind.rare], "kernel")
-perform_rare = chain([kind for kind in KINDS if kind.rare], "kernel")
+UNITS = "op, memory, first, last"
+units = choice("units", {kind.number: kind.units for kind in KINDS}, "op, memory", 0)
+perform, perform_rare, perform_ties = (
+    choice(f"perform_{group}", {kind.number: kind.kernel for kind in KINDS if kind.group == group}, UNITS, None)
+    for group in (COMMON, RARE, TIES))
 
 
 @intrinsic
@@ -64,10 +51,10 @@ def peek(typing, counters, place):
 
 
 @entry
-def run(ops, begin, end, memory, counters, rare):
+def run(ops, begin, end, memory, counters, rare, ties):
     """Run ops begin..end on a Memory, alone (team 1) or as one of a team. `memory` is this worker's own.
 
-    rare: None where no op is of a rare kind; that is compiled apart, without those kernels. counters: zeros
+    rare, ties: None where no op is of a kind of that group; it is then compiled without them. counters: zeros
     [2·(end - begin)], units taken and units done. The members of a team take units until none is left, and go
     on when all of an op's units are done. No member is waited for, only units that one has taken: a member
     that comes late, or never, costs nothing but its help.
@@ -83,6 +70,8 @@ def run(ops, begin, end, memory, counters, rare):
             last = min(first + grain, total)
             if rare is not None:
                 perform_rare(op, memory, first, last)
+            if ties is not None:
+                perform_ties(op, memory, first, last)
             perform(op, memory, first, last)
             if team == 1:
                 break

@@ -122,7 +122,7 @@ class Lowering:
         new = self.ops.ops[self.written:]
         if new:
             self.stages.append(Kernels(self.written, self.written + len(new)))
-            self.touched += [frozenset(op.buffers) for op in new]
+            self.touched += [frozenset(op.buffers.values()) for op in new]
             self.written += len(new)
         if stage is not None:
             self.stages.append(stage)

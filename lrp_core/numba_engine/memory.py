@@ -107,9 +107,9 @@ def place(ops, positions, dtype):
     for name in dtype.names:
         records[name] = FIELDS[name].default
     for record, op in zip(records, ops):
-        buffers = op.buffers
-        for name, value in op.fields.items():
-            record[name] = positions[value] if FIELDS[name].position and value in buffers else value
+        placed = {name: positions[number] for name, number in op.buffers.items()}
+        for name, value in (op.fields | placed).items():
+            record[name] = value
         record["kind"] = kind_of(op.kernel).number
     records.flags.writeable = False
     return records

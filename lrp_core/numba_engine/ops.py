@@ -35,12 +35,12 @@ class Op:
 
     @property
     def buffers(self):
-        """The numbers of the buffers that it reads or writes."""
-        return {number for name, number in self.fields.items() if FIELDS[name].position and number != NONE
-                and not (name == "z" and self.fields.get("shared"))}
+        """{field: number} of the buffers that it touches; a z that is shared lies among the constants."""
+        return {name: number for name, number in self.fields.items() if FIELDS[name].position
+                and number != NONE and not (name == "z" and self.fields.get("shared"))}
 
     def __str__(self):
-        shown = [f"{name}={'#' * (FIELDS[name].position)}{number:g}" for name, number in self.fields.items()
+        shown = [f"{name}={'#' * (name in self.buffers)}{number:g}" for name, number in self.fields.items()
                  if number != FIELDS[name].default]
         return (f"{self.node:<12} {'back' if self.backward else 'forward':<8} "
                 f"{kind_of(self.kernel).name:<18} {' '.join(shown)}")

@@ -17,7 +17,7 @@ from . import facts, interpreter
 from .check import check, most
 from .kernels.bounds import Sizes
 from .kernels.jit import prepare
-from .kernels.op import KINDS, Memory
+from .kernels.op import KINDS, RARE, Memory
 from .kernels.simd_llvm import lanes_of
 from .ledger_sums import LedgerSums
 from .lower import lower
@@ -84,9 +84,10 @@ class Code:
         check(others.pop("ops", self.ops), capacity=CAPACITY, **{**sizes, **others})
 
     @functools.cached_property
-    def rare(self):
-        """True where an op is of a rare kind, else None (see `interpreter.run`)."""
-        return True if np.isin(self.ops["kind"], [kind.number for kind in KINDS if kind.rare]).any() else None
+    def groups(self):
+        """(rare, ties) for `interpreter.run`: True or None each."""
+        rare = np.isin(self.ops["kind"], [kind.number for kind in KINDS if kind.group == RARE]).any()
+        return True if rare else None, True if self.dtype == "float32" else None
 
     def memory(self, workspace, samples, targets, member=0, team=1):
         """The Memory of one member of a team in a workspace."""
@@ -101,14 +102,14 @@ class Code:
         ops = self.ops.view(np.recarray) if numba.config.DISABLE_JIT else self.ops
         for member in range(1, team):
             crew.submit(interpreter.run, ops, begin, end,
-                        self.memory(workspace, samples, targets, member, team), counters, self.rare)
+                        self.memory(workspace, samples, targets, member, team), counters, *self.groups)
         interpreter.run(ops, begin, end, self.memory(workspace, samples, targets, 0, team), counters,
-                        self.rare)
+                        *self.groups)
 
     def prepare(self, workspace):
         """Compile what the ops need, or load it from disk."""
         prepare(interpreter.run, (self.ops, 0, 0, self.memory(workspace, 1, 1), np.zeros(0, np.int64),
-                                  self.rare))
+                                  *self.groups))
 
 
 class Program:

@@ -59,7 +59,8 @@ def warm_up(folder):
     for kind, files in (("models", seeds.models()), ("onnx", seeds.onnx()),
                         ("sounds", [data for data, _ in seeds.sounds()])):
         for data in files:
-            for number in (0,) if kind == "sounds" else range(len(PRESETS), 2 * len(PRESETS)):
+            both_engines_and_precisions = range(4 * len(PRESETS))
+            for number in (0,) if kind == "sounds" else both_engines_and_precisions:
                 outcome, failed, _, _ = attempt(kind, number, data, folder)
                 if failed or outcome not in ("explained", "loaded"):
                     raise AssertionError(f"{kind}: a file without damage: {outcome}")

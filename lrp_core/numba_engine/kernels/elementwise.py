@@ -5,7 +5,7 @@ from ...stabilize import SMALLEST
 from ...target import WINNER
 from .bounds import made, map_to_map, optional
 from .jit import kernel, loop_kernel
-from .op import NONE, Field, by_row, by_sample, kind, targets_of
+from .op import NONE, RARE, Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import (
     broadcast,
     lane_sum,
@@ -167,7 +167,7 @@ def put_row(data, c, row, times, accumulate, r):
         store_part(data, r + k, value, count)
 
 
-@kind("part", units=by_row, reach=map_to_map, rare=True,
+@kind("part", units=by_row, reach=map_to_map, group=RARE,
       fields={"sign": Field("1: the part above zero, -1: that below")})
 @kernel
 def part(op, memory, first, last):

@@ -1,7 +1,7 @@
 """The flat rule's way back: a kernel whose numbers are all the same needs the sum over the channels only."""
 from .bounds import made, must, source
 from .jit import kernel, loop_kernel
-from .op import Field, by_source_row, kind, targets_of
+from .op import RARE, Field, by_source_row, kind, targets_of
 from .simd_llvm import scalar
 
 
@@ -17,7 +17,7 @@ def channel_sum_reach(f, at):
     yield "data", f["y"], f["rows"] * f["columns"]
 
 
-@kind("sum over channels", units=by_place, reach=channel_sum_reach, rare=True)
+@kind("sum over channels", units=by_place, reach=channel_sum_reach, group=RARE)
 @loop_kernel
 def channel_sum(op, memory, first, last):
     """y[place] = Σ_m x[place, m]."""
@@ -39,7 +39,7 @@ def spread_reach(f, at):
     yield must(f["top"] >= 0 and f["left"] >= 0)
 
 
-@kind("spread", units=by_source_row, reach=spread_reach, rare=True,
+@kind("spread", units=by_source_row, reach=spread_reach, group=RARE,
       fields={"value": Field("what all numbers of the kernel are", type="f8")})
 @loop_kernel
 def spread(op, memory, first, last):

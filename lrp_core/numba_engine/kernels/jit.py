@@ -14,14 +14,14 @@ FAST = {"reassoc", "nsz", "arcp", "contract", "afn"}
 
 def kernel(function):
     """Compile without the GIL; what calls it, an `entry` in the end, keeps it on disk."""
-    return numba.njit(**OPTIONS, no_cfunc_wrapper=True)(function)
+    return numba.njit(**OPTIONS, no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
 
 
 def loop_kernel(function):
     """`kernel` for loops over plain numbers, which the compiler may put into vectors (order of sums is then
     its choice).
     """
-    return numba.njit(**OPTIONS, no_cfunc_wrapper=True, fastmath=FAST)(function)
+    return numba.njit(**OPTIONS, no_cfunc_wrapper=True, no_cpython_wrapper=True, fastmath=FAST)(function)
 
 
 def inlined(function):

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from .jit import inlined, kernel
 
 NONE = -1  # no position, no bias
+COMMON, RARE, TIES = "common", "rare", "ties"  # what is compiled together, see `kind`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,34 +90,35 @@ class Memory(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A kind of op. name: for people. units, reach, rare: see `kind`."""
+    """A kind of op. name: for people. units, reach, group: see `kind`."""
     number: int
     name: str
     kernel: Callable
     units: Callable
     reach: Callable
-    rare: bool
+    group: str
 
 
 KINDS: list[Kind] = []
 _NUMBERS: dict[Callable, int] = {}
 
 
-def kind(name, *, units, reach, rare=False, fields=None):
+def kind(name, *, units, reach, group=COMMON, fields=None):
     """Register the kernel below as a kind of op.
 
     units: a kernel (op, memory) -> how many independent parts the op has. reach: a function (f, at) that
     yields (array, position, count) for everything that the op touches for one sample, from its fields f; `at`
     is a `bounds.Sizes`; count is
-    -1 for what must not be. rare: compiled only with programs that use it, so that others start sooner.
-    fields: {name: Field} that only this kind has.
+    -1 for what must not be. group: COMMON is compiled with every
+    program; RARE only where a program uses one of them, and TIES only in single precision, so that others start
+    sooner. fields: {name: Field} that only this kind has.
     """
     def register(function):
         for field, meaning in (fields or {}).items():
             if FIELDS.setdefault(field, meaning) is not meaning:
                 raise ValueError(f"two kinds of op declare a field {field!r}")
         _NUMBERS[function] = len(KINDS)
-        KINDS.append(Kind(len(KINDS), name, function, units, reach, rare))
+        KINDS.append(Kind(len(KINDS), name, function, units, reach, group))
         return function
     return register
 

@@ -15,7 +15,7 @@ from .convolve import left_out
 from .elementwise import rectify
 from .jit import kernel
 from .matmul import product
-from .op import Field, by_row, by_sample, kind, targets_of
+from .op import RARE, TIES, Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import (
     any_below,
     broadcast,
@@ -82,7 +82,7 @@ def runs_reach(f, at):
     yield "data", f["runs"], runs_size(f["rows"], f["columns"])
 
 
-@kind("ties", units=by_padded_row, reach=runs_reach,
+@kind("ties", units=by_padded_row, reach=runs_reach, group=TIES,
       fields={"runs": Field("how long pixels have been equal to their neighbours (see `find_runs`)", -1,
                             position=True)})
 @kernel
@@ -181,7 +181,7 @@ def restored(f, at):
     yield from optional(f, "flag", 1)
 
 
-@kind("ties", units=by_sample, reach=restore_reach)
+@kind("ties", units=by_sample, reach=restore_reach, group=TIES)
 @kernel
 def restore(op, memory, first, last):
     """In y = conv(x) + bias compute directly where runs of equal windows begin, and copy along them."""
@@ -235,7 +235,7 @@ def sharpen_reach(f, at):
     yield "weights", f["weights"], 9 * f["channels"] * f["filters"]
 
 
-@kind("small z", units=by_row, reach=sharpen_reach, rare=True,
+@kind("small z", units=by_row, reach=sharpen_reach, group=RARE,
       fields={"small": Field("outputs below this part of the largest in their row are computed again",
                              type="f8")})
 @kernel

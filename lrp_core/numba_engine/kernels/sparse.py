@@ -9,7 +9,7 @@ from .bounds import made, optional, packed, rows_at, source
 from .elementwise import put_row, rectify
 from .jit import inlined, kernel
 from .matmul import product
-from .op import NONE, Field, by_row, by_sample, kind, targets_of
+from .op import NONE, RARE, Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import (
     NARROW_TILE,
     WIDE_TILE,
@@ -214,7 +214,7 @@ def dots_reach(f, at):
         yield "data", f["whole"], made(f)
 
 
-@kind("sparse z", units=by_row, reach=dots_reach, rare=True, fields={
+@kind("sparse z", units=by_row, reach=dots_reach, group=RARE, fields={
     "r": Field("the relevance that decides which outputs are needed", -1, position=True),
     "other": Field("z of the group before, whose kernel and this one make up the layer's; NONE: there is "
                    "none", -1, position=True),
