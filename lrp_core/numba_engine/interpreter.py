@@ -15,7 +15,7 @@ OP = np.dtype([(name, field.type) for name, field in FIELDS.items()])
 
 
 def choice(name, functions, arguments, otherwise):
-    """A compiled function of an op and more that calls the one of its kind. functions: {number of kind: function}.
+    """A compiled function that calls the one for an op's kind. functions: {number of the kind: function}.
 
     It is written as text, a comparison for each kind: nested functions would be compiled again at each level.
     """
@@ -29,7 +29,8 @@ def choice(name, functions, arguments, otherwise):
 UNITS = "op, memory, first, last"
 units = choice("units", {kind.number: kind.units for kind in KINDS}, "op, memory", 0)
 perform, perform_rare, perform_ties = (
-    choice(f"perform_{group}", {kind.number: kind.kernel for kind in KINDS if kind.group == group}, UNITS, None)
+    choice(f"perform_{group}", {kind.number: kind.kernel for kind in KINDS if kind.group == group}, UNITS,
+           None)
     for group in (COMMON, RARE, TIES))
 
 

@@ -108,10 +108,9 @@ def kind(name, *, units, reach, group=COMMON, fields=None):
 
     units: a kernel (op, memory) -> how many independent parts the op has. reach: a function (f, at) that
     yields (array, position, count) for everything that the op touches for one sample, from its fields f; `at`
-    is a `bounds.Sizes`; count is
-    -1 for what must not be. group: COMMON is compiled with every
-    program; RARE only where a program uses one of them, and TIES only in single precision, so that others start
-    sooner. fields: {name: Field} that only this kind has.
+    is a `bounds.Sizes`; count is -1 for what must not be. group: COMMON is compiled with every program; RARE
+    only where a program uses one of them, and TIES only in single precision, so that others start sooner.
+    fields: {name: Field} that this family adds.
     """
     def register(function):
         for field, meaning in (fields or {}).items():
