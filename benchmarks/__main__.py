@@ -89,6 +89,10 @@ def run_throughput(repeats, without_peers, folder, python310, output):
     tools = () if without_peers else throughput.TOOLS
     with at_work(tools, network, x, folder=folder, python310=python310) as (peers, reasons):
         result = throughput.measure(network, x, peers, reasons, repeats=repeats)
+    random = study.random_network()
+    with at_work(tools[:2], random, x, folder=folder, python310=python310) as (peers, reasons):
+        dense = throughput.measure(random, x, peers, reasons, weights="random weights", repeats=repeats)
+    result = result | {key: result[key] + dense[key] for key in ("rows", "equality")}
     publish(throughput, {"inputs": what, **result}, output, " --without-peers" * without_peers)
     for sentence in equality.cost_of_rounding(result["equality"]):
         click.echo(sentence)

@@ -10,6 +10,8 @@ import sys
 
 from .progress import say
 
+# Settings of older processors, which halve the matrix product on newer ones.
+BLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 PEERS = pathlib.Path(__file__).parent / "peers"
 DEFAULT = pathlib.Path("~/.cache/audio-lrp-benchmarks")
 VERSIONS = """
@@ -69,7 +71,8 @@ def variables():
     torch slower at batch 1, and without it an idle peer burns no more than the first 10 ms, which `turns`
     waits for.)
     """
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    return {name: value for name, value in os.environ.items()
+            if name not in ("PYTHONPATH", "PYTHONHOME", *BLAS)}
 
 
 def ready(tool, folder, python310=None):

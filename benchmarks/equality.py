@@ -85,13 +85,14 @@ def of_rounding(found):
 def table(rows):
     """The comparison for readers."""
     def cells(row):
-        start = [row.get("finder", FLOAT32), row["preset"] or "logits",
+        start = [row.get("weights", ""), row.get("finder", FLOAT32), row["preset"] or "logits",
                  f"{row['peer']}: {row['method']}"]
         if "failure" in row:
             return [*start, row["failure"], "", ""]
         return [*start, f"{row['close']} of {row['of']}", f"{row['median']:.1e}", f"{row['largest']:.1e}"]
     return Table(f"Relative difference of each clip; close: at most {CLOSE:g}",
-                 ("tool", "method", "beside", ">close", ">median", ">largest"), list(map(cells, rows)))
+                 ("network", "tool", "method", "beside", ">close", ">median", ">largest"),
+                 list(map(cells, rows)))
 
 
 def least_close(rows, method, peer):

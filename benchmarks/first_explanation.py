@@ -17,13 +17,13 @@ from benchmarks.peers import protocol  # noqa: E402
 
 
 class Tool:
-    """The embedded network; methods are presets, in float32."""
+    """The embedded network; methods are presets, without other options: in double precision, compiled."""
 
     def __init__(self, study):
         self.network = lrp_core.load(EMBEDDED_MODEL)
 
     def prepare(self, method, x):
-        return lambda: lrp_core.explain(self.network, x, method, dtype="float32")
+        return lambda: lrp_core.explain(self.network, x, method)
 
     def to_numpy(self, explanation):
         return explanation.relevance

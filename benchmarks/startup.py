@@ -12,10 +12,10 @@ from .style import BLUE, GREEN, ORANGE, SKY
 from .tables import Table
 
 NAME, TITLE, SIZE = "startup", "Start", (9, 3.6)
-ABOUT = """Seconds of a new process until one clip, which lies in memory, is explained (`epsilon`, float32).
-Warm: the compiled kernels lie in the cache of a run before; cold: in an empty folder they are compiled
-first; without a cache: no folder can be written, as in some containers. The whole begins with the start of
-the process, and so is more than its parts."""
+ABOUT = """Seconds of a new process until one clip, which lies in memory, is explained (`epsilon`, without
+options). Warm: the compiled kernels lie in the cache of a run before; cold: in an empty folder they are
+compiled first; without a cache: no folder can be written, as in some containers. The whole begins with the
+start of the process, and so is more than its parts."""
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = {"import": "import", "load": "load the model", "first": "first explanation",
          "second": "second explanation"}

@@ -1,4 +1,5 @@
 """What is explained: the study's network with the embedded weights, and a hundred clips."""
+import dataclasses
 import json
 import pathlib
 
@@ -17,6 +18,23 @@ CLIPS, SEED = 100, 0
 def network():
     """The embedded network."""
     return lrp_core.load(EMBEDDED_MODEL)
+
+
+def random_network(seed=0):
+    """The study's network with random weights (He et al. 2015) and biases N(0, 0.05): half of its units live.
+
+    Nothing in the program was made for such a network; the embedded one has a tenth of its units alive.
+    """
+    rng, embedded = np.random.default_rng(seed), network()
+
+    def drawn(layer):
+        if not isinstance(layer, lrp_core.layers.Weighted):
+            return layer
+        spread = np.sqrt(2 / np.prod(layer.kernel.shape[:-1]))
+        return dataclasses.replace(layer, kernel=rng.normal(0, spread, layer.kernel.shape).astype(np.float32),
+                                   bias=rng.normal(0, 0.05, layer.bias.shape).astype(np.float32))
+    nodes = [(node.name, drawn(node.layer), node.inputs) for node in embedded.nodes]
+    return embedded.replace(nodes=nodes, reference=None)
 
 
 def images(count):

@@ -16,13 +16,15 @@ ABOUT = """Explanations per second of the study's network (1,958,730 parameters,
 forward pass and the rules backward for each clip's winning class, on all cores. iNNvestigate's analyzers
 are compared with our presets of the same rules. zennit splits the bias in its αβ rules, so it is compared
 with our presets by its composites' names. OpenVINO explains nothing: its forward pass alone is the mark to
-beat. "× as fast": the time of that row by the time of Audio-LRP in float32 on the same rules, measured next
-to each other in the same round. Equality comes first: the table at the end compares the relevance of the
-same clips, and iNNvestigate's with its own in double precision, for where the last bit of a float32 decides
-who wins in a pool, right answers differ."""
+beat. float64 is what `explain(network, x)` does without options. "× as fast": the time of that row by the
+time of Audio-LRP on the same rules, in float64 and in float32, measured next to each other in the same
+round. The random weights make half of the units live, the embedded ones a tenth: what skips zeros gains
+less. Equality comes first: the table at the end compares the relevance of the same clips, and
+iNNvestigate's with its own in double precision, for where the last bit of a float32 decides who wins in a
+pool, right answers differ."""
 TOOLS = (INNVESTIGATE, INNVESTIGATE_64, ZENNIT, OPENVINO)
 BATCHES = (32, 1)
-OURS = "Audio-LRP"
+OURS, EMBEDDED = "Audio-LRP", "embedded weights"
 
 
 class Rules(typing.NamedTuple):
@@ -36,8 +38,11 @@ PRESETS = {"epsilon": Rules("lrp.epsilon", "epsilon"),
            "preset_b": Rules("lrp.sequential_preset_b", "epsilon_alpha2_beta1")}
 
 
-def measure(network, x, peers, unavailable, *, batches=BATCHES, repeats=7, least=LEAST_SECONDS):
+def measure(network, x, peers, unavailable, *, weights=EMBEDDED, batches=BATCHES, repeats=7,
+            least=LEAST_SECONDS):
     """The result: equality first, then the times, in turn. peers: {name: Peer}; unavailable: {name: reason}.
+
+    weights: what the tables call the network.
     """
     pairs = [pair for preset, rules in PRESETS.items()
              for pair in ((preset, INNVESTIGATE.name, rules.innvestigate),
@@ -47,7 +52,8 @@ def measure(network, x, peers, unavailable, *, batches=BATCHES, repeats=7, least
     rows = [row for preset in PRESETS for batch in batches
             for row in race(network, x, preset, batch, peers, unavailable, repeats, least)]
     classes = [all_classes(network, x, preset, repeats, least) for preset in PRESETS]
-    return {"equality": equal, "rows": rows, "classes": classes,
+    return {"equality": [row | {"weights": weights} for row in equal],
+            "rows": [row | {"weights": weights} for row in rows], "classes": classes,
             "peers": {name: peer.ready["versions"] for name, peer in peers.items()
                       if name != INNVESTIGATE_64.name}}
 
@@ -94,20 +100,27 @@ def all_classes(network, x, preset, repeats, least):
     return {"preset": preset, **take_turns(contestants, repeats, f"{preset}, all classes")}
 
 
-def ours_beside(rows, row):
-    """The row of Audio-LRP in float32 on the same rules."""
-    return next(one for one in rows if (one["tool"], one["dtype"], one["preset"], one["batch"],
-                                        one["method"]) ==
-                (OURS, "float32", row["preset"], row["batch"], row["same_rules"]))
+def ours_beside(rows, row, dtype):
+    """The row of Audio-LRP in a precision, for the same network and rules; None where there is none."""
+    wanted = (weights_of(row), OURS, dtype, row["preset"], row["batch"], row["same_rules"])
+    return next((one for one in rows if wanted == (weights_of(one), one["tool"], one["dtype"], one["preset"],
+                                                   one["batch"], one["method"])), None)
+
+
+def weights_of(row):
+    """What a row's network is called."""
+    return row.get("weights", EMBEDDED)
 
 
 def tables(result):
     """For readers: times by batch, all classes at once, equality."""
     rows, found = result["rows"], []
-    for batch in dict.fromkeys(row["batch"] for row in rows):
-        found.append(Table(f"Clips per second at batch {batch}; {result['inputs']}",
-                           ("preset", "tool", "method", "type", ">clips/s", ">Audio-LRP is × as fast"),
-                           [cells(rows, row) for row in rows if row["batch"] == batch]))
+    for weights, batch in dict.fromkeys((weights_of(row), row["batch"]) for row in rows):
+        found.append(Table(f"Clips per second at batch {batch}, {weights}; {result['inputs']}",
+                           ("preset", "tool", "method", "type", ">clips/s", ">float64 is × as fast",
+                            ">float32 is × as fast"),
+                           [cells(rows, row) for row in rows
+                            if (weights_of(row), row["batch"]) == (weights, batch)]))
     found.append(Table("All ten classes of one clip in one call (float32)",
                        ("preset", ">one class, ms", ">all classes, ms", ">× the time of one"),
                        [[row["preset"], spread([s * 1e3 for s in row["one"]]),
@@ -120,14 +133,16 @@ def cells(rows, row):
     """One row of a table."""
     start = [row["preset"], row["tool"], row["method"], row["dtype"]]
     if "unavailable" in row:
-        return [*start, f"not available: {row['unavailable']}", ""]
-    ours = ours_beside(rows, row)
-    ratio = "1" if row is ours else paired(row["seconds"], ours["seconds"])
-    return [*start, spread([row["batch"] / s for s in row["seconds"]]), ratio]
+        return [*start, f"not available: {row['unavailable']}", "", ""]
+    ours = [ours_beside(rows, row, dtype) for dtype in ("float64", "float32")]
+    ratios = ["" if one is None else "1" if row is one else paired(row["seconds"], one["seconds"])
+              for one in ours]
+    return [*start, spread([row["batch"] / s for s in row["seconds"]]), *ratios]
 
 
 def draw(result, figure):
     """Bars by preset, a panel for each batch; OpenVINO's forward pass as a mark."""
+    result = result | {"rows": [row for row in result["rows"] if weights_of(row) == EMBEDDED]}
     batches = list(dict.fromkeys(row["batch"] for row in result["rows"]))
     for axes, batch in zip(figure.subplots(len(batches), 1, squeeze=False)[:, 0], batches):
         draw_batch(axes, [row for row in result["rows"] if row["batch"] == batch and "seconds" in row])

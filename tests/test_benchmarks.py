@@ -289,14 +289,14 @@ def test_peers_are_told_the_whole_network(urban_sounds, tmp_path):
 
 def test_throughput_runs_without_peers(urban_sounds, tmp_path, monkeypatch):
     real = throughput.measure
-    monkeypatch.setattr(throughput, "measure", lambda network, x, peers, reasons, repeats:
-                        real(network, x, peers, reasons, repeats=repeats, batches=(2,), least=0))
+    monkeypatch.setattr(throughput, "measure", lambda network, x, peers, reasons, **options:
+                        real(network, x, peers, reasons, batches=(2,), least=0, **options))
     monkeypatch.setattr(study, "inputs", lambda: (study.images(2), "2 procedural sounds"))
     done = click.testing.CliRunner().invoke(program.main, ["throughput", "--without-peers", "--repeats", "1",
                                                            "--output", str(tmp_path)])
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "throughput.json").read_text())
-    assert len(result["rows"]) == 8 and all(len(one["seconds"]) == 1 for one in result["rows"])
+    assert len(result["rows"]) == 16 and all(len(one["seconds"]) == 1 for one in result["rows"])
     assert "epsilon_alpha2_beta1" in done.output and result["inputs"] == "2 procedural sounds"
 
 

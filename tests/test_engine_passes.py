@@ -217,7 +217,7 @@ def test_constant_denominators_are_told_from_buffers():
     network = Network([(f"{layer.type}{number}", layer) for number, layer in enumerate(layers)], (5,))
     low = lowered(network, [("*", Flat())])
     shared = [op for op in low.ops if op.fields.get("shared")]
-    assert any(op.fields["z"] in op.buffers.values() for op in shared), "a position that is a buffer's number too"
+    assert any(op.fields["z"] in op.buffers.values() for op in shared), "a position that is a buffer's number"
     records = place(low.ops, lay_out(low).positions, OP)
     for record, op in zip(records, low.ops):
         if op.fields.get("shared"):
