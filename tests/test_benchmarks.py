@@ -218,7 +218,7 @@ def test_too_different_is_said():
             {"preset": "d", "peer": "iNNvestigate", "method": "lrp", "failure": "it failed"}]
     assert len(equality.shortfalls(rows)) == 3 and all(text[0] in "bd" for text in equality.shortfalls(rows))
     assert ["WORSE" in text for text in equality.cost_of_rounding(rows)] == [True]
-    assert equality.table(rows).rows[-1][3] == "it failed"
+    assert equality.table(rows).rows[-1][4] == "it failed"
 
 
 def test_a_peer_answers_saves_and_survives_an_error(fake_command, tmp_path):
