@@ -119,9 +119,19 @@ def by_band(op, memory):
     return memory.samples * ((op.height + BAND - 1) // BAND)
 
 
+def pixels_in_band(columns, stride_right, kernel_width, left, width):
+    """Pixels in a row of the band: from the first window's first column to the last one's last, or the map's.
+    """
+    return max((columns - 1) * stride_right + kernel_width, left + width)
+
+
+band_width = inlined(pixels_in_band)  # as kernels call it
+
+
 def scatter_reach(f, at):
     """What `scatter` touches."""
-    line = band_width(f["columns"], f["stride_right"], f["size_right"], f["left"], f["width"]) * f["channels"]
+    pixels = pixels_in_band(f["columns"], f["stride_right"], f["size_right"], f["left"], f["width"])
+    line = pixels * f["channels"]
     yield "weights", f["weights"], f["size_down"] * f["size_right"] * f["channels"] * f["filters"]
     yield "data", f["flag"], 1
     yield "data", f["x"], made(f)
@@ -190,13 +200,6 @@ def add_row_of_units(op, memory, sample, i, y0, y1, line):
             add_row(data, pixels + one * size, filters, columns, places, at, memory.weights, kernel_row, run,
                     to + one * line,
                     op.stride_right * op.channels, memory.offsets, op.offsets)
-
-
-@inlined
-def band_width(columns, stride_right, kernel_width, left, width):
-    """Pixels in a row of the band: from the first window's first column to the last one's last, or the map's.
-    """
-    return max((columns - 1) * stride_right + kernel_width, left + width)
 
 
 def dots_reach(f, at):
