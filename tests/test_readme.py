@@ -86,7 +86,7 @@ print(lrp_core.profile(network, x, engine="numba"))
     found = subprocess.run([sys.executable, "try.py"], cwd=tmp_path, env=environment, capture_output=True,
                            text=True)
     assert found.returncode == 0, found.stderr
-    assert "leaky ReLU" in found.stdout and " NumPy " not in found.stdout, found.stdout
+    assert "leaky ReLU" in found.stdout and "  NumPy" not in found.stdout, found.stdout
 
 
 def test_links_lead_somewhere():

@@ -17,7 +17,7 @@ from . import facts, interpreter
 from .check import check, most
 from .kernels.bounds import Sizes
 from .kernels.jit import prepare
-from .kernels.op import KINDS, RARE, Memory
+from .kernels.op import KINDS, RARE, TIES, Memory
 from .kernels.simd_llvm import lanes_of
 from .ledger_sums import LedgerSums
 from .lower import lower
@@ -85,9 +85,9 @@ class Code:
 
     @functools.cached_property
     def groups(self):
-        """(rare, ties) for `interpreter.run`: True or None each."""
-        rare = np.isin(self.ops["kind"], [kind.number for kind in KINDS if kind.group == RARE]).any()
-        return True if rare else None, True if self.dtype == "float32" else None
+        """(rare, ties) for `interpreter.run`: True or None each; ties always in single precision."""
+        used = {KINDS[number].group for number in np.unique(self.ops["kind"])}
+        return True if RARE in used else None, True if TIES in used or self.dtype == "float32" else None
 
     def memory(self, workspace, samples, targets, member=0, team=1):
         """The Memory of one member of a team in a workspace."""
