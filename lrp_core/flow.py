@@ -101,6 +101,10 @@ def through_merge(layer, rule, xs, y, r, book):
 def through_layer_norm(layer, rule, xs, y, r, book):
     """R_in of a layer normalisation: LRP-0 of the linear map it is with its deviation held fixed."""
     (x,) = xs
+    if x.dtype != np.float64:
+        # Where terms cancel, the exact y is not what a rounded x sums to: divide by the latter.
+        x, r = x.astype(np.float64), r.astype(np.float64)
+        y = layer.forward(x)
     book.gated += total(r)
     s = divide(r, y, rule, 1.0, book)
     book.bias += total(s * layer.bias)

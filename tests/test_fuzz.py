@@ -5,6 +5,7 @@ import os
 import time
 import zlib
 
+import numpy as np
 import pytest
 
 pytest.importorskip("onnx")
@@ -27,6 +28,16 @@ def test_damaged_files_end_in_the_promised_errors(tmp_path):
         assert tally.outcomes.total() == counts[kind]
         assert tally.outcomes["explained" if kind != "sounds"
                               else "loaded"] > counts[kind] / 20, "the damage must lie deep"
+
+
+def test_a_layer_norm_whose_terms_cancel_closes_its_ledger_in_single_precision(tmp_path):
+    """A file that a long run found: rounding to float32 cost more relevance than the ledger allows."""
+    path = tmp_path / "net.npz"
+    path.write_bytes(worker.Cases(1)("models", 7792))
+    network = lrp_core.load(path)
+    assert "LayerNorm" in [node.layer.type for node in network.nodes]
+    x = np.random.default_rng(7792).standard_normal((1, *network.input_shape)).astype(np.float32)
+    lrp_core.explain(network, x, "epsilon_gamma_box", engine="numpy", dtype="float32", threads=1)
 
 
 def test_the_same_number_makes_the_same_file():
