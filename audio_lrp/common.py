@@ -59,9 +59,9 @@ def load_model(path):
 def load_image_model(path):
     """The network, or an error for people; refused if it does not take the images `features` makes."""
     network = load_model(path)
-    if network.input_shape != (64, 64, 3):
+    if network.input_shape != features.IMAGE_SHAPE:
         raise click.ClickException(f"{path}: the model takes inputs of shape {network.input_shape}; "
-                                   "sounds become (64, 64, 3) images")
+                                   f"sounds become {features.IMAGE_SHAPE} images")
     return network
 
 

@@ -5,6 +5,8 @@ import os
 import pathlib
 import re
 
+from features.dataset import URBAN_COLUMNS, URBAN_TABLE, urban_path
+
 SOUNDS = {".wav", ".flac", ".ogg", ".mp3"}
 # recording-class-occurrence-slice, as UrbanSound8K names its clips
 URBAN_NAME = re.compile(r"\d+-(\d)-\d+-\d+")
@@ -24,7 +26,7 @@ def read_items(source, class_names):
     OSError.
     """
     source = pathlib.Path(source)
-    urban_table = source / "metadata" / "UrbanSound8K.csv"
+    urban_table = source / URBAN_TABLE
     if source.is_file():
         base, items = from_table(source, class_names)
     elif urban_table.is_file():
@@ -79,15 +81,14 @@ def from_table(table, class_names):
         except (UnicodeDecodeError, csv.Error) as error:
             raise ValueError(f"{table}: not a CSV table in UTF-8 ({error})") from None
     columns = list(rows[0]) if rows else []
-    urban = {"slice_file_name", "fold"} <= set(columns)
+    urban = set(columns) >= URBAN_COLUMNS
     if "path" not in columns and not urban:
         raise ValueError(f"{table}: a table of clips needs a column `path`, or `slice_file_name` and `fold`; "
                          f"found {', '.join(map(str, columns)) or 'no rows'}")
     items, seen = [], {}
     for line, row in enumerate(rows, start=2):
         try:
-            path = (row["path"] if "path" in columns
-                    else f"audio/fold{int(row['fold'])}/{row['slice_file_name']}")
+            path = row["path"] if "path" in columns else urban_path(row)
             path = path and path.strip()
             if not path:
                 raise ValueError("the path is empty")
@@ -100,7 +101,7 @@ def from_table(table, class_names):
             raise ValueError(f"{table}, line {line}: {error}") from None
         seen[path] = line
     # UrbanSound8K keeps its table in a folder beside the sounds'.
-    beside = "path" not in columns and table.resolve().parent.name == "metadata"
+    beside = "path" not in columns and table.resolve().parent.name == URBAN_TABLE.parent.name
     return (table.resolve().parent.parent if beside else table.parent), items
 
 

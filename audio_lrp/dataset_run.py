@@ -159,7 +159,8 @@ def explain_batch(work, number, items):
                          "warnings": [words for words in ("silent" if clip.silent else "", clip.cut)
                                       if words]})
     kept = [row["number"] - store.rows(number).start for row in rows]
-    arrays = explain_levels(work, network, rows, np.array(levels, np.uint8).reshape(-1, 64, 64))
+    levels = np.array(levels, np.uint8).reshape(-1, *features.LEVEL_SHAPE)
+    arrays = explain_levels(work, network, rows, levels)
     store.write(number, {name: with_gaps(values, kept, len(items)) for name, values in arrays.items()},
                 {"clips": rows, "errors": errors})
     return len(items)

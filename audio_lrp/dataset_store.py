@@ -19,6 +19,7 @@ import shutil
 
 import numpy as np
 
+from features import LEVEL_SHAPE
 from lrp_core.files import replacing
 
 from .dataset_lock import LOCK, OWNER
@@ -67,8 +68,9 @@ class Store:
 
     def shapes(self):
         """{array name: (shape of a row, type)}."""
-        maps = {f"relevance_{rules}": ((64, 64), "float32") for rules in self.settings["rules"]}
-        return {"level": ((64, 64), "uint8"), "logits": ((len(self.settings["classes"]),), "float32"), **maps}
+        maps = {f"relevance_{rules}": (LEVEL_SHAPE, "float32") for rules in self.settings["rules"]}
+        logits = (len(self.settings["classes"]),), "float32"
+        return {"level": (LEVEL_SHAPE, "uint8"), "logits": logits, **maps}
 
     def write(self, number, arrays, record):
         """Keep a batch: its rows of each array, {name: [n, ...]}, and then its record (JSON values)."""

@@ -13,8 +13,11 @@ from lrp_core.files import replacing
 
 from .audio import AudioError
 from .clip import open_clip
+from .image import LEVEL_SHAPE
 
 PART = 256
+# Where UrbanSound8K keeps its table, and what names a clip there.
+URBAN_TABLE, URBAN_COLUMNS = pathlib.PurePath("metadata", "UrbanSound8K.csv"), {"slice_file_name", "fold"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Item:
     class_id: int
 
 
+def urban_path(row):
+    """The path of a clip below UrbanSound8K's folder, with "/", from its row of the table."""
+    return f"audio/fold{int(row['fold'])}/{row['slice_file_name']}"
+
+
 def items(folder):
     """The clips of an UrbanSound8K folder (metadata/UrbanSound8K.csv, audio/fold1..fold10), in the table's
     order.
@@ -33,7 +41,7 @@ def items(folder):
     Raises FileNotFoundError or ValueError that says what is missing.
     """
     folder = pathlib.Path(folder)
-    table = folder / "metadata" / "UrbanSound8K.csv"
+    table = folder / URBAN_TABLE
     if not table.is_file():
         raise FileNotFoundError(f"{table}: there is no such table; {folder} should hold metadata/ and audio/ "
                                 "as UrbanSound8K does")
@@ -41,9 +49,8 @@ def items(folder):
     with table.open(newline="") as lines:
         for number, row in enumerate(csv.DictReader(lines), start=2):
             try:
-                fold, name = int(row["fold"]), row["slice_file_name"]
-                found.append(Item(folder / "audio" / f"fold{fold}" / name, pathlib.Path(name).stem, fold,
-                                  int(row["classID"])))
+                path = folder / urban_path(row)
+                found.append(Item(path, path.stem, int(row["fold"]), int(row["classID"])))
             except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{table}, line {number}: not a row of UrbanSound8K's table "
                                  f"({error!r})") from None
@@ -63,7 +70,7 @@ def level_or_error(item):
     try:
         return open_clip(item.path).level, ""
     except (AudioError, OSError) as error:
-        return np.zeros((64, 64), np.uint8), str(error)
+        return np.zeros(LEVEL_SHAPE, np.uint8), str(error)
 
 
 def extract(folder, path, *, progress=None):

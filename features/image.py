@@ -9,6 +9,7 @@ import importlib.resources
 import numpy as np
 
 SIZE = 64
+LEVEL_SHAPE, IMAGE_SHAPE = (SIZE, SIZE), (SIZE, SIZE, 3)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from .checks import is_whole
 from .explain import Engine, Precision, Targets, explain
 from .network import Network
 from .target import NO_CLASS, WINNER, Contrast, resolve
@@ -66,6 +67,6 @@ def _averaged(network, x, target, inputs, finish, engine, dtype, threads):
 
 
 def _count(number, what):
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
+    if not is_whole(number) or number < 1:
         raise ValueError(f"{what} must be a whole number above 0, got {number!r}")
     return int(number)

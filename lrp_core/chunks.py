@@ -10,6 +10,8 @@ import threading
 
 import threadpoolctl
 
+from .checks import is_number, is_whole
+
 CHUNK = 2
 
 
@@ -50,7 +52,7 @@ def within(memory, sample_bytes, threads, chunk=CHUNK):
     """
     if memory is None:
         return threads, chunk
-    if isinstance(memory, bool) or not isinstance(memory, (int, float)):
+    if not is_number(memory):
         raise ValueError(f"memory must be a number of bytes, got {memory!r}")
     samples = int(memory // sample_bytes)
     if samples < 1:
@@ -63,7 +65,7 @@ def within(memory, sample_bytes, threads, chunk=CHUNK):
 def check_threads(threads):
     """`threads`, or all processors for None; refuses what is no whole number above 0."""
     threads = default_threads() if threads is None else threads
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+    if not is_whole(threads) or threads < 1:
         raise ValueError(f"threads must be a whole number above 0, got {threads!r}")
     return threads
 

@@ -16,8 +16,9 @@ LONGEST_PATH = 1 << 15
 
 # What zipfile and its decompressors raise for damaged archives.
 UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, OSError, EOFError,
-              NotImplementedError,
-              RuntimeError)
+              NotImplementedError, RuntimeError)
+# What Python raises for descriptions of the wrong form.
+INVALID = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 class ModelFileError(ValueError):

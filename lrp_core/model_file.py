@@ -22,7 +22,7 @@ from . import layers as L
 from . import memory
 from .archive import STORAGE, Entries
 from .checks import is_whole
-from .files import UNREADABLE, ModelFileError, opened, replacing
+from .files import INVALID, UNREADABLE, ModelFileError, opened, replacing
 from .limits import MAX_AXES, MAX_DIGITS, MAX_ELEMENTS, MAX_NODES, MAX_PARAMETERS
 from .network import Network, Node
 from .recognise import ONNX, OURS, recognise
@@ -30,9 +30,6 @@ from .sizes import Budget
 from .text import listing, quote
 
 FORMAT, VERSION = "audio-lrp-network", 1
-
-# What Python raises for descriptions of the wrong form.
-INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError)
 
 
 def save(network: Network, path: str | os.PathLike, *, storage: str = "float32") -> None:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import scipy.special
 
+from ..checks import is_number
 from ..text import quote
 from .base import Activation, Layer
 
@@ -152,5 +153,5 @@ class Softmax(Layer):
 
 def check_number(layer, name, value):
     """Refuse an option that is not a finite number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value):
         raise ValueError(f"{layer.type}: {name} must be a number, got {quote(value)}")

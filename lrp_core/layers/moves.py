@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..checks import is_whole
+from ..checks import is_number, is_whole
 from ..text import listing, quote
 from ..window import margins, pair
 from .base import Merge, Move, check_shape, map_shape
@@ -17,7 +17,7 @@ class Dropout(Move):
     options = ("rate",)
 
     def __post_init__(self):
-        if isinstance(self.rate, bool) or not isinstance(self.rate, (int, float)) or not 0 <= self.rate < 1:
+        if not (is_number(self.rate) and 0 <= self.rate < 1):
             raise ValueError(f"Dropout's rate must be a number in [0, 1), got {quote(self.rate)}")
 
     def forward(self, x):

@@ -3,6 +3,7 @@ import dataclasses
 
 import numpy as np
 
+from ..checks import is_number
 from ..text import quote
 from .base import Layer, frozen
 
@@ -26,8 +27,7 @@ class LayerNorm(Layer):
         if kernel.ndim != 1 or kernel.shape != bias.shape:
             raise ValueError(f"LayerNorm: kernel and bias must be of one shape [c], found {kernel.shape} and "
                              f"{bias.shape}")
-        if isinstance(self.epsilon, bool) or not isinstance(self.epsilon,
-                                                            (int, float)) or not 0 < self.epsilon < np.inf:
+        if not (is_number(self.epsilon) and self.epsilon > 0):
             raise ValueError(f"LayerNorm: epsilon must be a number above 0, got {quote(self.epsilon)}")
         object.__setattr__(self, "kernel", frozen(kernel, "LayerNorm: the kernel"))
         object.__setattr__(self, "bias", frozen(bias, "LayerNorm: the bias"))

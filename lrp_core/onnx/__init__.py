@@ -16,8 +16,7 @@ at the end; Constant, and shapes worked out with Shape, Gather, Slice and arithm
 holds.
 """
 from ..canonize import fold_batch_norm
-from ..files import ModelFileError, opened
-from ..model_file import INVALID
+from ..files import INVALID, ModelFileError, opened
 from .convert import network_of
 from .reading import package, read
 

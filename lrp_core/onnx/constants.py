@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from ..files import INVALID
+
 MORE = 1 << 20
 
 
@@ -102,7 +104,6 @@ class Folder:
             if self._left >= 0:
                 with np.errstate(all="ignore"):  # what is not finite is refused where it is used
                     return np.asarray(FOLDED[operation.kind](operation.attributes, *arrays))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
-                ZeroDivisionError) as error:
+        except INVALID as error:
             raise operation.refused(f"cannot be worked out: {error}") from None
         raise operation.refused("the constants that the model computes are too large")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .. import layers as L
-from ..files import ModelFileError
+from ..files import INVALID, ModelFileError
 from ..limits import MAX_SAMPLE
 from ..network import INPUT, Network
 from ..text import clean, listing, quote
@@ -17,7 +17,6 @@ from .rewrites import rewrite
 # By operator: a function of (builder, name, the inputs ...) with the attributes it knows as keywords. Its
 # signature says what is supported; anything else in a file is refused.
 OPERATORS = {**weighted.OPERATORS, **pointwise.OPERATORS, **pools.OPERATORS, **moves.OPERATORS}
-INVALID = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, ZeroDivisionError)
 
 
 def network_of(graph, class_names):
