@@ -11,4 +11,5 @@ from .inverse import SoundRelevance, relevance_to_sound
 from .mel import band_edges, mel_db
 
 __all__ = ["IMAGE_SHAPE", "LEVEL_SHAPE", "SAMPLE_RATE", "SECONDS", "AudioError", "Clip", "SoundRelevance",
-           "band_edges", "clip_image", "colour", "level_image", "mel_db", "open_clip", "relevance_to_sound", "to_mono"]
+           "band_edges", "clip_image", "colour", "level_image", "mel_db", "open_clip",
+           "relevance_to_sound", "to_mono"]
