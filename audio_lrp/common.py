@@ -48,8 +48,7 @@ def load_model(path):
         network = lrp_core.load(path)
     except (lrp_core.ModelFileError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    classes = network.shapes[network.nodes[-1].name][0]
-    names = network.class_names or [f"class {number}" for number in range(classes)]
+    names = network.class_names or [f"class {number}" for number in range(network.scores)]
     try:
         return network.replace(class_names=[clean(name, MESSAGE) for name in names])
     except ValueError as error:  # two names that differ only in characters that cannot be shown

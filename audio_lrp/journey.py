@@ -13,8 +13,8 @@ def whole_ledger(explanation, sound):
     as gated. Raises ConservationError where a step of the front end does not add up to the rounding of double
     precision, or all of it to that of the explanation.
     """
-    steps = [Entry(step.name, "front end", "LRP-0", step.received, step.passed, 0.0, 0.0, step.dropped,
-                   0.0, step.turnover) for step in sound.steps]
+    steps = [Entry(step.name, "front end", "LRP-0", step.received, step.passed, gated=step.dropped,
+                   turnover=step.turnover) for step in sound.steps]
     Ledger.of(steps, steps[0].received, steps[-1].passed).check(ROUNDING["float64"])
     ledger = Ledger.of([*explanation.ledger.entries, *steps], explanation.ledger.start, steps[-1].passed)
     ledger.check(ROUNDING[explanation.relevance.dtype.name])

@@ -6,8 +6,8 @@
     e.relevance, e.logits, e.target
     print(e.ledger)
 """
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy.typing as npt
 
@@ -17,6 +17,7 @@ from .composites import (
     ALIASES,
     PRESETS,
     Composite,
+    composite,
     epsilon_gamma_box,
     first_layer,
     first_with_weights,
@@ -41,6 +42,7 @@ from .gradients import gradient_flow
 from .ledger import ConservationError, Entry, Ledger
 from .model_file import ModelFileError, load, save
 from .network import Network, Node, Trace
+from .product_rules import Gate, Half, SoftmaxTaylor
 from .profile_table import Profile
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, Zero, ZPlus
 from .target import Contrast
@@ -60,18 +62,22 @@ __all__ = [
     "Explanation",
     "Flat",
     "Gamma",
+    "Gate",
+    "Half",
     "Ledger",
     "ModelFileError",
     "Network",
     "Node",
     "Pass",
     "Rule",
+    "SoftmaxTaylor",
     "Trace",
     "WSquare",
     "ZBox",
     "ZPlus",
     "Zero",
     "check_engine",
+    "composite",
     "epsilon_gamma_box",
     "explain",
     "explain_each",
@@ -97,11 +103,13 @@ __all__ = [
 Network.save = save  # type: ignore[attr-defined]
 
 
-def from_onnx(path: str | os.PathLike, *, class_names: Sequence[str] | None = None,
-              fold: bool = True) -> Network:
-    """The Network in an ONNX file; needs the package onnx, an extra. See `lrp_core.onnx.from_onnx`."""
+def from_onnx(source: Any, *, input: str | None = None, output: str | None = None,
+              shape: Sequence[int] | None = None, constants: Mapping[str, npt.ArrayLike] | None = None,
+              class_names: Sequence[str] | None = None, fold: bool = True) -> Network:
+    """The Network in an ONNX model; needs the package onnx, an extra. See `lrp_core.onnx.from_onnx`."""
     from . import onnx
-    return onnx.from_onnx(path, class_names=class_names, fold=fold)
+    return onnx.from_onnx(source, input=input, output=output, shape=shape, constants=constants,
+                          class_names=class_names, fold=fold)
 
 
 def profile(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", *, engine: Engine = "auto",

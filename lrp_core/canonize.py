@@ -27,8 +27,8 @@ def final_activation(network):
     """(node, moves): the softmax or sigmoid that makes the network's scores probabilities, and the nodes
     after it.
 
-    (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax counts
-    where there is one row of numbers for it to norm.
+    (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax before
+    such nodes counts where there is one row of numbers for it to norm.
     """
     nodes, moves = {node.name: node for node in network.nodes}, []
     node = network.nodes[-1]
@@ -36,8 +36,8 @@ def final_activation(network):
         moves.insert(0, node)
         node = nodes[node.inputs[0]]
     shape = network.shapes[node.name]
-    one_row = isinstance(node.layer, L.Softmax) and math.prod(shape) == shape[-1]
-    return (node, tuple(moves)) if one_row or isinstance(node.layer, L.Sigmoid) else (None, ())
+    norms = isinstance(node.layer, (L.Softmax, L.LogSoftmax)) and (not moves or math.prod(shape) == shape[-1])
+    return (node, tuple(moves)) if norms or isinstance(node.layer, L.Sigmoid) else (None, ())
 
 
 def without_final_activation(network: "Network") -> "Network":
@@ -59,6 +59,17 @@ def without_final_activation(network: "Network") -> "Network":
     for node in moves:
         nodes.append(dataclasses.replace(node, inputs=(nodes[-1].name,)))
     return network.replace(nodes=nodes)
+
+
+def scoring(network: "Network") -> "Network":
+    """The network up to its scores (`without_final_activation`), in one row, so that each has a number."""
+    network = without_final_activation(network)
+    if len(network.shapes[network.nodes[-1].name]) == 1:
+        return network
+    name = "scores"
+    while name in network.shapes:
+        name += "_"
+    return network.replace(nodes=[*network.nodes, (name, L.Flatten())], class_names=None, reference=None)
 
 
 def fold_batch_norm(network: "Network") -> "Network":

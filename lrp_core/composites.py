@@ -2,7 +2,8 @@
 
 A condition is a layer class, a glob pattern for names ("conv*"), or a function of (network, node). Layers
 with weights take the rule of the first condition that holds. Other layers have a default: average pools, sums
-of inputs, batch and layer normalisation, and layers of one's own take LRP-0; activations, dropout, reshapes
+of inputs, batch and layer normalisation, and layers of one's own take LRP-0; products of tensors take the
+rules that `gates` finds, recurrent layers LRP-ε; activations, dropout, reshapes
 and padding pass relevance on; a max-pool gives it to the winner. Where a condition names just that layer, or
 a class of layers without weights, they take its rule instead.
 """
@@ -13,12 +14,17 @@ from collections.abc import Callable
 
 from . import layers as L
 from .canonize import without_final_activation
-from .flow import MIXES, PASSES, can_cross, flow
+from .flow import PASSES as PASSING
+from .flow import can_cross, flow
+from .gates import ATTENTION, GATES, rule_of_product
 from .gradients import METHODS, GradientMethod
 from .network import INPUT, Network, Node
+from .product_rules import Gate, Half, SoftmaxTaylor
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself
 from .text import listing, quote, table
+from .through_products import through_extreme
 
+PASSES = (*PASSING, through_extreme)  # whatever the rule
 CONVOLUTIONS = (L.Conv2D, L.Conv1D, L.DepthwiseConv2D, L.Conv2DTranspose)
 
 
@@ -97,11 +103,21 @@ def everywhere(network, node):
 
 @dataclasses.dataclass(frozen=True)
 class Composite:
-    """An ordered list of (condition, rule) pairs under a name."""
+    """An ordered list of (condition, rule) pairs under a name.
+
+    attention: how relevance crosses the product of a softmax with a tensor: "cp" holds the softmax fixed,
+    "attnlrp" gives half to each. gates: how it crosses a product with one operand between 0 and 1 (after a
+    sigmoid, say): "take-all" gives all to the other one, "half" half to each. See `gates`.
+    """
     name: str
     pairs: tuple
+    attention: str = dataclasses.field(default="cp", kw_only=True)
+    gates: str = dataclasses.field(default="take-all", kw_only=True)
 
     def __post_init__(self):
+        for what, found, known in (("attention", self.attention, ATTENTION), ("gates", self.gates, GATES)):
+            if found not in known:
+                raise ValueError(f"{what} must be one of {', '.join(map(repr, known))}, got {quote(found)}")
         for pair in self.pairs:
             if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[1], Rule)):
                 raise TypeError(f"rules must be (condition, rule) pairs with a rule such as Epsilon(), got "
@@ -124,6 +140,10 @@ class Composite:
         for condition, rule in self.pairs:
             if matches(condition, network, node) if ruled(node) else meant(condition, node):
                 return checked(rule, node)
+        if (rule := rule_of_product(network, node, self.attention, self.gates)) is not None:
+            return rule
+        if isinstance(node.layer, L.Recurrent):
+            return Epsilon(1e-6)
         if not ruled(node):
             return checked(Pass() if flow.dispatch(type(node.layer)) in PASSES else Zero(), node)
         raise ValueError(f"no rule matches layer {quote(node.name)} ({node.layer.type}): "
@@ -165,17 +185,32 @@ def checked(rule, node):
         raise ValueError(f"layer {quote(node.name)} ({layer.type}) cannot be explained: LRP has no rule for "
                          "it; "
                          f"register a function with @lrp_core.flow.register({layer.type})")
+    if isinstance(layer, (L.Product, L.Softmax)):
+        fits = (SoftmaxTaylor,) if isinstance(layer, L.Softmax) else (Gate, Half)
+        if not isinstance(rule, fits):
+            raise ValueError(f"layer {quote(node.name)} ({layer.type}): the rule {rule!r} cannot cross it; "
+                             f"{' and '.join(f'{kind.__name__}()' for kind in fits)} can, and rules that "
+                             "define through(layer, x, y, r)")
+        return rule
+    if isinstance(rule, (Gate, Half, SoftmaxTaylor)):
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}) multiplies no tensors: the rule {rule!r} "
+                         "is not for it")
     if crossing in PASSES and not isinstance(rule, Pass):
         raise ValueError(f"layer {quote(node.name)} ({layer.type}) passes relevance on: the rule {rule!r} "
                          "does nothing there; "
                          "give it a rule that defines through(layer, x, y, r)")
-    if crossing in MIXES and (isinstance(rule, Pass)
+    if is_mixing(crossing) and (isinstance(rule, Pass)
                               or not (isinstance(layer, L.Weighted) or can_share(rule, layer))):
         raise ValueError(f"layer {quote(node.name)} ({layer.type}) mixes its inputs"
                          f"{' without weights' * (not isinstance(layer, L.Weighted))}: the rule {rule!r} "
                          "cannot cross it; "
                          "Zero() and Epsilon() can, and rules that define through(layer, x, y, r)")
     return rule
+
+
+def is_mixing(crossing):
+    """Is this one of this package's ways across layers that mix their inputs?"""
+    return crossing not in PASSES and crossing.__module__.startswith(f"{__package__}.")
 
 
 def can_share(rule, layer):
@@ -241,9 +276,21 @@ PRESETS = {composite.name: composite for composite in (
 ALIASES = {"flat": "preset_a_flat"}
 
 
-def composite(rules) -> Composite | GradientMethod:
+def composite(rules, *, attention: str | None = None, gates: str | None = None) -> Composite | GradientMethod:
     """A Composite or GradientMethod from a preset's name, one rule for every layer with weights, or a list of
-    (condition, rule)."""
+    (condition, rule).
+
+    attention, gates: as of `Composite`, where they are to be others than the composite's own.
+    """
+    found = _composite(rules)
+    changes = {name: value for name, value in (("attention", attention), ("gates", gates))
+               if value is not None}
+    if changes and not isinstance(found, Composite):
+        raise ValueError(f"{found.name!r} is a gradient: it has no {' or '.join(changes)}")
+    return dataclasses.replace(found, **changes) if changes else found
+
+
+def _composite(rules):
     if isinstance(rules, (Composite, GradientMethod)):
         return rules
     if isinstance(rules, str):

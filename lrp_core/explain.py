@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import numpy_engine
-from .checks import is_whole
+from .checks import is_number, is_whole
 from .composites import Composite, composite
 from .explanation import Explanation
 from .gradients import GradientMethod
@@ -15,7 +15,7 @@ from .memory import check_results
 from .network import INPUT, Network
 from .request import Request
 from .rules import Rule
-from .target import Contrast, resolve
+from .target import SUM, Contrast, resolve
 from .text import listing, quote
 
 Engine = Literal["auto", "numba", "numpy"]
@@ -31,8 +31,8 @@ WORTH_COMPILING = 1_000_000
 def explain(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", target: Targets = "max", *,
             start: tuple | None = None, stop: str | None = None,
             keep: Mapping[str, npt.ArrayLike] | None = None, layers: bool = False,
-            engine: Engine = "auto", dtype: Precision = "float64", threads: int | None = None,
-            memory: float | None = None,
+            reference: float | None = None, engine: Engine = "auto", dtype: Precision = "float64",
+            threads: int | None = None, memory: float | None = None,
             progress: Callable[[int], object] | None = None) -> Explanation:
     """Which part of the input made the network say what it says: the relevance of every number in x.
 
@@ -41,13 +41,15 @@ def explain(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", target
     rules: a preset's name (see `composites`), a rule for every layer with weights, or an ordered list of
         (condition, rule).
     target: "max" for the winning class, a class's name or index, a Contrast of two, or one of these for each
-    sample.
+        sample; an index tuple where the output has several axes; "sum" for all scores together.
     start: instead of a class, an inner node: (name, channel) or (name, (position ..., channel)); its output
         there is what is explained. `target` is then only reported.
     stop: the name of a node at which relevance stays: `relevance` is then the relevance at its output.
     keep: {node name: channels}: only the relevance of these channels goes on below that node (conditional
         relevance, as in concept relevance propagation, Achtibat et al. 2023).
     layers: keep the relevance at every node (`Explanation.layers`).
+    reference: for a regression, the value that the score is counted from: relevance starts as score -
+        reference, and is positive for what makes the score larger than that.
     engine: "numba" is the compiled engine; what it has no kernel for it leaves to NumPy (`profile` tells
         what, and why). "numpy" is the readable one. "auto" takes the compiled one, except for gradients, for
         networks so small that compiling gains nothing, and where Numba is not installed.
@@ -64,19 +66,19 @@ def explain(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon", target
     does not add up to rounding, which would be an error of this program.
     """
     return explain_each(network, x, rules, [target], start=start, stop=stop, keep=keep, layers=layers,
-                        engine=engine,
-                        dtype=dtype, threads=threads, memory=memory, progress=progress)[0]
+                        reference=reference, engine=engine, dtype=dtype, threads=threads, memory=memory,
+                        progress=progress)[0]
 
 
 def explain_each(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon",
                  targets: Targets | Sequence[Targets] = "all", *, start: tuple | None = None,
                  stop: str | None = None, keep: Mapping[str, npt.ArrayLike] | None = None,
-                 layers: bool = False, engine: Engine = "auto", dtype: Precision = "float64",
-                 threads: int | None = None, memory: float | None = None,
+                 layers: bool = False, reference: float | None = None, engine: Engine = "auto",
+                 dtype: Precision = "float64", threads: int | None = None, memory: float | None = None,
                  progress: Callable[[int], object] | None = None) -> list[Explanation]:
     """Explanations of several targets that share one forward pass: a list, in the order of `targets`.
 
-    targets: "all" for every class of the network, or a list of targets as `explain` takes them. Everything
+    targets: "all" for every score of the network, or a list of targets as `explain` takes them. Everything
     else is as in `explain`.
     """
     if dtype not in DTYPES:
@@ -89,17 +91,23 @@ def explain_each(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon",
     scored = network.scoring
     output = scored.nodes[-1].name
     if isinstance(targets, (str, int, np.integer, Contrast)):
-        targets = range(scored.shapes[output][0]) if targets == "all" else [targets]
+        targets = range(network.scores) if targets == "all" else [targets]
     place = None if start is None else start_mask(scored, start)
     if stop is not None:
         known("stop", scored, stop)
-    if stop == (output if place is None else place[0]):
+    if stop is not None and stop == (output if place is None else place[0]):
         raise ValueError(f"stop: relevance begins at node {quote(stop)}; name a node below it")
+    if reference is not None and (not is_number(reference) or isinstance(method, GradientMethod)):
+        raise ValueError(f"reference must be a number, and is for rules only, got {quote(reference)}")
     masks = {name: channel_mask(scored, name, channels) for name, channels in (keep or {}).items()}
     wanted = [resolve(one, len(batch), network) for one in targets]
+    if place is None and any((favoured == SUM).any() for favoured, _ in wanted):
+        if len(wanted) > 1:
+            raise ValueError("the target 'sum' must be the only one")
+        place = output, np.ones(scored.shapes[output])
     check_results(scored, len(batch) * len(wanted), stop or INPUT, layers)
-    request = Request(network, batch, single, method, wanted, place, stop, masks, layers, dtype, threads,
-                      memory, progress)
+    request = Request(network, batch, single, method, wanted, place, reference, stop, masks, layers, dtype,
+                      threads, memory, progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
     from .numba_engine import entry  # brings Numba along, half a second that the readable engine does without
@@ -174,7 +182,7 @@ def rank_channels(explanation: Explanation, name: str) -> tuple[np.ndarray, np.n
 
     Needs an explanation of a single sample made with `layers=True`.
     """
-    if explanation.logits.ndim != 1:
+    if np.ndim(explanation.target):
         raise ValueError("rank_channels takes the explanation of one sample: index the batch's, as in `e[0]`")
     if explanation.layers is None or name not in explanation.layers:
         raise ValueError(f"the explanation does not hold node {quote(name)}: make it with layers=True")

@@ -17,8 +17,9 @@ class Explanation:
 
     relevance: like x (or the output of the node it was stopped at), in the dtype that was asked for; positive
         where x speaks for the target, negative where it speaks against.
-    logits: the scores, [classes] or [n, classes], float32.
-    target: the class number that was explained, an int or [n].
+    logits: the scores, [classes] or [n, classes], float32; for an output of several axes, in its shape.
+    target: the class number that was explained, an int or [n]; for an output of several axes, the number of
+        the score in scan order; -3 for the sum of all scores.
     class_names: the network's, or None.
     layers: None, or the relevance at every node's output by name ("input" is `relevance`).
     ledger: see `Ledger`.
@@ -52,7 +53,8 @@ class Explanation:
         axis.
         """
         network = request.network
-        whole = cls(relevance[request.end], logits.astype(np.float32), targets, network.class_names,
+        logits = logits.astype(np.float32).reshape(-1, *network.output_shape)
+        whole = cls(relevance[request.end], logits, targets, network.class_names,
                     relevance if request.layers else None, ledger, network.activation)
         return whole[0] if request.single else whole
 
@@ -87,7 +89,7 @@ class Explanation:
 
     def __getitem__(self, index: int) -> "Explanation":
         """The explanation of one sample of a batch."""
-        if self.logits.ndim != 2:
+        if np.ndim(self.target) == 0:
             raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
         index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}

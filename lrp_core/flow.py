@@ -27,14 +27,16 @@ class Book:
     """What one layer absorbed of each sample's relevance while it was crossed: a float64 array [n] for each
     of `ABSORBED`.
 
-    bias, stabilizer, gated, by_rule: see `ledger.Entry`; add to them in place. kept: what the layer's
-    `forward_keeping` kept for its way back, or None.
+    bias, stabilizer, gated, by_rule, softmax, state: see `ledger.Entry`; add to them in place. kept: what the
+    layer's `forward_keeping` kept for its way back, or None.
     """
 
     bias: np.ndarray
     stabilizer: np.ndarray
     gated: np.ndarray
     by_rule: np.ndarray
+    softmax: np.ndarray
+    state: np.ndarray
 
     def __init__(self, samples: int, kept: typing.Any = None):
         self.kept = kept
@@ -97,14 +99,10 @@ def through_merge(layer, rule, xs, y, r, book):
     return [np.zeros_like(x) + sign * x * s for sign, x in zip(layer.signs(len(xs)), xs)]
 
 
-@flow.register(L.LayerNorm)
-def through_layer_norm(layer, rule, xs, y, r, book):
-    """R_in of a layer normalisation: LRP-0 of the linear map it is with its deviation held fixed."""
-    (x,) = xs
-    if x.dtype != np.float64:
-        # Where terms cancel, the exact y is not what a rounded x sums to: divide by the latter.
-        x, r = x.astype(np.float64), r.astype(np.float64)
-        y = layer.forward(x)
+@flow.register(L.Normalization)
+def through_normalization(layer, rule, xs, y, r, book):
+    """R_in of a normalisation: LRP-0 of the linear map it is with its deviation held fixed."""
+    (x,), y, r = exact(layer, xs, y, r)
     book.gated += total(r)
     s = divide(r, y, rule, 1.0, book)
     book.bias += total(s * layer.bias)
@@ -126,6 +124,7 @@ def through_move(layer, rule, xs, y, r, book):
 
 
 @flow.register(L.ZeroPadding2D)
+@flow.register(L.Pad)
 def through_padding(layer, rule, xs, y, r, book):
     """As `through_move`; relevance that a rule put on the padding goes nowhere, and is gated."""
     (r_in,) = through_move(layer, rule, xs, y, r, book)
@@ -141,7 +140,7 @@ def through_max_pool(layer, rule, xs, y, r, book):
 
 # Of ours: those that relevance only passes, whatever the rule, and those where a rule decides.
 PASSES = (through_activation, through_move, through_padding, through_max_pool)
-MIXES = (through_linear, through_merge, through_layer_norm)
+MIXES = (through_linear, through_merge, through_normalization)
 
 
 # ---- what these functions share
@@ -160,6 +159,17 @@ def divide(r, z, rule, coefficient, book):
     book.stabilizer += coefficient * total(s * (stable - z))
     book.gated -= coefficient * total(r * shared)
     return s
+
+
+def exact(layer, xs, y, r):
+    """(xs, y, r) in double precision, with y computed anew where it was rounded.
+
+    Where terms cancel, a rounded y is not what its rounded inputs sum to.
+    """
+    if all(array.dtype == np.float64 for array in (*xs, y)):
+        return xs, y, r
+    xs = [x.astype(np.float64) for x in xs]
+    return xs, layer.forward(*xs), r.astype(np.float64)
 
 
 def is_forward(group, layer):
@@ -184,12 +194,10 @@ class Prepared(Rule):
         return self.rule.stabilizer(z)
 
 
-_OURS: dict[type, typing.Any] = {kind: flow.dispatch(kind) for kind in L.LAYER_TYPES.values()}
-
-
 def is_ours(layer: L.Layer) -> bool:
     """Is this exactly one of this package's layers, crossed by this package's function for it?
 
     False for a subclass, which may compute something else, and where a function was registered over ours.
     """
-    return _OURS.get(type(layer)) is flow.dispatch(type(layer))
+    found = flow.dispatch(type(layer)).__module__
+    return L.LAYER_TYPES.get(type(layer).__name__) is type(layer) and found.startswith(f"{__package__}.")

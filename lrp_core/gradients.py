@@ -79,8 +79,9 @@ def through_merge(layer, method, xs, y, r, book):
     return [sign * r for sign in layer.signs(len(xs))]
 
 
-@gradient_flow.register(L.LayerNorm)
-def through_layer_norm(layer, method, xs, y, r, book):
+@gradient_flow.register(L.Normalization)
+@gradient_flow.register(L.LocalResponseNorm)
+def through_normalization(layer, method, xs, y, r, book):
     """The transpose of the true derivative: the deviation depends on x."""
     return [layer.gradient_at(xs[0], r)]
 
@@ -91,7 +92,32 @@ def through_activation(layer, method, xs, y, r, book):
     return [method.through_activation(layer, xs[0], r)]
 
 
+@gradient_flow.register(L.Product)
+def through_product(layer, method, xs, y, r, book):
+    """The product rule."""
+    return list(layer.gradients(*xs, y, r))
+
+
+@gradient_flow.register(L.Softmax)
+def through_softmax(layer, method, xs, y, r, book):
+    """y (r - Σ y r)."""
+    return [y * (r - (y * r).sum(axis=-1, keepdims=True))]
+
+
+@gradient_flow.register(L.LogSoftmax)
+def through_log_softmax(layer, method, xs, y, r, book):
+    """r - softmax(x) Σ r."""
+    return [r - np.exp(y) * r.sum(axis=-1, keepdims=True)]
+
+
+@gradient_flow.register(L.Extreme)
+def through_extreme(layer, method, xs, y, r, book):
+    """To the operand that won."""
+    return [np.where(book.kept, r, 0), np.where(book.kept, 0, r)]
+
+
 gradient_flow.register(L.Move)(through_move)
+gradient_flow.register(L.Pad)(through_move)
 gradient_flow.register(L.WinnerTakesAll)(through_max_pool)
 
 
@@ -122,7 +148,6 @@ def plan_gradient(network, method):
     """
     for node in network.nodes:
         if gradient_flow.dispatch(type(node.layer)) is gradient_flow.dispatch(object):
-            inside = " inside a network, only dropped at its end" if isinstance(node.layer, L.Softmax) else \
-                f": register a function with @lrp_core.gradient_flow.register({node.layer.type})"
-            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) cannot be explained{inside}")
+            raise ValueError(f"layer {quote(node.name)} ({node.layer.type}) has no gradient here: register "
+                             f"a function with @lrp_core.gradient_flow.register({node.layer.type})")
     return tuple(GradientStep(node, method) for node in network.nodes)

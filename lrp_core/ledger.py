@@ -8,8 +8,10 @@ With the terms and groups of `rules`, for each layer
                                                            that do not sum to 1 (m is 1 where z is not zero)
 
 is an identity; the residual is what rounding leaves of it. A rule that carries relevance across a layer by
-itself (`Rule.through`) may keep some, or add some: that is booked as `by_rule`. R_out arrives at the layer's
-output from above, R_in is handed on to its input. All sums are kept in float64, one for each sample.
+itself (`Rule.through`) may keep some, or add some: that is booked as `by_rule`. What a softmax inside a
+network does not conserve is booked as `softmax`, and what reaches the state that a recurrent layer began with
+as `state`. R_out arrives at the layer's output from above, R_in is handed on to its input. All sums are kept
+in float64, one for each sample.
 """
 import dataclasses
 import functools
@@ -26,7 +28,8 @@ ROUNDING = {"float64": 1e-9, "float32": 1e-3}
 UNDERFLOW = {"float64": 1e-300, "float32": 1e-30}
 
 # What a layer may absorb, each a column of the ledger; one more needs no more than its name here.
-ABSORBED = ("bias", "stabilizer", "gated", "by_rule")
+ABSORBED = ("bias", "stabilizer", "gated", "by_rule", "softmax", "state")
+SELDOM = ("by_rule", "softmax", "state")  # columns that are only shown where there is something in them
 
 
 class ConservationError(ArithmeticError):
@@ -40,19 +43,21 @@ class Entry:
 
     received: Σ R_out, relevance that arrived at the layer's output. passed: Σ R_in, relevance handed to its
     input.
-    bias, stabilizer, gated, by_rule: what was absorbed on the way. turnover: Σ|R_out| + Σ|R_in|, the scale of
-    rounding.
+    bias, stabilizer, gated, by_rule, softmax, state: what was absorbed on the way. turnover:
+    Σ|R_out| + Σ|R_in|, the scale of rounding.
     """
     name: str
     type: str
     rule: str
     received: np.ndarray
     passed: np.ndarray
-    bias: np.ndarray
-    stabilizer: np.ndarray
-    gated: np.ndarray
-    by_rule: np.ndarray
-    turnover: np.ndarray
+    bias: np.ndarray | float = 0.0
+    stabilizer: np.ndarray | float = 0.0
+    gated: np.ndarray | float = 0.0
+    by_rule: np.ndarray | float = 0.0
+    softmax: np.ndarray | float = 0.0
+    state: np.ndarray | float = 0.0
+    turnover: np.ndarray | float = 0.0
 
     NUMBERS = ("received", "passed", *ABSORBED, "turnover")
 
@@ -67,7 +72,7 @@ class Entry:
 class Ledger:
     """The entries of all layers in the order relevance meets them: output first.
 
-    pages: (name, type, rule) of each entry. numbers: [entries, 7, n] float64, or [entries, 7] for a single
+    pages: (name, type, rule) of each entry. numbers: [entries, 9, n] float64, or [entries, 9] for a single
     sample, in the order of Entry.NUMBERS. start: the relevance the explanation began with (the explained
     logit), [n] or a number.
     arrived: Σ of the relevance at the network's input.
@@ -102,9 +107,7 @@ class Ledger:
 
     @property
     def total(self) -> Entry:
-        """The whole network: start - arrived = bias + stabilizer + gated + by_rule + residual, summed over
-        layers.
-        """
+        """The whole network: start - arrived = all that was absorbed + residual, summed over layers."""
         # Layer by layer, not `sum`: its order, and so the last bit, would depend on the number of samples.
         return Entry("total", "", "", self.start, self.arrived,
                      *functools.reduce(operator.add, self.numbers[:, 2:]))
@@ -157,7 +160,8 @@ class Ledger:
 
     def __str__(self):
         """The table; for a batch, of each number's mean over the samples."""
-        absorbed = ABSORBED if np.any([entry.by_rule for entry in self.entries]) else ABSORBED[:-1]
+        absorbed = [name for name in ABSORBED
+                    if name not in SELDOM or np.any([getattr(entry, name) for entry in self.entries])]
         rows = [("layer", "rule", "R out", "R in", *(name.replace("_", " ") for name in absorbed),
                  "residual")]
         for entry in (*self.entries, self.total):

@@ -90,8 +90,15 @@ def kept(layer, shapes, made):
         return padded(layer, shapes, made)
     # a winner takes a byte or two, eight in a pool over the whole map
     if isinstance(layer, L.WinnerTakesAll):
-        return math.prod(made) * (2 if isinstance(layer, L.GlobalMaxPool2D) else 1.25)
+        return math.prod(made) * (2 if isinstance(layer, (L.GlobalMaxPool2D, L.Max)) else 1.25)
+    if isinstance(layer, L.Recurrent):
+        return recurrent_states(layer, made)
     return math.prod(made)
+
+
+def recurrent_states(layer, made):
+    """Numbers that a recurrent layer keeps of all its steps: states and gates."""
+    return (3 + 2 * layer.gates) * math.prod(made)
 
 
 def crossing_forward(layer, shapes, made):
@@ -109,7 +116,10 @@ def crossing_forward(layer, shapes, made):
         return 1.1 * y / layer.size[1]
     if isinstance(layer, (L.ReLU, L.Move)):
         return 0
-    several = isinstance(layer, (L.LayerNorm, L.GELU, L.Softmax, L.AveragePool2D, L.AveragePool1D))
+    if isinstance(layer, L.Recurrent):
+        return 2 * recurrent_states(layer, made)
+    several = isinstance(layer, (L.Normalization, L.LocalResponseNorm, L.Mish, L.Selu, L.GELU, L.Softmax,
+                                 L.AveragePool2D, L.AveragePool1D))
     return around + (2.5 if several else 1.2) * y
 
 
@@ -123,7 +133,11 @@ def crossing_back(layer, shapes, made, split=True):
         if split:
             return max(3 * x + 6 * y + crossing_forward(layer, shapes, made), 4 * x + 2 * y + adjoint)
         return max(4 * y, 2 * x + y + adjoint)
-    if isinstance(layer, (L.LayerNorm, L.GELU, L.Merge)):
+    if isinstance(layer, L.Recurrent):
+        return recurrent_states(layer, made) + 3 * x
+    if isinstance(layer, L.MatMul):
+        return 3 * x + 2 * y
+    if isinstance(layer, (L.Normalization, L.LocalResponseNorm, L.GELU, L.Merge, L.Softmax, L.LogSoftmax)):
         return 4.5 * y
     return max(x, around + y * (around > 0), 2.5 * y if isinstance(layer, L.Activation) else 0)
 

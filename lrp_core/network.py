@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import layers as L
 from . import memory
-from .canonize import final_activation, without_final_activation
+from .canonize import final_activation, scoring
 from .chunks import CHUNK, check_threads, for_chunks
 from .text import listing, quote, table
 
@@ -73,16 +73,15 @@ class Network:
             put("reference", tuple(L.frozen(np.array(array, np.float32), "the reference")
                                    for array in self.reference))
         put("metadata", types.MappingProxyType(copy.deepcopy(dict(self.metadata or {}))))
-        outputs = self.shapes[self.nodes[-1].name]
-        if len(outputs) != 1:
-            raise ValueError(f"the last node {quote(self.nodes[-1].name)} must give one row of scores, its "
-                             f"shape is {outputs}")
         if isinstance(self.class_names, str):
             raise ValueError(f"class_names must be a list of names, got the text {quote(self.class_names)}")
         if self.class_names is not None:
             names = tuple(str(name) for name in self.class_names)
-            if len(names) != outputs[0] or len(set(names)) != len(names):
-                raise ValueError(f"class_names must be {outputs[0]} different names, got {len(names)}: "
+            if len(self.output_shape) != 1:
+                raise ValueError(f"class_names name the scores of one row, the output has the shape "
+                                 f"{self.output_shape}")
+            if len(names) != self.scores or len(set(names)) != len(names):
+                raise ValueError(f"class_names must be {self.scores} different names, got {len(names)}: "
                                  f"{listing(names)}")
             put("class_names", names)
 
@@ -140,6 +139,16 @@ class Network:
         return self.replace(nodes=[dataclasses.replace(node, layer=node.layer.astype(dtype))
                                    for node in self.nodes])
 
+    @property
+    def output_shape(self):
+        """The shape of what the network says of a sample: (classes,), or that of a map."""
+        return self.shapes[self.nodes[-1].name]
+
+    @property
+    def scores(self):
+        """How many numbers the output has."""
+        return math.prod(self.output_shape)
+
     @functools.cached_property
     def positions(self):
         """The number of each node in topological order, by name."""
@@ -152,12 +161,12 @@ class Network:
 
     @functools.cached_property
     def scoring(self):
-        """The network up to its scores, without a softmax or sigmoid at its end, in double precision. Made
-        once.
+        """The network up to its scores, without a softmax or sigmoid at its end, in one row and in double
+        precision. Made once.
         """
         memory.check(8 * self.parameters, "the network's weights in double precision",
                      "use a smaller network")
-        return without_final_activation(self).astype(np.float64)
+        return scoring(self).astype(np.float64)
 
     @functools.cached_property
     def activation(self):
@@ -165,7 +174,7 @@ class Network:
         it has none.
         """
         last, _ = final_activation(self)
-        return L.Softmax() if last is None else last.layer
+        return L.Softmax() if last is None or isinstance(last.layer, L.LogSoftmax) else last.layer
 
     def forward(self, x: np.ndarray) -> Trace:
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output.
@@ -208,15 +217,15 @@ class Network:
         return batch, single
 
     def logits(self, x: npt.ArrayLike) -> np.ndarray:
-        """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or a batch -> [n,
-        classes]; float32.
+        """The scores before a final softmax or sigmoid: x [*input_shape] -> [classes], or the output's shape;
+        a batch -> [n, classes]; float32.
         """
         batch, single = self.check_input(x)
         scoring, threads = self.scoring, check_threads(None)
 
         def work(part):
             outputs = scoring.trace(batch[part].astype(np.float64)).outputs
-            return outputs[scoring.nodes[-1].name].astype(np.float32)
+            return outputs[scoring.nodes[-1].name].astype(np.float32).reshape(-1, *self.output_shape)
 
         sample = 8 * scoring.need.forward
         bound = memory.bound(scoring, sample, min(len(batch), threads * CHUNK), more="")

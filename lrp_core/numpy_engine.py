@@ -4,7 +4,7 @@ A batch is explained in chunks on several threads.
 """
 import numpy as np
 
-from .canonize import without_final_activation
+from .canonize import scoring
 from .checks import check_met, check_scores
 from .chunks import CHUNK, check_threads, for_chunks
 from .explanation import Explanation
@@ -23,7 +23,7 @@ def explain_each(request):
     dtype.
     """
     exact, method, dtype = request.network.scoring, request.method, request.dtype
-    scored = exact if dtype == "float64" else without_final_activation(request.network).astype(dtype)
+    scored = exact if dtype == "float64" else scoring(request.network).astype(dtype)
     steps = (
         plan_gradient(scored, method)
         if isinstance(method, GradientMethod)
@@ -53,8 +53,8 @@ def explain_chunk(request, steps, trace, favoured, other):
     other = np.where(other == WINNER, scores.argmax(axis=1), other)
     classes, gradient = scores.shape[1], isinstance(request.method, GradientMethod)
     name, mask = request.place or (output, one_hot(favoured, classes) - one_hot(other, classes))
-    r = np.broadcast_to(mask if gradient else mask * trace.outputs[name],
-                        trace.outputs[name].shape).astype(request.dtype)
+    y = trace.outputs[name] if request.reference is None else trace.outputs[name] - request.reference
+    r = np.broadcast_to(mask if gradient else mask * y, y.shape).astype(request.dtype)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below, by the layer's name
         relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop,
                                       layers=request.layers)
@@ -88,7 +88,7 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
             zero = np.zeros(len(r))
             entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept),
                                  bias=zero, stabilizer=zero,
-                                 gated=total(r) - total(kept), by_rule=zero,
+                                 gated=total(r) - total(kept), by_rule=zero, softmax=zero, state=zero,
                                  turnover=total(np.abs(r)) + total(np.abs(kept))))
             r = relevance[node.name] = kept
         if node.name == stop:

@@ -16,9 +16,10 @@ class Request:
     x: [n, *input_shape] float32. single: whether the caller gave one sample without a batch axis. method:
     which rule each layer gets, or a gradient. targets: (favoured, other) class numbers [n] each, as
     `target.resolve` gives them.
-    place: None for a class, or (node name, mask over its output) of an inner start. stop: None, or the node
-    where relevance stays. keep: {node name: mask over its channels}. layers: whether to keep the relevance at
-    every node.
+    place: None for a class, or (node name, mask over its output) of an inner start, or over all scores.
+    reference: None, or the value that the output there is counted from. stop: None, or the node where
+    relevance stays. keep: {node name: mask over its channels}. layers: whether to keep the relevance at every
+    node.
     dtype: "float64" or "float32". threads, memory, progress: as of `explain`.
     """
     network: Network
@@ -27,6 +28,7 @@ class Request:
     method: Composite | GradientMethod
     targets: list
     place: tuple | None
+    reference: float | None
     stop: str | None
     keep: dict
     layers: bool
@@ -42,5 +44,10 @@ class Request:
 
     @property
     def start(self):
-        """The name of the inner node where relevance begins, or None: at the scores."""
+        """The name of the node whose relevance at the start is written from outside; None: the scores, as
+        kernels do it.
+        """
+        if self.place is None and self.reference is not None:
+            scored = self.network.scoring
+            return scored.nodes[-1].name
         return None if self.place is None else self.place[0]

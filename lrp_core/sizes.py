@@ -42,6 +42,12 @@ def unrolled(layer, shapes, made):
 
 def products(layer, shapes, made):
     """Multiplications in a layer's forward pass."""
+    if isinstance(layer, L.MatMul):
+        return math.prod(made) * shapes[0][-1]
+    if isinstance(layer, L.Projection):
+        return math.prod(made) * shapes[0][-1]
+    if isinstance(layer, L.Recurrent):
+        return shapes[0][0] * (layer.kernel.size + layer.recurrent.size)
     return unrolled(layer, shapes, made) * (layer.kernel.shape[-1] if isinstance(layer, L.Weighted)
                                             else made[-1])
 

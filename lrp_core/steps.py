@@ -4,6 +4,7 @@ import dataclasses
 import numpy as np
 
 from . import layers as L
+from . import through_products, through_recurrent  # noqa: F401  (they register how their layers are crossed)
 from .flow import Book, Prepared, flow, is_forward, through_linear, total
 from .ledger import ABSORBED
 from .network import Node

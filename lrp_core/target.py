@@ -3,9 +3,10 @@ import dataclasses
 
 import numpy as np
 
+from .checks import is_whole
 from .text import listing, quote
 
-WINNER, NO_CLASS = -1, -2
+WINNER, NO_CLASS, SUM = -1, -2, -3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +20,15 @@ def resolve(target, count, network):
     """(class numbers [count], the classes they are contrasted with [count]): WINNER for "max", NO_CLASS for
     none.
 
-    target: "max", a class name, an index, a Contrast, or one of these for each sample.
+    target: "max", a class name, an index, an index tuple of an output of several axes, a Contrast, or one of
+    these for each sample; or "sum", for all scores together.
     """
     if isinstance(target, np.ndarray) and not target.ndim:
         target = target.item()
-    if isinstance(target, (str, Contrast)) or np.ndim(target) == 0:
+    if isinstance(target, str) and target == "sum" and "sum" not in (network.class_names or ()):
+        return np.full(count, SUM), np.full(count, NO_CLASS)
+    place = isinstance(target, tuple) and len(target) == len(network.output_shape) > 1
+    if isinstance(target, (str, Contrast)) or place or np.ndim(target) == 0:
         targets = [target] * count
     else:
         targets = list(target)
@@ -37,7 +42,7 @@ def resolve(target, count, network):
 
 def class_number(target, network):
     """The number of a class given by name or index, WINNER for "max"; raises ValueError or TypeError."""
-    names, classes = network.class_names, network.shapes[network.nodes[-1].name][0]
+    names, classes = network.class_names, network.scores
     if isinstance(target, str):
         if target == "max":
             return WINNER
@@ -46,6 +51,12 @@ def class_number(target, network):
         known = (f"the classes are {listing(names)}" if names
                  else f"the network names none: give an index 0..{classes - 1}")
         raise ValueError(f"there is no class {quote(target)}; {known}")
+    if isinstance(target, tuple):
+        shape = network.output_shape
+        if len(target) != len(shape) or not all(is_whole(n) and 0 <= n < size
+                                                for n, size in zip(target, shape)):
+            raise ValueError(f"the output has the shape {shape}, there is no {quote(target)} in it")
+        return int(np.ravel_multi_index(target, shape))
     if isinstance(target, (bool, np.bool_)) or not isinstance(target, (int, np.integer)):
         raise TypeError(f"target must be 'max', a class name, an index or a Contrast, got {quote(target)}")
     if not 0 <= target < classes:

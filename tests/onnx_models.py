@@ -3,6 +3,7 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 import lrp_core
+from lrp_core import layers as L
 from lrp_core.canonize import final_activation
 
 
@@ -44,31 +45,43 @@ def batch_of(shape, count=3):
     return np.random.default_rng(5).standard_normal((count, *shape)).astype(np.float32)
 
 
-def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, stays=False, **options):
-    """The network of a model, which agrees with onnxruntime and explains itself with a ledger that closes."""
+def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, rules=("epsilon", "epsilon_plus"), **options):
+    """The network of a model, which takes the model's own input, agrees with onnxruntime and explains itself
+    with a ledger that closes.
+    """
     import onnxruntime as runtime  # the fuzzer makes models without it
     path = save(tmp_path, model)
     x = batch_of(shape, count)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    expected = session.run(None, {session.get_inputs()[0].name: x})[0].reshape(count, -1)
+    (given,) = session.get_inputs()
+    parts = [x] if given.shape[0] != 1 else [one[None] for one in x]
+    expected = np.concatenate([session.run(None, {given.name: part})[0].reshape(len(part), -1)
+                               for part in parts])
     network = lrp_core.from_onnx(path, **options)
-    stays = network.input_shape == shape if stays is None else stays
-    ours = x if stays else np.ascontiguousarray(np.moveaxis(x, 1, -1))
-    found = network.forward(ours.astype(np.float32)).outputs[network.nodes[-1].name]
+    assert network.input_shape == tuple(shape)
+    found = network.forward(x).outputs[network.nodes[-1].name].reshape(count, -1)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= tolerance * np.abs(expected).max()
     if final_activation(network)[0] is None:  # else the scores are what comes before it
-        np.testing.assert_allclose(network.logits(ours), expected, rtol=0,
+        np.testing.assert_allclose(network.logits(x).reshape(count, -1), expected, rtol=0,
                                    atol=tolerance * np.abs(expected).max())
-    for rules in ("epsilon", "epsilon_plus"):
-        found = lrp_core.explain(network, ours, rules)
-        assert found.relevance.shape == ours.shape and np.isfinite(found.relevance).all()
+    for one in rules:
+        found = lrp_core.explain(network, x, one)
+        assert found.relevance.shape == x.shape and np.isfinite(found.relevance).all()
         assert {entry.name for entry in found.ledger} <= {node.name for node in network.nodes}
     return network
 
 
+def circular(model, name):
+    """A function that calls itself."""
+    function = model.functions.add(name=name, domain="own", input=["a"], output=["b"])
+    function.node.append(helper.make_node(name, ["a"], ["b"], domain="own"))
+    model.graph.node.append(helper.make_node(name, ["y"], ["z"], domain="own"))
+
+
 def kinds(network):
-    return [node.layer.type for node in network.nodes]
+    """The types of the layers, without those that only change the order of axes."""
+    return [node.layer.type for node in network.nodes if not isinstance(node.layer, L.Permute)]
 
 
 MAP, LINE, ROW = (4, 9, 7), (4, 11), (6,)

@@ -136,9 +136,10 @@ def test_the_bounds_are_those_of_onnx_files(tmp_path):
                                   onnx_models.node("GlobalMaxPool", "r", "p"),
                                   onnx_models.node("Flatten", "p")], {}, (1, rows, 8192))
         theirs = onnx_models.save(tmp_path, model)
-        for read, path in ((lrp_core.load, ours), (lrp_core.from_onnx, theirs)):
+        for read, path, shape in ((lrp_core.load, ours, (rows, 8192, 1)),
+                                  (lrp_core.from_onnx, theirs, (1, rows, 8192))):
             if readable:
-                assert read(path).input_shape == (rows, 8192, 1)
+                assert read(path).input_shape == shape
             else:
                 refused(lambda: read(path), "too large")
 
@@ -336,6 +337,8 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path, any_reader):
 @pytest.mark.parametrize("content", [b"\x08\x08" * 10**6, bytearray(10**6), memoryview(bytes(10**6)), 12,
                                      None, ["net.npz"]])
 def test_what_is_no_path_is_refused_and_not_shown(any_reader, content):
+    if any_reader is lrp_core.from_onnx and not isinstance(content, (int, list, type(None))):
+        pytest.skip("from_onnx takes bytes as the file itself")
     with pytest.raises(TypeError, match="the path of a file is wanted") as raised:
         any_reader(content)
     assert len(str(raised.value)) < 150

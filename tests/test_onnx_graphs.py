@@ -27,7 +27,7 @@ def test_a_tensor_with_three_readers(tmp_path):
              node("Conv", "r w v", "b", pads=[1, 1, 1, 1]),
              node("Sub", "a b", "d"), node("Sum", "d r a", "s"), node("Flatten", "s")]
     network = parity(tmp_path, make(nodes, {"w": draw(3, 3, 3, 3), "v": draw(3)}, (3, 6, 5)), (3, 6, 5))
-    assert kinds(network) == ["ReLU", "Conv2D", "Conv2D", "Subtract", "Add", "Permute", "Flatten"]
+    assert kinds(network) == ["ReLU", "Conv2D", "Conv2D", "Subtract", "Add", "Flatten"]
 
 
 @pytest.mark.parametrize("axis", [1, 2, -1])
@@ -35,7 +35,7 @@ def test_concat(axis, tmp_path):
     nodes = [node("Conv", "x w", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "r"),
              node("Concat", "a r x", "s", axis=axis), node("Flatten", "s")]
     network = parity(tmp_path, make(nodes, {"w": draw(3, 3, 3, 3)}, (3, 6, 5)), (3, 6, 5))
-    assert kinds(network) == ["Conv2D", "ReLU", "Concatenate", "Permute", "Flatten"]
+    assert kinds(network) == ["Conv2D", "ReLU", "Concatenate", "Flatten"]
 
 
 def test_two_pools_side_by_side(tmp_path):
@@ -83,17 +83,16 @@ def test_an_input_with_channels_last_stays(tmp_path):
     """As TensorFlow's converter writes it."""
     nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", "t w", "a", auto_pad="SAME_UPPER"),
              node("Flatten", "a")]
-    network = parity(tmp_path, make(nodes, {"w": draw(4, 3, 3, 3)}, (8, 6, 3)), (8, 6, 3), stays=True)
-    assert network.input_shape == (8, 6, 3) and kinds(network) == ["Conv2D", "Permute", "Flatten"]
+    network = parity(tmp_path, make(nodes, {"w": draw(4, 3, 3, 3)}, (8, 6, 3)), (8, 6, 3))
+    assert network.input_shape == (8, 6, 3) and kinds(network) == ["Conv2D", "Flatten"]
 
 
 def test_a_matrix_that_is_not_read_by_channels_stays(tmp_path):
     nodes = [node("Flatten", "x", "f"), node("Gemm", "f w", transB=1)]
-    assert parity(tmp_path, make(nodes, {"w": draw(3, 30)}, (6, 5)), (6, 5), stays=True).input_shape == (6, 5)
+    assert parity(tmp_path, make(nodes, {"w": draw(3, 30)}, (6, 5)), (6, 5)).input_shape == (6, 5)
     nodes = [node("Unsqueeze", "x axes", "u"), node("Conv", "u w", "a"), node("Flatten", "a")]
-    network = parity(tmp_path, make(nodes, {"w": draw(3, 1, 2, 3), "axes": ints(1)}, (6, 5)), (6, 5),
-                     stays=True)
-    assert kinds(network) == ["Reshape", "Conv2D", "Permute", "Flatten"]
+    network = parity(tmp_path, make(nodes, {"w": draw(3, 1, 2, 3), "axes": ints(1)}, (6, 5)), (6, 5))
+    assert kinds(network) == ["Reshape", "Conv2D", "Flatten"]
 
 
 def test_a_normalised_input(tmp_path):
@@ -101,7 +100,7 @@ def test_a_normalised_input(tmp_path):
     nodes = [node("Sub", "x m", "a"), node("Div", "a d", "b"), node("Conv", "b w", "c"), node("Flatten", "c")]
     constants = {"m": draw(1, 3, 1, 1), "d": draw(1, 3, 1, 1) ** 2 + 0.5, "w": draw(4, 3, 3, 3)}
     network = parity(tmp_path, make(nodes, constants, (3, 6, 5)), (3, 6, 5))
-    assert kinds(network) == ["Conv2D", "Permute", "Flatten"]
+    assert kinds(network) == ["Conv2D", "Flatten"]
 
 
 def test_one_dimensional_convolutions_in_groups_stay_maps_of_one_row(tmp_path):
@@ -109,7 +108,7 @@ def test_one_dimensional_convolutions_in_groups_stay_maps_of_one_row(tmp_path):
                                                      "n"), node("Conv", "n w", "b", group=2),
              node("MaxPool", "b", "p", kernel_shape=[2]), node("Flatten", "p")]
     network = parity(tmp_path, make(nodes, {"w": draw(4, 2, 3), **BN}, LINE), LINE)
-    assert kinds(network) == ["Reshape", "Conv2D", "Conv2D", "Reshape", "MaxPool1D", "Permute", "Flatten"]
+    assert kinds(network) == ["Reshape", "Conv2D", "Conv2D", "Reshape", "MaxPool1D", "Flatten"]
 
 
 @pytest.mark.parametrize("factors", ["Mul x s", "Mul s x"])
@@ -117,7 +116,7 @@ def test_silu_is_one_layer(factors, tmp_path):
     kind, *inputs = factors.split()
     network = parity(tmp_path, make([node("Sigmoid", "x", "s"), node(kind, " ".join(inputs), "m"),
                                      node("Flatten", "m")], {}, MAP), MAP)
-    assert kinds(network) == ["SiLU", "Permute", "Flatten"]
+    assert kinds(network) == ["SiLU", "Flatten"]
 
 
 ROOT = {"root": np.float32(2 ** 0.5), "inverse": np.float32(0.5 ** 0.5), "one": np.float32(1),
@@ -136,14 +135,14 @@ GELU = {
 def test_gelu_is_one_layer(spelling, tmp_path):
     nodes = [node(*parts) for parts in GELU[spelling]]
     network = parity(tmp_path, make([*nodes, node("Flatten", "m")], ROOT, MAP), MAP)
-    assert kinds(network) == ["GELU", "Permute", "Flatten"]
+    assert kinds(network) == ["GELU", "Flatten"]
 
 
 def test_a_product_that_is_read_twice_is_not_joined(tmp_path):
     """MatMul's result is read before the bias, too: they stay two layers."""
     nodes = [node("MatMul", "x w", "a"), node("Identity", "a", "i"), node("Add", "i b", "c"),
              node("Add", "a c")]
-    network = parity(tmp_path, make(nodes, {"w": draw(6, 5), "b": draw(5)}, ROW), ROW, stays=True)
+    network = parity(tmp_path, make(nodes, {"w": draw(6, 5), "b": draw(5)}, ROW), ROW)
     assert kinds(network) == ["Dense", "BatchNorm", "Add"]
 
 
@@ -157,7 +156,7 @@ def test_shapes_that_the_file_computes(batch, tmp_path):
     model = make(nodes, {"w": draw(4, 4, 2, 2), "zero": np.array(0, np.int64), "axes": ints(0)}, MAP,
                  batch=batch)
     network = parity(tmp_path, model, MAP, count=batch if isinstance(batch, int) else 3)
-    assert kinds(network) == ["Conv2D", "Permute", "Flatten"]
+    assert kinds(network) == ["Conv2D", "Flatten"]
 
 
 @pytest.mark.parametrize("bias, joined", [((5,), True), ((1, 5), True), ((5, 1), False), ((4, 1, 1), False),
@@ -168,16 +167,14 @@ def test_what_is_added_to_a_product(bias, joined, factors, tmp_path):
     channels, it is not.
     """
     nodes = [node("MatMul", "x w", "a"), node("Add", factors, "s"), node("Flatten", "s")]
-    network = parity(tmp_path, make(nodes, {"w": draw(7, 5), "b": draw(*bias)}, (4, 5, 7)), (4, 5, 7),
-                     stays=True)
+    network = parity(tmp_path, make(nodes, {"w": draw(7, 5), "b": draw(*bias)}, (4, 5, 7)), (4, 5, 7))
     assert (network["matmul1"].layer.bias is not None) == joined
 
 
 def test_weights_that_the_file_computes(tmp_path):
     nodes = [node("Transpose", "w", "v", perm=[1, 0]), node("Mul", "v two", "u"), node("MatMul", "x u", "a"),
              node("Add", "a b")]
-    network = parity(tmp_path, make(nodes, {"w": draw(5, 6), "two": np.float32(2), "b": draw(5)}, ROW), ROW,
-                     stays=True)
+    network = parity(tmp_path, make(nodes, {"w": draw(5, 6), "two": np.float32(2), "b": draw(5)}, ROW), ROW)
     assert kinds(network) == ["Dense"]
 
 
@@ -191,7 +188,7 @@ def test_other_precisions_and_old_files_whose_weights_are_inputs(tmp_path):
 
 def test_what_nobody_reads_is_left_out(tmp_path):
     nodes = [node("LSTM", "x x x", "unread"), node("Relu", "x", "a"), node("Flatten", "a")]
-    assert kinds(lrp_core.from_onnx(save(tmp_path, make(nodes, {}, MAP)))) == ["ReLU", "Permute", "Flatten"]
+    assert kinds(lrp_core.from_onnx(save(tmp_path, make(nodes, {}, MAP)))) == ["ReLU", "Flatten"]
 
 
 def test_names_are_unique_and_readable(tmp_path):
@@ -200,5 +197,4 @@ def test_names_are_unique_and_readable(tmp_path):
     network = lrp_core.from_onnx(save(tmp_path,
                                       make([*nodes, node("Flatten", f"v{len(names)}", name="y")], {}, MAP)))
     assert [node.name for node in network.nodes] == ["relu1", "a", "a_2", "input_2", "b", "_c_", "y/permute",
-                                                     "relu1_2", "n" * 200,
-                                                     "y/permute_2", "y"]
+                                                     "relu1_2", "n" * 200, "y"]

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("onnx")
 
 import onnx
-from onnx_models import draw, ints, make, node, save
+from onnx_models import circular, draw, ints, make, node, save
 
 import lrp_core
 from lrp_core.protobuf import check_fields
@@ -106,9 +106,9 @@ MANY = {
     "a reshape": (lambda: make([node("Reshape", "x s")], {"s": np.full(200_000, 2**62)}, (4,)),
                   "'reshape1'.*200,000 axes"),
     "new axes": (lambda: make([node("Unsqueeze", "x s")], {"s": np.arange(1, 200_000)}, (4,)),
-                 "'unsqueeze1'.*200,000 axes"),
+                 "'unsqueeze1'.*200,001 axes"),
     "an input": (lambda: make([node("Relu", "x")], {}, (2**40,) * 20_000),
-                 "'x' is declared with 20,000 axes"),
+                 "'x' is declared with 20,001 axes"),
     "weights": (lambda: dims(make([node("Gemm", "x w")], {"w": draw(6, 5)}, (6,)), [2**62] * 20_000),
                 "'w' is declared as .*too large"),
     "an axis": (lambda: make([node("Relu", "x")], {}, (2**62,)), "'x'.*too large"),
@@ -164,9 +164,12 @@ NAMES = {
     "an attribute's value": lambda m: m.graph.node[0].attribute.append(
         onnx.helper.make_attribute("alpha", ESCAPE)
     ),
-    "a function": lambda m: m.functions.add(name=ESCAPE, domain="own"),
-    "inputs": lambda m: m.graph.input.extend(
-        [onnx.helper.make_tensor_value_info(f"{ESCAPE}{k}", 1, [1, 6]) for k in range(100)]
+    "a function": lambda m: circular(m, ESCAPE),
+    "inputs": lambda m: (
+        m.graph.input.extend([onnx.helper.make_tensor_value_info(f"{ESCAPE}{k}", 1, [1, 6])
+                              for k in range(100)]),
+        m.graph.node.insert(0, onnx.helper.make_node("Sum", [f"{ESCAPE}{k}" for k in range(100)], ["x2"])),
+        m.graph.node[1].input.__setitem__(0, "x2"),
     ),
     "an open axis": lambda m: setattr(m.graph.input[0].type.tensor_type.shape.dim[1], "dim_param", ESCAPE),
     "a constant": lambda m: m.graph.node.insert(

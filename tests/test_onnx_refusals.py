@@ -10,7 +10,7 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import MAP, ROW, W2, draw, ints, make, node, save
+from onnx_models import MAP, ROW, W2, circular, draw, ints, make, node, save
 
 import lrp_core
 
@@ -25,9 +25,9 @@ def one(kind, inputs="x", constants=None, shape=MAP, **attributes):
 
 
 REFUSED = {
-    "an unknown operator": (lambda: one("LSTM"), "'culprit' .LSTM.*not supported.*Conv"),
+    "an unknown operator": (lambda: one("Det"), "'culprit' .Det.*not supported.*Conv"),
     "a foreign domain": (lambda: one("Relu", domain="com.microsoft"), "'culprit' .Relu.*com.microsoft"),
-    "an old operator set": (lambda: one("Relu", opset=12), "operator set 12.*opset_version=13"),
+    "an old operator set": (lambda: one("Relu", opset=6), "operator set 6 is too old.*version_converter"),
     "an open height": (lambda: one("Relu", shape=(3, "height", 7)), "'x' leaves axis 2 open .'height'.*fix"),
     "an unnamed open axis": (lambda: one("Relu", shape=(3, None, 7)), "'x' leaves axis 2 open .'unnamed'"),
     "no declared shape": (lambda: one("Relu", shape=None), "'x'.*declared shape"),
@@ -36,25 +36,11 @@ REFUSED = {
     "a giant input": (lambda: one("Relu", shape=(3, 10**6, 10**6)), "'x'.*too large"),
     "whole numbers": (lambda: make([node("Relu", "x")], {}, MAP, kind=TensorProto.INT64),
                       "'x' must be floating point"),
-    "two inputs": (lambda: make([node("Add", "a b")], {}, MAP, inputs=("a", "b")), "one input.*2: a, b"),
+    "two inputs": (lambda: make([node("Add", "a b")], {}, MAP, inputs=("a", "b")),
+                   "2 inputs, a .*, b .*input=.*constants="),
     "no path from the input": (lambda: make([node("Relu", "c")], {"c": draw(4)}, MAP), "constant"),
     "nothing but an identity": (lambda: make([node("Identity", "x")], {}, ROW), "does not depend"),
-    "no row at the end": (lambda: make([node("Relu", "x")], {}, MAP), "'y'.*one row of scores"),
-    "softmax in the middle": (lambda: make([node("Softmax", "x", "s"), node("Relu", "s")], {}, ROW),
-                              "softmax1.*middle"),
-    "softmax of a map": (lambda: one("Softmax", axis=1), "'culprit' .Softmax.*at the end"),
-    "attention": (lambda: one("MatMul", "x x", shape=(4, 4, 4)), "'culprit' .MatMul.*attention"),
-    "a gate": (lambda: make([node("Relu", "x", "r"), node("Mul", "x r", name="culprit")], {}, ROW),
-               "'culprit' .Mul.*product of two"),
-    "a sum that repeats": (lambda: make([node("GlobalAveragePool", "x", "g"),
-                                         node("Add", "x g", name="culprit")], {}, MAP),
-                           "'culprit' .Add.*shapes"),
-    "a constant map": (lambda: one("Add", "x c", {"c": draw(4, 9, 7)}), "'culprit' .Add.*one axis"),
-    "a constant that enlarges": (lambda: one("Add", "x c", {"c": draw(2, 4, 9, 7)}), "'culprit' .Add"),
     "division by zero": (lambda: one("Div", "x c", {"c": np.float32(0)}), "'culprit' .Div.*inf"),
-    "division by the tensor": (lambda: one("Div", "c x", {"c": np.float32(1)}), "'culprit' .Div.*input 1"),
-    "same lower": (lambda: one("Conv", "x w", {"w": W2}, auto_pad="SAME_LOWER"),
-                   "'culprit' .Conv.*SAME_LOWER.*explicit"),
     "same with gaps": (lambda: one("Conv", "x w", {"w": draw(6, 4, 1, 1)}, auto_pad="SAME_UPPER",
                                    strides=[3, 1]),
                        "'culprit' .Conv.*SAME_UPPER.*explicit"),
@@ -91,7 +77,7 @@ REFUSED = {
                             "'culprit' .BatchNormalization.*NaN"),
     "batch norm in training": (lambda: one("BatchNormalization", "x a a a a", {"a": draw(4)},
                                            training_mode=1), "'culprit'.*training"),
-    "transA": (lambda: one("Gemm", "x w", {"w": draw(6, 5)}, ROW, transA=1), "'culprit' .Gemm.*transA"),
+    "transA": (lambda: one("Gemm", "x w", {"w": draw(6, 5)}, ROW, transA=1), "'culprit' .Gemm.*6, 1"),
     "a Gemm of maps": (lambda: one("Gemm", "x w", {"w": draw(7, 5)}), "'culprit' .Gemm.*rows"),
     "too few inputs": (lambda: one("Conv", "x"), "'culprit' .Conv.*found 1"),
     "too many inputs": (lambda: one("Relu", "x x"), "'culprit' .Relu.*found 2"),
@@ -107,41 +93,14 @@ REFUSED = {
     "the winners of a pool": (lambda: make([helper.make_node("MaxPool", ["x"], ["m", "i"],
                                                              kernel_shape=[2, 2], name="pool"),
                                             node("Relu", "i", "r"), node("Flatten", "r")], {}, MAP),
-                                            "'pool' .MaxPool.*first outputs"),
-    "a mean over all": (lambda: one("ReduceMean"), "'culprit' .ReduceMean.*axes"),
-    "a mean over the batch": (lambda: one("ReduceMean", axes=[0]), "'culprit' .ReduceMean.*batch"),
-    "a mean over everything else": (lambda: one("ReduceMean", axes=[1, 2, 3]),
-                                    "'culprit' .ReduceMean.*no pool"),
-    "another limit": (lambda: one("Clip", "x a b", {"a": np.float32(-1), "b": np.float32(1)}),
-                      "'culprit' .Clip.*-1"),
-    "a flatten of samples": (lambda: one("Flatten", axis=0), "'culprit' .Flatten.*axis=0"),
-    "a reshape of samples": (lambda: one("Reshape", "x s", {"s": ints(36, 7)}), "'culprit' .Reshape.*batch"),
+                                            "'pool' .MaxPool.*not supported"),
     "a reshape that does not fit": (lambda: one("Reshape", "x s", {"s": ints(1, 5, 5)}),
                                     "'culprit' .Reshape"),
     "a shape with two open sizes": (lambda: one("Reshape", "x s", {"s": ints(-1, -1)}), "'culprit' .Reshape"),
-    "a transposition of samples": (lambda: one("Transpose", perm=[1, 0, 2, 3]),
-                                   "'culprit' .Transpose.*batch"),
     "a squeeze that does not fit": (lambda: one("Squeeze", "x a", {"a": ints(2)}),
                                     "'culprit' .Squeeze.*size 1"),
-    "padding with ones": (lambda: one("Pad", "x p v", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1),
-                                                       "v": np.float32(1)}), "'culprit' .Pad.*zeros"),
-    "padding by reflection": (lambda: one("Pad", "x p", {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, mode="reflect"),
-                              "'culprit' .Pad.*reflect"),
-    "padding of channels": (lambda: one("Pad", "x p", {"p": ints(0, 1, 0, 0, 0, 0, 0, 0)}),
-                            "'culprit' .Pad.*channels"),
-    "cropping as padding": (lambda: one("Pad", "x p", {"p": ints(0, 0, -1, 0, 0, 0, 0, 0)}),
-                            "'culprit' .Pad.*add"),
-    "a linear resize": (lambda: one("Resize", "x r s",
-                                    {"r": draw(0), "s": np.array([1, 1, 2, 2], np.float32)}, mode="linear"),
-                        "'culprit' .Resize.*nearest"),
-    "a resize by a fraction": (lambda: one("Resize", "x r s",
-                                           {"r": draw(0), "s": np.array([1, 1, 1.5, 2], np.float32)}),
-                                           "'culprit' .Resize.*whole"),
-    "groups in a transposed convolution": (lambda: one("ConvTranspose", "x w", {"w": draw(4, 3, 2, 2)},
-                                                       group=2), "'culprit'.*groups"),
     "dropout in training": (lambda: one("Dropout", "x r t", {"r": np.float32(0.5), "t": np.array(True)}),
                             "'culprit' .Dropout.*training"),
-    "several slopes": (lambda: one("PRelu", "x s", {"s": draw(4, 1, 1)}), "'culprit' .PRelu.*slope"),
     "a value that is not there": (lambda: one("Relu", "nothing"), "'culprit' .Relu.*'nothing'"),
     "a value that comes later": (lambda: make([node("Relu", "b", "a", name="culprit"), node("Relu", "x", "b"),
                                                node("Add", "a b")], {}, ROW),
@@ -192,11 +151,22 @@ def outer(model):
                              node("MatMul", "x huge")])
 
 
+def doubling(model):
+    """Functions that each call the next one twice: 2^60 nodes once they are written out."""
+    for k in range(60):
+        function = model.functions.add(name=f"f{k}", domain="own", input=["a"], output=["c"])
+        kind = {"domain": "own"} if k < 59 else {}
+        name = f"f{k + 1}" if k < 59 else "Relu"
+        function.node.extend([helper.make_node(name, ["a"], ["b"], **kind),
+                              helper.make_node(name, ["b"], ["c"], **kind)])
+    model.graph.node.append(helper.make_node("f0", ["y"], ["z"], domain="own"))
+
+
 HOSTILE = {
     "nothing": (b"", "no graph"),
     "text": (b"this is not a model " * 50, "not a"),
     "a zip file": (b"PK\x03\x04" + bytes(200), "not a"),
-    "external data": (lambda m: external(m), "'w' lies in another file.*external_data=False"),
+    "external data": (lambda m: external(m), "'w' lies in .*passwd.*not in the model's folder"),
     "a giant promise": (
         lambda m: m.graph.initializer[0].dims.__setitem__(0, 10**12),
         "'w' is declared.*too large",
@@ -221,10 +191,11 @@ HOSTILE = {
     "weights twice": (lambda m: m.graph.initializer.append(m.graph.initializer[0]), "'w' is defined twice"),
     "sparse weights": (lambda m: m.graph.sparse_initializer.add(), "sparse"),
     "no operator set": (lambda m: m.ClearField("opset_import"), "opset_import"),
-    "functions": (lambda m: m.functions.add(name="block", domain="own"), "'block'.*inline"),
-    "no output": (lambda m: m.graph.ClearField("output"), "one output"),
-    "two outputs": (lambda m: m.graph.output.append(m.graph.output[0]), "one output"),
-    "no input": (lambda m: m.graph.ClearField("input"), "one input"),
+    "a function that calls itself": (lambda m: circular(m, "block"), "'block' calls itself"),
+    "functions that double": (lambda m: doubling(m), "nodes with its functions: too many"),
+    "no output": (lambda m: m.graph.ClearField("output"), "output=|outputs, none"),
+    "two outputs": (lambda m: m.graph.output.append(m.graph.output[0]), "output=|outputs, none"),
+    "no input": (lambda m: m.graph.ClearField("input"), "reads 'x', which nothing makes"),
     "a node without output": (lambda m: m.graph.node[0].ClearField("output"), "'culprit'.*no output"),
     "a graph as an attribute": (
         lambda m: m.graph.node[0].attribute.append(helper.make_attribute("alpha", m.graph)),

@@ -1,8 +1,42 @@
 """The layers: shape inference, forward pass and, for linear ones, the adjoint. Nothing here knows about LRP.
 """
-from .activations import ELU, GELU, LeakyReLU, ReLU, ReLU6, Scale, Sigmoid, SiLU, Softmax, Tanh
+from .activations import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    ReLU6,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Tanh,
+)
 from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape, frozen
-from .linear import BatchNorm, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D
+from .functions import (
+    Abs,
+    Clip,
+    Cos,
+    Erf,
+    Exp,
+    Floor,
+    HardSigmoid,
+    HardSwish,
+    Log,
+    Mish,
+    Power,
+    PReLU,
+    Reciprocal,
+    Round,
+    Selu,
+    Sign,
+    Sin,
+    Softplus,
+    Softsign,
+    Sqrt,
+)
+from .linear import Affine, BatchNorm, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Projection
 from .moves import (
     Add,
     Concatenate,
@@ -15,7 +49,7 @@ from .moves import (
     UpSampling2D,
     ZeroPadding2D,
 )
-from .norms import LayerNorm
+from .norms import GroupNorm, LayerNorm, LocalResponseNorm, Normalization, RMSNorm
 from .pools import (
     AveragePool1D,
     AveragePool2D,
@@ -27,14 +61,22 @@ from .pools import (
     MaxPool2D,
     WinnerTakesAll,
 )
+from .products import Divide, Extreme, MatMul, Maximum, Minimum, Multiply, Product
+from .recurrent import GRU, LSTM, RNN, Recurrent
+from .reduce import Max, Mean, Sum
+from .select import MODES, Gather, Pad, Selection, Slice, Tile
 
 LAYER_TYPES = {cls.__name__: cls for cls in (
     Dense, Conv2D, Conv1D, DepthwiseConv2D, Conv2DTranspose, BatchNorm, LayerNorm,
     MaxPool2D, AveragePool2D, GlobalMaxPool2D, GlobalAveragePool2D,
     MaxPool1D, AveragePool1D, GlobalMaxPool1D, GlobalAveragePool1D,
     Add, Subtract, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Dropout,
-    ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax)}
+    ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax, LogSoftmax,
+    Abs, Clip, Cos, Erf, Exp, Floor, HardSigmoid, HardSwish, Log, Mish, Power, PReLU, Reciprocal, Round, Selu,
+    Sign, Sin, Softplus, Softsign, Sqrt,
+    Affine, Projection, GroupNorm, RMSNorm, LocalResponseNorm, Divide, MatMul, Maximum, Minimum, Multiply,
+    RNN, LSTM, GRU, Max, Mean, Sum, Gather, Pad, Slice, Tile)}
 
-__all__ = [*LAYER_TYPES, "LAYER_TYPES", "Activation", "Layer", "Linear", "Merge", "Move", "Weighted",
-           "WinnerTakesAll",
-           "check_shape", "frozen"]
+__all__ = [*LAYER_TYPES, "LAYER_TYPES", "MODES", "Activation", "Extreme", "Layer", "Linear", "Merge", "Move",
+           "Normalization", "Product", "Recurrent", "Selection", "Weighted", "WinnerTakesAll", "check_shape",
+           "frozen"]

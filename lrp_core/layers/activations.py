@@ -1,6 +1,4 @@
-"""Activations: one number in, one number out; relevance passes through them. Softmax is the exception, at the
-end only.
-"""
+"""Activations: one number in, one number out; relevance passes through them. Softmax is the exception."""
 import dataclasses
 import math
 
@@ -144,11 +142,21 @@ class Scale(Activation):
 
 @dataclasses.dataclass(frozen=True)
 class Softmax(Layer):
-    """exp(x_i) / Σ_j exp(x_j) over the last axis. Explanations start from the logits below it."""
+    """exp(x_i) / Σ_j exp(x_j) over the last axis. At a network's end, explanations start from the logits
+    below it.
+    """
 
     def forward(self, x):
         exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSoftmax(Layer):
+    """x_i - ln Σ_j exp(x_j) over the last axis."""
+
+    def forward(self, x):
+        return scipy.special.log_softmax(x, axis=-1)
 
 
 def check_number(layer, name, value):

@@ -6,10 +6,10 @@ import dataclasses
 import numpy as np
 
 from ..checks import is_whole
-from ..text import quote
+from ..text import listing, quote
 from ..window import Window, one_row
 from . import maps
-from .base import Weighted, map_shape, row_shape
+from .base import Linear, Weighted, frozen, map_shape, row_shape
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -203,6 +203,68 @@ class Conv2DTranspose(Weighted):
 
     def adjoint(self, s, kernel, shape):
         return maps.conv2d(s, kernel, None, self.window)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Affine(Linear):
+    """y = a·x + b with constants that may differ at every place: positions added, masks, normalised inputs.
+
+    kernel a, bias b (or None): each in a shape that broadcasts against a sample's. A place where a = 0 is
+    replaced by b, as by `where`.
+    """
+    kernel: np.ndarray
+    bias: np.ndarray | None = None
+    arrays = ("kernel", "bias")
+
+    def __post_init__(self):
+        for name in self.arrays:
+            if getattr(self, name) is not None:
+                array = np.asarray(getattr(self, name))
+                object.__setattr__(self, name, frozen(array, f"{self.type}: the {name}"))
+
+    def output_shape(self, shape):
+        shapes = [array.shape for array in (self.kernel, self.bias) if array is not None]
+        try:
+            fits = np.broadcast_shapes(*shapes, shape) == tuple(shape)
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(f"Affine's constants {listing(shapes)} do not fit its input {shape}")
+        return shape
+
+    def linear(self, x, kernel, bias):
+        return x * kernel if bias is None else x * kernel + bias
+
+    def adjoint(self, s, kernel, shape):
+        return s * kernel
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Projection(Linear):
+    """y = x W over the last axis with a matrix that nothing learned: a Fourier transform, an interpolation.
+
+    kernel W [k, m]. Rules are chosen for layers that learned; this one takes LRP-0.
+    """
+    kernel: np.ndarray
+    arrays = ("kernel",)
+
+    def __post_init__(self):
+        kernel = np.asarray(self.kernel)
+        if kernel.ndim != 2:
+            raise ValueError(f"Projection: the kernel must have 2 axes, found shape {kernel.shape}")
+        object.__setattr__(self, "kernel", frozen(kernel, "Projection: the kernel"))
+
+    def output_shape(self, shape):
+        if not shape or shape[-1] != self.kernel.shape[0]:
+            raise ValueError(f"Projection takes {self.kernel.shape[0]} numbers on the last axis, its input "
+                             f"is {shape}")
+        return (*shape[:-1], self.kernel.shape[1])
+
+    def linear(self, x, kernel, bias):
+        return maps.dense(x, kernel, bias)
+
+    def adjoint(self, s, kernel, shape):
+        return maps.dense_adjoint(s, kernel)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -50,19 +50,19 @@ def explain_batch(program, request, chosen, logits, found):
         capacity = max(capacity, TOGETHER)
     team, share = (workers, len(chosen)) if together else (1, -(-len(chosen) // workers))
     chunk = -(-share // -(-share // capacity))  # chunks of one size, none above the capacity
-    mask = None if request.place is None else request.place[1]
+    mask, outside = None if request.place is None else request.place[1], request.start is not None
 
     def work(part):
         workspace = program.workspace(capacity, team)
-        groups = targets_at_once(program, request.targets, len(part), capacity, mask)
+        groups = targets_at_once(program, request.targets, len(part), capacity, outside)
         for group in groups:
             targets = len(group)
             favoured, other = (np.stack([request.targets[number][side][part] for number in group],
                                         axis=1).ravel()
                                for side in (0, 1))
             scores, relevance, numbers = program.explain(workspace, request.x[part], favoured, other,
-                                                      forward=group is groups[0], targets=targets, mask=mask,
-                                                      team=team)
+                                                         forward=group is groups[0], targets=targets,
+                                                         mask=mask, reference=request.reference, team=team)
             logits[part] = scores
             for place, number in enumerate(group):
                 found[number].put(part, {name: r[place::targets] for name, r in relevance.items()},
@@ -79,8 +79,8 @@ def explain_batch(program, request, chosen, logits, found):
 
 
 class Found:
-    """The relevance by node and the ledger's numbers [lines + 1, 7, n] of one target for a whole batch, as
-    chunks fill them.
+    """The relevance by node and the ledger's numbers [lines + 1, columns, n] of one target for a whole batch,
+    as chunks fill them.
     """
 
     def __init__(self, samples):
@@ -98,11 +98,11 @@ class Found:
             self.relevance[name][part] = r
 
 
-def targets_at_once(program, wanted, samples, capacity, mask):
+def targets_at_once(program, wanted, samples, capacity, outside):
     """The numbers of the targets in groups that a workspace can carry back together: several only for a
-    single sample.
+    single sample, whose relevance kernels start. outside: is it written from outside?
     """
-    size = min(capacity, TOGETHER) if samples == 1 and mask is None and not program.by_numpy else 1
+    size = min(capacity, TOGETHER) if samples == 1 and not outside and not program.by_numpy else 1
     return [range(start, min(start + size, len(wanted))) for start in range(0, len(wanted), size)]
 
 

@@ -104,7 +104,7 @@ def proportional(step, vanishing):
         return step.node.name in vanishing
     if issubclass(kind, L.Linear):
         return all(term.part in (whole, positive, negative) for group in step.groups for term in group.terms)
-    return issubclass(kind, (L.Merge, L.LayerNorm))
+    return issubclass(kind, (L.Merge, L.Normalization))
 
 
 def shown_by(network, steps, readers, name, rectifier, dtype):

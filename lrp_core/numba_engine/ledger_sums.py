@@ -49,7 +49,7 @@ class LedgerSums:
         return np.array([row for one in lists for row in one], int), np.cumsum([0, *map(len, lists)])[:-1]
 
     def numbers(self, workspace, count):
-        """The numbers of every line in the order of Entry.NUMBERS: [lines + 1, 7, count] float64.
+        """The numbers of every line in the order of Entry.NUMBERS: [lines + 1, 9, count] float64.
 
         The last row holds only what relevance began with and what arrived where it ends.
         """
@@ -66,7 +66,8 @@ class LedgerSums:
         lost = received[:, RECEIVED] - np.where(self._kept, passed[:, RECEIVED], groups[:, GIVEN])
         numbers = np.stack([received[:, RECEIVED], passed[:, RECEIVED], groups[:, BIAS],
                             groups[:, STABILIZER],
-                            np.where(self._kept | self._shares, lost, 0), np.zeros_like(lost),
+                            np.where(self._kept | self._shares, lost, 0),
+                            *[np.zeros_like(lost)] * (len(ABSORBED) - 3),
                             received[:, ABSOLUTE] + passed[:, ABSOLUTE]], axis=1)
         for line, book in workspace.absorbed.items():
             numbers[line, 2:-1] = [getattr(book, column) for column in ABSORBED]

@@ -13,6 +13,7 @@ from ..flow import total
 from ..memory import crossing_back, crossing_forward
 from ..network import INPUT, Trace
 from ..steps import is_split
+from ..target import WINNER, one_hot
 from . import facts, interpreter
 from .check import check, most
 from .kernels.bounds import Sizes
@@ -221,11 +222,13 @@ class Program:
 
     # ---- one chunk
 
-    def explain(self, workspace, x, favoured, other, *, forward=True, targets=1, mask=None, team=1):
-        """(scores, relevance by node, ledger numbers [lines + 1, 7, samples·targets]) of samples x.
+    def explain(self, workspace, x, favoured, other, *, forward=True, targets=1, mask=None,
+                reference=None, team=1):
+        """(scores, relevance by node, ledger numbers [lines + 1, columns, samples·targets]) of samples x.
 
         favoured, other: the explained classes, [samples·targets]. forward: run the network first; else a call
-        for the same samples has done so. mask: over the output of the inner node where relevance starts.
+        for the same samples has done so. mask: over the output of the node where relevance starts;
+        None: the explained classes. reference: what the output there is counted from.
         """
         samples, count = len(x), len(x) * targets
         workspace.favoured[:count], workspace.other[:count] = favoured, other
@@ -234,13 +237,17 @@ class Program:
         stages = self.backward
         if forward:
             self._output(workspace, INPUT, samples)[...] = x
-            if mask is None and targets == 1:
+            if self.start is None and targets == 1:
                 stages = self.joined
             else:
                 self.run(workspace, self.forward, samples, team=team)
-        if mask is not None:
-            self._at(workspace, self.beginning, samples)[...] = mask * self._output(workspace, self.start,
-                                                                                    samples)
+        if self.start is not None:
+            y = self._output(workspace, self.start, samples)
+            if mask is None:
+                favoured, other = (np.where(numbers == WINNER, y.argmax(axis=1), numbers)
+                                   for numbers in (favoured, other))
+                mask = one_hot(favoured, y.shape[1]) - one_hot(other, y.shape[1])
+            self._at(workspace, self.beginning, samples)[...] = mask * (y - (reference or 0.0))
         self.run(workspace, stages, samples, targets, team)
         relevance = {name: self._at(workspace, wire, count).copy() for name, wire in self.results.items()}
         return (

@@ -1,109 +1,112 @@
-"""Operations on constants alone, worked out once: shapes that an exporter computed, weights that it
-transposed.
+"""Operations on constants alone, worked out once by onnx's own evaluator: shapes that an exporter computed,
+weights that it transposed. How large a result becomes is known before it is made.
 """
 import math
 
 import numpy as np
 
-from ..files import INVALID
+MORE = 1 << 20  # numbers that may be made beside as many as the file holds, twice
 
-MORE = 1 << 20
-
-
-def _arithmetic(function):
-    """A function of two arrays that broadcast."""
-    return lambda attributes, a, b: function(a, b).astype(np.result_type(a, b))
-
-
-def _divide(a, b):
-    return a / b if a.dtype.kind == "f" else np.trunc(a / b)
+# Whose result is at most as large as its inputs together.
+PLAIN = {"Abs", "Cast", "Ceil", "Clip", "Compress", "Concat", "Cos", "CumSum", "DequantizeLinear", "Erf",
+         "Exp", "Flatten", "Floor", "Identity", "IsInf", "IsNaN", "Log", "Neg", "Not", "ReduceMax",
+         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reciprocal", "Relu", "Reshape", "Round",
+         "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt",
+         "Squeeze", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
+BROADCAST = {"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean",
+             "Min", "Mod", "Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor"}
 
 
-def _axes(axes, rank):
-    return tuple(int(a) % rank for a in np.atleast_1d(axes))
+def _whole(array):
+    """The numbers of a constant, for arithmetic that does not overflow."""
+    return [int(n) for n in np.reshape(array, -1)]
 
 
-def _unsqueeze(attributes, x, axes):
-    return np.expand_dims(x, _axes(axes, x.ndim + np.size(axes)))
+def _range(attributes, start, limit, delta):
+    return max(math.ceil((float(limit) - float(start)) / float(delta)), 0)
 
 
-def _squeeze(attributes, x, axes=None):
-    return np.squeeze(x) if axes is None else np.squeeze(x, _axes(axes, x.ndim))
+def _gather(attributes, x, indices):
+    return indices.size * (x.size // max(x.shape[attributes.get("axis", 0)], 1))
 
 
-def _cast(attributes, x):
-    kinds = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
-    return x.astype(kinds[attributes["to"]])
+def _gather_nd(attributes, x, indices):
+    return indices.size * x.size
 
 
-def _slice(attributes, x, starts, ends, axes=None, steps=None):
-    axes = range(len(starts)) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
-    cut = [slice(None)] * x.ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        # Going down, an end before the first element means all of it; Python would count it from the end.
-        end = None if step < 0 and end < -x.shape[axis] else int(end)
-        cut[int(axis)] = slice(int(start), end, int(step))
-    return x[tuple(cut)]
+def _matmul(attributes, a, b, *more):
+    return a.size * (b.size // max(b.shape[-2] if b.ndim > 1 else b.size, 1)) + b.size
 
 
-def _reshape(attributes, x, shape):
-    if attributes.get("allowzero"):
-        return x.reshape([int(n) for n in shape])
-    return x.reshape([x.shape[axis] if n == 0 else int(n) for axis, n in enumerate(shape)])
+def _pad(attributes, x, pads=(), *more):
+    return x.size + math.prod(n + sum(map(abs, _whole(pads))) for n in x.shape)
 
 
-FOLDED = {
-    "Identity": lambda attributes, x: x,
-    "Cast": _cast,
-    "Shape": lambda attributes, x: np.array(x.shape,
-                                            np.int64)[attributes.get("start", 0):attributes.get("end")],
-    "Gather": lambda attributes, x, indices: np.take(x, indices, attributes.get("axis", 0)),
-    "Concat": lambda attributes, *xs: np.concatenate(xs, attributes["axis"]),
-    "Slice": _slice,
-    "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze,
-    "Reshape": _reshape,
-    "Transpose": lambda attributes, x: x.transpose(attributes.get("perm")),
-    "Add": _arithmetic(np.add),
-    "Sub": _arithmetic(np.subtract),
-    "Mul": _arithmetic(np.multiply),
-    "Div": _arithmetic(_divide),
-    "Neg": lambda attributes, x: -x,
-    "Sqrt": lambda attributes, x: np.sqrt(x),
-    "Reciprocal": lambda attributes, x: 1 / x,
-    "Floor": lambda attributes, x: np.floor(x),
+def _mel(attributes, bands, size, *more):
+    return int(bands) * int(size)
+
+
+GROWTH = {
+    "ConstantOfShape": lambda attributes, shape: math.prod(_whole(shape)),
+    "Expand": lambda attributes, x, shape: math.prod(np.broadcast_shapes(x.shape, tuple(_whole(shape)))),
+    "Tile": lambda attributes, x, repeats: x.size * math.prod(_whole(repeats)),
+    "OneHot": lambda attributes, x, depth, values: x.size * _whole(depth)[0],
+    "EyeLike": lambda attributes, x: x.size,
+    "HannWindow": lambda attributes, size: int(size), "HammingWindow": lambda attributes, size: int(size),
+    "BlackmanWindow": lambda attributes, size: int(size), "MelWeightMatrix": _mel,
+    "Range": _range, "Gather": _gather, "GatherElements": lambda attributes, x, indices: indices.size,
+    "GatherND": _gather_nd, "MatMul": _matmul, "Gemm": _matmul, "Pad": _pad,
 }
-
-
-def _growth(kind, attributes, arrays):
-    """A bound for the size of the result, known before it is made."""
-    if kind in ("Add", "Sub", "Mul", "Div"):
-        return math.prod(np.broadcast_shapes(*(a.shape for a in arrays)))
-    if kind == "Gather":
-        return arrays[1].size * (arrays[0].size // max(arrays[0].shape[attributes.get("axis", 0)], 1))
-    return sum(a.size for a in arrays)
+FOLDED = {*PLAIN, *BROADCAST, *GROWTH}
 
 
 class Folder:
     """Works out operations on constants, up to a number of results that grows with the file and no further.
     """
 
-    def __init__(self, constants):
+    def __init__(self, onnx, opset, constants):
+        self._onnx, self._opset = onnx, opset
         self._left = MORE + 2 * sum(a.size for a in constants.values())
 
+    @staticmethod
+    def knows(kind):
+        """Is this an operator that is worked out here?"""
+        return kind in FOLDED
+
     def fold(self, operation, arrays):
-        """The result for the arrays (None where an input is left out), or None for an operator that is not
-        folded.
+        """A list of results for the arrays (None where an input is left out); None for an operator that is
+        not worked out here.
         """
-        if operation.kind not in FOLDED:
+        kind = operation.kind
+        if kind not in FOLDED:
             return None
-        given = [a for a in arrays if a is not None]
+        if kind == "Identity":
+            return list(arrays)
         try:
-            self._left -= _growth(operation.kind, operation.attributes, given)
+            self._left -= self._growth(operation, arrays)
             if self._left >= 0:
-                with np.errstate(all="ignore"):  # what is not finite is refused where it is used
-                    return np.asarray(FOLDED[operation.kind](operation.attributes, *arrays))
-        except INVALID as error:
-            raise operation.refused(f"cannot be worked out: {error}") from None
+                return self._evaluate(operation, arrays)
+        except Exception as error:  # whatever the evaluator raises for operations that do not fit
+            raise operation.refused(f"cannot be worked out: {type(error).__name__}: {error}") from None
         raise operation.refused("the constants that the model computes are too large")
+
+    @staticmethod
+    def _growth(operation, arrays):
+        """A bound for the size of the result, known before it is made."""
+        given = [a for a in arrays if a is not None]
+        if operation.kind in PLAIN:
+            return sum(a.size for a in given)
+        if operation.kind in BROADCAST:
+            return math.prod(np.broadcast_shapes(*(a.shape for a in given)))
+        return GROWTH[operation.kind](operation.attributes, *given)
+
+    def _evaluate(self, operation, arrays):
+        helper, node = self._onnx.helper, operation.proto
+        feeds = {name: array for name, array in zip(node.input, arrays) if name}
+        graph = helper.make_graph(
+            [node], "constant", [helper.make_tensor_value_info(name, 1, None) for name in feeds],
+            [helper.make_tensor_value_info(name, 1, None) for name in node.output if name])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self._opset)])
+        with np.errstate(all="ignore"):  # what is not finite is refused where it is used
+            found = iter(self._onnx.reference.ReferenceEvaluator(model).run(None, feeds))
+        return [np.asarray(next(found)) if name else None for name in node.output]

@@ -1,128 +1,204 @@
 """A Graph of ONNX operations as a Network: each operator is a function that adds our layers."""
+import collections
 import inspect
 import math
 
 import numpy as np
 
-from .. import layers as L
 from ..files import INVALID, ModelFileError
-from ..limits import MAX_SAMPLE
+from ..limits import MAX_AXES, MAX_SAMPLE
 from ..network import INPUT, Network
 from ..text import clean, listing, quote
-from . import moves, pointwise, pools, weighted
-from .builder import Builder, Tensor
+from . import moves, norms, pointwise, pools, recurrent, select, transforms, weighted
+from .builder import Builder, Tensor, plain
 from .constants import Folder
+from .older import modern
+from .reading import Graph
 from .rewrites import rewrite
 
 # By operator: a function of (builder, name, the inputs ...) with the attributes it knows as keywords. Its
 # signature says what is supported; anything else in a file is refused.
-OPERATORS = {**weighted.OPERATORS, **pointwise.OPERATORS, **pools.OPERATORS, **moves.OPERATORS}
+OPERATORS = {**weighted.OPERATORS, **pointwise.OPERATORS, **pools.OPERATORS, **moves.OPERATORS,
+             **select.OPERATORS, **norms.OPERATORS, **recurrent.OPERATORS, **transforms.OPERATORS}
+OLD = ("Upsample",)
+UNKNOWN = object()  # stands for what an operation that is refused would have made
+MOST = 10  # refused operations that an error names
 
 
-def network_of(graph, class_names):
-    """The Network of a Graph; raises ModelFileError that names the node."""
-    folder = Folder(graph.constants)
-    operations, constants = _fold_constants(graph, folder)
-    operations = rewrite(operations, constants, graph.output)
-    source = _input(graph, operations)
-    build, values = (
-        Builder([operation.name for operation in operations], graph.batch),
-        {**constants, graph.input: source},
-    )
-    for operation in operations:
-        given = [_value(operation, values, name, operations) for name in operation.inputs]
-        values[operation.outputs[0]] = _apply(operation, given, build, folder)
-    _finish(graph, values.get(graph.output), build)
-    return Network(build.nodes, source.ours, class_names=class_names, metadata={"source": graph.facts})
+def network_of(graph, source, output, constants, onnx, opset, facts, class_names):
+    """The Network of a Graph from `source`, (name, ONNX shape, declared batch), to the value `output`.
+
+    constants: arrays by the name of the other inputs. Raises ModelFileError that names all nodes that are not
+    supported.
+    """
+    name, shape, batch = source
+    build = Builder([operation.name for operation in _all(graph)], opset, batch)
+    conversion = Conversion(build, onnx, opset, graph)
+    values = collections.ChainMap({**graph.constants, **constants, name: Tensor(INPUT, shape, plain(shape))})
+    conversion.run(graph.operations, [output], values)
+    conversion.check()
+    found = values.get(output)
+    if not isinstance(found, Tensor) or not build.nodes:
+        raise ModelFileError(f"the output {quote(output)} does not depend on the input {quote(name)} through "
+                             "any layer")
+    found = build.in_order(found.node, found)
+    nodes = rewrite(build.nodes, found.node)
+    if not nodes:
+        raise ModelFileError(f"the output {quote(output)} does not depend on the input {quote(name)} through "
+                             "any layer")
+    return Network(nodes, values[name].ours, class_names=class_names, metadata={"source": facts})
 
 
-def _fold_constants(graph, folder):
-    """(operations that are left, constants by name) when what depends on constants alone is worked out."""
-    operations, constants = [], dict(graph.constants)
+def _all(graph):
+    """The operations of a graph and of those within it."""
     for operation in graph.operations:
-        known = bool(operation.inputs) and all(not name or name in constants for name in operation.inputs)
-        result = folder.fold(operation, [constants.get(name) for name in operation.inputs]) if known else None
-        if result is None:
-            operations.append(operation)
-        else:
-            constants[operation.outputs[0]] = result
-    return operations, constants
+        yield operation
+        for value in operation.attributes.values():
+            if isinstance(value, Graph):
+                yield from _all(value)
 
 
-def _input(graph, operations):
-    """The network's input: channels last, unless the file has them so already or does not read it by
-    channels.
-    """
-    shape = graph.input_shape
-    if math.prod(shape) > MAX_SAMPLE:
-        raise ModelFileError(f"the input {quote(graph.input)} is declared as {shape}: too large (at most "
-                             f"{MAX_SAMPLE} numbers)")
-    plain = tuple(range(len(shape)))
-    first = _first_reader(graph.input, operations)
-    if len(shape) == 1 or first is None:
-        return Tensor(INPUT, shape, plain)
-    turned_by_file = first.kind == "Transpose" and first.attributes.get("perm") == (0, len(shape),
-                                                                                    *range(1, len(shape)))
-    by_channels = (len(shape) == 3 or "Conv" in first.kind or "Pool" in first.kind
-                   or first.kind == "BatchNormalization")
-    stays = turned_by_file or first.kind == "MatMul" or not by_channels
-    return Tensor(INPUT, shape, plain if stays else (*plain[1:], 0))
+def alive(operations, outputs):
+    """The operations, in order, that some of `outputs` depend on."""
+    wanted, found = set(outputs), []
+    for operation in reversed(operations):
+        if wanted.intersection(filter(None, operation.outputs)):
+            wanted |= operation.reads
+            found.append(operation)
+    return found[::-1]
 
 
-def _first_reader(name, operations):
-    """The first operation that reads the input and cares about its axes."""
-    alike = {name}
-    for operation in operations:
-        if alike.intersection(operation.inputs) and operation.kind != "Shape":
-            if operation.kind not in {*pointwise.OPERATORS, "Identity", "Cast", "Dropout", "Pad"}:
-                return operation
-            alike.add(operation.outputs[0])
-    return None
+class Conversion:
+    """Goes through operations in order; keeps what is refused, to name all of it at once."""
 
+    def __init__(self, build, onnx, opset, graph):
+        self._build, self._opset = build, opset
+        self._folder, self._refused, self._makers = Folder(onnx, opset, graph.constants), [], {}
 
-def _value(operation, values, name, operations):
-    """The Tensor or constant of a name; None for an input left out."""
-    if not name:
-        return None
-    if name in values:
-        return values[name]
-    for other in operations:
-        if name in other.outputs[1:]:
+    def check(self):
+        """Raise the error that names what was refused, if anything was."""
+        if not self._refused:
+            return
+        if len(self._refused) == 1:
+            raise self._refused[0]
+        more = f"; ... ({len(self._refused)} in all)" if len(self._refused) > MOST else ""
+        each = 1600 // min(len(self._refused), MOST)
+        raise ModelFileError(f"{len(self._refused)} operations are not supported: "
+                             + "; ".join(clean(error, each) for error in self._refused[:MOST]) + more)
+
+    def run(self, operations, outputs, values):
+        """Put what the operations make into `values`, by name: Tensors, constants or UNKNOWN."""
+        for operation in alive(operations, outputs):
+            try:
+                results = self._results(operation, values)
+            except ModelFileError as error:
+                self._refused.append(error)
+                results = [UNKNOWN] * len(operation.outputs)
+            self._makers.update(dict.fromkeys(operation.outputs, operation))
+            for name, result in zip(operation.outputs, results):
+                if name and result is not None:
+                    values[name] = result
+
+    def _results(self, operation, values):
+        """What an operation makes, for each of its outputs."""
+        given = [self._value(operation, values, name) for name in operation.inputs]
+        if operation.kind == "If":
+            return self._branch(operation, given, values)
+        if any(value is UNKNOWN for value in given):
+            if not _known(operation.kind):
+                raise _unsupported(operation)
+            return [UNKNOWN] * len(operation.outputs)
+        tensors = [value for value in given if isinstance(value, Tensor)]
+        if tensors and operation.kind in ("Shape", "Size") and len(given) == 1:
+            return [_shape(operation, tensors[0])]
+        if not tensors:
+            results = self._folder.fold(operation, given)
+            if results is not None:
+                return results
+        operation, given = modern(operation, given, self._opset)
+        found = self._apply(operation, given)
+        return found if isinstance(found, tuple) else [found]
+
+    def _value(self, operation, values, name):
+        """The Tensor or constant of a name; None for an input left out."""
+        if not name:
+            return None
+        if name in values:
+            return values[name]
+        if name in self._makers:
+            other = self._makers[name]
             raise operation.refused(f"reads {quote(name)}, which node {quote(other.name)} "
-                                    f"({clean(other.kind)}) gives besides its result; "
-                                    "only first outputs are supported")
-    raise operation.refused(f"reads {quote(name)}, which nothing before it makes")
+                                    f"({clean(other.kind)}) gives besides its result; this output is not "
+                                    "supported")
+        raise operation.refused(f"reads {quote(name)}, which nothing before it makes, and no constant is "
+                                "given for")
+
+    def _branch(self, operation, given, values):
+        """The results of an If, whose condition must be a constant."""
+        if len(given) != 1 or not isinstance(given[0], np.ndarray) or given[0].size != 1:
+            if given[:1] == [UNKNOWN]:
+                return [UNKNOWN] * len(operation.outputs)
+            raise operation.refused("its condition depends on the network's input")
+        branch = operation.attributes.get("then_branch" if given[0].reshape(()) else "else_branch")
+        if not isinstance(branch, Graph) or len(branch.outputs) != len(operation.outputs):
+            raise operation.refused("it has no such branch")
+        inner = values.new_child(dict(branch.constants))
+        self.run(branch.operations, branch.outputs, inner)
+        return [self._value(operation, inner, name) for name in branch.outputs]
+
+    def _apply(self, operation, given):
+        """The Tensors of an operation, with its nodes added to the builder."""
+        if operation.kind not in OPERATORS:
+            raise _unsupported(operation)
+        function = OPERATORS[operation.kind]
+        parameters = list(inspect.signature(function).parameters.values())[2:]
+        _check_inputs(operation, given, [p for p in parameters if p.kind is not p.KEYWORD_ONLY])
+        keywords = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+        attributes = dict(operation.attributes)
+        if operation.kind == "Split":
+            attributes["outputs"] = len(operation.outputs)
+        _check_attributes(operation, attributes, keywords)
+        try:
+            return function(self._build, operation.name, *given, **attributes)
+        except INVALID as error:
+            raise operation.refused(error) from None
 
 
-def _apply(operation, given, build, folder):
-    """What an operation makes: a constant where it can be known, else a Tensor, with its nodes added to
-    `build`.
-    """
-    if operation.kind == "Shape" and len(given) == 1 and isinstance(given[0], Tensor):
-        shape = np.array((build.batch, *given[0].shape), np.int64)
-        return shape[operation.attributes.get("start", 0):operation.attributes.get("end")]
-    if given and not any(isinstance(value, Tensor) for value in given):
-        result = folder.fold(operation, given)
-        if result is not None:
-            return result
-    if operation.kind not in OPERATORS:
-        raise operation.refused("this operator is not supported; before the export, put others in its place. "
-                                "Supported are "
-                                + ", ".join(sorted([*OPERATORS, "Constant", "Shape"])))
-    function = OPERATORS[operation.kind]
-    parameters = list(inspect.signature(function).parameters.values())[2:]
-    _check_inputs(operation, given, [p for p in parameters if p.kind is not p.KEYWORD_ONLY])
-    _check_attributes(operation, {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY})
-    try:
-        return function(build, operation.name, *given, **operation.attributes)
-    except INVALID as error:
-        raise operation.refused(error) from None
+def _shape(operation, tensor):
+    """Shape and Size of a Tensor: with a batch of one sample."""
+    if operation.kind == "Size":
+        return np.array(math.prod(tensor.shape), np.int64)
+    shape = np.array(tensor.shape, np.int64)
+    return shape[operation.attributes.get("start", 0):operation.attributes.get("end")]
+
+
+def _known(kind):
+    return kind in OPERATORS or kind in OLD or kind in ("Shape", "Size", "If") or Folder.knows(kind)
+
+
+COMPARED = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or", "Xor", "IsNaN",
+            "IsInf", "ArgMax", "ArgMin", "NonZero", "TopK"}
+
+
+def _unsupported(operation):
+    """The error for an operator that is not supported, with what to do."""
+    if operation.kind in ("Loop", "Scan", "SequenceMap"):
+        return operation.refused("loops are not supported; export the layer as ONNX's own LSTM, GRU or RNN")
+    if operation.kind in COMPARED:
+        return operation.refused("relevance cannot pass a comparison of what depends on the input; name an "
+                                 "output before it")
+    if operation.kind.startswith(("QLinear", "Quantize", "DynamicQuantize")) or "Integer" in operation.kind:
+        return operation.refused("quantized networks are not supported; export the model in float32")
+    return operation.refused("this operator is not supported; before the export, put others in its place, or "
+                             "name an output before it. Supported are "
+                             + ", ".join(sorted([*OPERATORS, "Constant", "If", "Shape", "Size"])))
 
 
 def _check_inputs(operation, given, parameters):
     """Refuse inputs too many or too few, and constants where tensors must be or the other way round."""
     endless = bool(parameters) and parameters[-1].kind is parameters[-1].VAR_POSITIONAL
-    least = sum(p.default is p.empty for p in parameters)
+    least = sum(p.default is p.empty and p.kind is not p.VAR_POSITIONAL for p in parameters)
+    least = max(least, 1) if endless else least
     if len(given) < least or (len(given) > len(parameters) and not endless):
         more = " or more" if endless or least < len(parameters) else ""
         raise operation.refused(f"takes {least} inputs{more}, found {len(given)}")
@@ -132,42 +208,34 @@ def _check_inputs(operation, given, parameters):
             raise operation.refused(f"its input {number + 1} is left out")
         if parameter.annotation is np.ndarray and isinstance(value, Tensor):
             raise operation.refused(f"its input {number + 1} ({parameter.name}) must be a constant in the "
-                                    "file, it is made from "
-                                    "the network's input: products of two tensors, as in attention, are not "
-                                    "supported")
+                                    "file, it is made from the network's input")
         if parameter.annotation is Tensor and not isinstance(value, Tensor):
             raise operation.refused(f"its input {number + 1} is a constant, it must depend on the network's "
                                     "input")
+    if not any(isinstance(value, Tensor) for value in given):
+        raise operation.refused("its inputs are constants, and it is not worked out from constants here")
 
 
-def _check_attributes(operation, parameters):
+def _check_attributes(operation, attributes, parameters):
     """Refuse attributes that are unknown, missing or of another kind."""
-    for name, value in operation.attributes.items():
+    for name, value in attributes.items():
         if name not in parameters:
             raise operation.refused(f"the attribute {quote(name)} is not supported; known are "
                                     f"{listing(parameters) or 'none'}")
         parameter = parameters[name]
         kind = parameter.annotation if parameter.default is parameter.empty else type(parameter.default)
-        if not isinstance(value, kind) or (kind is tuple and not all(isinstance(n, int) for n in value)):
+        kind = int if kind is type(None) else kind
+        inside = (int, float, str) if name.startswith("activation") else int
+        if not isinstance(value, kind) or (kind is tuple and not all(isinstance(n, inside) for n in value)):
             raise operation.refused(f"the attribute {quote(name)} must be {kind.__name__}, found "
                                     f"{quote(value)}")
-    missing = [name for name, p in parameters.items() if p.default is p.empty
-               and name not in operation.attributes]
+    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in attributes]
     if missing:
         raise operation.refused(f"the attribute {quote(missing[0])} is missing")
 
 
-def _finish(graph, output, build):
-    """Refuse a network whose output is no row of scores, or that has a softmax in its middle."""
-    if not isinstance(output, Tensor) or not build.nodes:
-        raise ModelFileError(f"the output {quote(graph.output)} does not depend on the input "
-                             f"{quote(graph.input)} through any layer")
-    if build.row(output.node, output) is None:
-        raise ModelFileError(f"the output {quote(graph.output)} has the shape {output.shape} after the "
-                             "batch axis; it must be one row "
-                             "of scores: export it up to where it has one, or with a pool and a flatten at "
-                             "its end")
-    for node in build.nodes[:-1]:
-        if isinstance(node.layer, L.Softmax):
-            raise ModelFileError(f"node {quote(node.name)} (Softmax): in the middle of a network, as in "
-                                 "attention, it has no rule")
+def check_shape(what, shape):
+    """Refuse the shape of an input that no network takes."""
+    if not shape or math.prod(shape) > MAX_SAMPLE or len(shape) > MAX_AXES + 1 or min(shape) < 1:
+        raise ModelFileError(f"{what} has the shape {shape}: empty or too large (at most {MAX_SAMPLE} "
+                             "numbers)")

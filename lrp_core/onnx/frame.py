@@ -10,25 +10,26 @@ from .builder import Tensor
 class Frame:
     """A window's size, strides and dilation as (rows, columns), its padding as `Window` takes it.
 
-    one_row: the window is one-dimensional, its map a single row.
+    one_row: the window is one-dimensional, its map a single row, or one row for each of `many` sequences.
     """
     size: tuple
     strides: tuple
     padding: str | tuple
     dilation: tuple
     one_row: bool
+    many: bool
 
     @property
     def map(self):
-        """The order of axes of the map it moves over: (rows, columns, channels) of ONNX's [c, h, w] or [c,
-        l].
+        """The order of axes of the map it moves over: (rows, columns, channels) of ONNX's [n, c, h, w] or
+        [n, c, l].
         """
-        return (None, 1, 0) if self.one_row else (1, 2, 0)
+        return (0 if self.many else None, 2, 1) if self.one_row else (2, 3, 1)
 
     @property
     def sequence(self):
-        """The order of axes of a one-dimensional layer's input."""
-        return (1, 0)
+        """The order of axes of a one-dimensional layer's input, where there is one sequence."""
+        return (2, 1)
 
     def margins(self, x):
         """The padding as ((top, bottom), (left, right)) around x."""
@@ -38,7 +39,7 @@ class Frame:
 
     def extents(self, x):
         """(rows, columns) of x, a Tensor."""
-        return (1, x.shape[1]) if self.one_row else x.shape[1:]
+        return (x.shape[0], x.shape[2]) if self.one_row else x.shape[2:]
 
     def skips(self, x):
         """Would padding 'same' be negative, at the front too? Some crop the map there, others (as `Window`)
@@ -70,26 +71,35 @@ def frame(x: Tensor, size, strides, pads, dilations, auto_pad):
     supported.
     """
     rank = len(size)
-    if rank not in (1, 2) or len(x.shape) != rank + 1:
+    if rank not in (1, 2) or x.rank != rank + 2 or (rank == 2 and x.shape[0] != 1):
         raise ValueError(f"takes [batch, channels, height, width] or [batch, channels, length] with a window "
-                         "of as many "
-                         f"axes; found {x.shape} after the batch axis and the window {tuple(size)}")
+                         f"of as many axes, and one map at a time; found {x.shape} and the window "
+                         f"{tuple(size)}")
     strides, dilations, pads = strides or (1,) * rank, dilations or (1,) * rank, pads or (0,) * (2 * rank)
     if len(strides) != rank or len(dilations) != rank or len(pads) != 2 * rank:
         raise ValueError(f"strides {strides}, dilations {dilations} and pads {pads} must fit the window "
                          f"{tuple(size)}")
     if min(pads) < 0:
         raise ValueError(f"negative padding {pads} is not supported; slice before the export")
-    if auto_pad not in ("NOTSET", "VALID", "SAME_UPPER"):
+    if auto_pad not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
         raise ValueError(f"auto_pad={quote(auto_pad)} is not supported; export with explicit pads")
+    if auto_pad == "SAME_LOWER":  # as SAME_UPPER, with the odd one before
+        pads = _same_lower(x.shape[2:], size, strides, dilations)
     padding = {"VALID": "valid", "SAME_UPPER": "same"}.get(auto_pad)
     one = (1,) * (2 - rank)
     if padding is None:
         begin, end = (0,) * (2 - rank) + pads[:rank], (0,) * (2 - rank) + pads[rank:]
         padding = tuple(zip(begin, end)) if any(pads) else "valid"
-    found = Frame((*one, *size), (*one, *strides), padding, (*one, *dilations), rank == 1)
+    found = Frame((*one, *size), (*one, *strides), padding, (*one, *dilations), rank == 1, x.shape[0] > 1)
     if padding == "same" and found.skips(x):
         raise ValueError(f"auto_pad='SAME_UPPER' with strides {strides} so far beyond the window "
                          f"{tuple(size)} is read "
                          "differently by different programs; export with explicit pads")
     return found
+
+
+def _same_lower(extents, size, strides, dilations):
+    """ONNX's pads for as many windows as strides fit into the map, the odd number of padding before."""
+    total = [max((-(-n // stride) - 1) * stride + (k - 1) * dilation + 1 - n, 0)
+             for n, k, stride, dilation in zip(extents, size, strides, dilations)]
+    return tuple(n - n // 2 for n in total) + tuple(n // 2 for n in total)

@@ -6,7 +6,8 @@ import numpy as np
 from .. import layers as L
 from ..limits import MAX_AXES
 from ..text import quote
-from .builder import Tensor
+from .builder import Tensor, axis_of, plain
+from .pointwise import affine
 
 Constant = np.ndarray
 
@@ -28,134 +29,186 @@ def cast(build, name, x: Tensor, *, to: int, saturate=1, round_mode="up"):
     return x
 
 
+def cast_like(build, name, x: Tensor, like, *, saturate=1, round_mode="up"):
+    if isinstance(like, Constant) and like.dtype.kind != "f":
+        raise ValueError("only conversions between floating-point types are supported")
+    return x
+
+
 def flatten(build, name, x: Tensor, *, axis=1):
-    if axis % (len(x.shape) + 1) != 1:
-        raise ValueError(f"axis={axis} mixes samples or leaves several axes; only axis=1 is supported")
-    return build.reshaped(name, x, (math.prod(x.shape),))
+    axis = x.rank if axis == x.rank else x.axis(axis)
+    return build.reshaped(name, x, (math.prod(x.shape[:axis]), math.prod(x.shape[axis:])))
 
 
 def reshape(build, name, x: Tensor, shape: Constant, *, allowzero=0):
     if shape.size > MAX_AXES + 1:
         raise ValueError(f"a shape of {shape.size:,} axes: too many (at most {MAX_AXES + 1})")
-    batch, target = build.batch, [int(n) for n in shape.reshape(-1)]
+    target = [int(n) for n in shape.reshape(-1)]
     if allowzero and 0 in target:
         raise ValueError("allowzero=1 with a size of 0 is not supported")
-    before = (batch, *x.shape)
-    beyond = any(n == 0 and axis >= len(before) for axis, n in enumerate(target))
-    if target.count(-1) > 1 or min(target, default=-2) < -1 or beyond:
-        raise ValueError(f"cannot reshape {x.shape} (after the batch axis) to {target}")
-    target = [before[axis] if n == 0 else n for axis, n in enumerate(target)]
+    beyond = any(n == 0 and axis >= x.rank for axis, n in enumerate(target))
+    if target.count(-1) > 1 or min(target, default=1) < -1 or beyond:
+        raise ValueError(f"cannot reshape {x.shape} to {target}")
+    target = [x.shape[axis] if n == 0 else n for axis, n in enumerate(target)]
+    if target[:1] == [build.batch] and x.shape[:1] == (1,):
+        target[0] = 1
     if -1 in target:
-        target[target.index(-1)] = math.prod(before) // max(-math.prod(target), 1)
-    if not target or target[0] != batch or math.prod(target) != math.prod(before):
-        raise ValueError(f"cannot reshape {x.shape} to {target[1:]}: the batch axis must stay as it is")
-    return build.reshaped(name, x, tuple(target[1:]))
+        target[target.index(-1)] = math.prod(x.shape) // max(-math.prod(target), 1)
+    return build.reshaped(name, x, tuple(target))
 
 
 def squeeze(build, name, x: Tensor, axes: Constant = None):
-    if axes is None:
-        axes = [axis for axis, n in enumerate(x.shape, 1) if n == 1]
-    axes = _behind_batch(axes, len(x.shape) + 1)
-    if any(x.shape[axis - 1] != 1 for axis in axes):
-        raise ValueError(f"axes {sorted(axes)} of {x.shape} (after the batch axis) are not all of size 1")
-    return build.reshaped(name, x, tuple(n for axis, n in enumerate(x.shape, 1) if axis not in axes))
+    gone = {axis for axis, n in enumerate(x.shape) if n == 1} if axes is None else _axes(axes, x.rank)
+    if any(x.shape[axis] != 1 for axis in gone):
+        raise ValueError(f"axes {sorted(gone)} of {x.shape} are not all of size 1")
+    return build.without(x, gone)
 
 
 def unsqueeze(build, name, x: Tensor, axes: Constant):
-    rank = len(x.shape) + 1 + axes.size
-    axes, old = _behind_batch(axes, rank), iter(x.shape)
-    return build.reshaped(name, x, tuple(1 if axis in axes else next(old) for axis in range(1, rank)))
+    rank = x.rank + axes.size
+    if rank > MAX_AXES + 1:
+        raise ValueError(f"a shape of {rank:,} axes: too many (at most {MAX_AXES + 1})")
+    axes = _axes(axes, rank)
+    old = [axis for axis in range(rank) if axis not in axes]
+    sizes = dict(zip(old, x.shape))
+    return x.renamed([sizes.get(axis, 1) for axis in range(rank)], dict(enumerate(old)))
 
 
-def _behind_batch(axes, rank):
+def _axes(axes, rank):
     axes = [int(a) for a in np.reshape(axes, -1)]
-    found = {a % rank for a in axes}
-    if any(not -rank <= a < rank for a in axes) or 0 in found or len(found) != len(axes):
-        raise ValueError(f"axes {axes} must be different ones after the batch axis")
+    found = {axis_of(a, rank) for a in axes}
+    if len(found) != len(axes):
+        raise ValueError(f"axes {axes} must be different ones")
     return found
 
 
 def transpose(build, name, x: Tensor, *, perm=()):
-    perm = perm or tuple(range(len(x.shape), -1, -1))
-    if sorted(perm) != list(range(len(x.shape) + 1)) or perm[0] != 0:
-        raise ValueError(f"perm={perm} must keep the batch axis first and fit {x.shape} after it")
-    return x.renamed([x.shape[axis - 1] for axis in perm[1:]],
-                     {axis - 1: new for new, axis in enumerate(perm[1:])})
+    perm = perm or tuple(range(x.rank - 1, -1, -1))
+    if sorted(perm) != list(range(x.rank)):
+        raise ValueError(f"perm={perm} must fit {x.shape}")
+    return x.renamed([x.shape[axis] for axis in perm], {axis: new for new, axis in enumerate(perm)})
 
 
-def concat(build, name, *xs: Tensor, axis: int):
-    rank = len(xs[0].shape) + 1
-    if any(len(x.shape) + 1 != rank for x in xs) or not -rank <= axis < rank or axis % rank == 0:
-        raise ValueError(f"cannot join {', '.join(str(x.shape) for x in xs)} (after the batch axis) along "
-                         f"axis {axis}")
+def concat(build, name, *xs, axis: int):
+    rank = len(xs[0].shape)
+    if any(len(x.shape) != rank for x in xs):
+        raise ValueError(f"cannot join {', '.join(str(x.shape) for x in xs)} along axis {axis}")
+    along = axis_of(axis, rank)
     if len(xs) == 1:
         return xs[0]
-    along, axes = axis % rank - 1, xs[0].axes
-    if along not in axes or any(x.axes != axes for x in xs):
-        complete = [x.axes for x in xs if len(x.axes) == rank - 1 and None not in x.axes]
-        axes = complete[0] if complete else (*range(1, rank - 1), 0)
-    xs = [build.arrange(name, x, axes) for x in xs]
-    return build.add(name, L.Concatenate(axes.index(along) + 1), *xs)
+    tensors = [x for x in xs if isinstance(x, Tensor)]
+    axes = tensors[0].axes
+    if along not in axes or any(x.axes != axes for x in tensors):
+        complete = [x.axes for x in tensors if along in x.axes and None not in x.axes
+                    and {*x.axes} >= {axis for other in tensors for axis in other.long}]
+        if complete:
+            axes = complete[0]
+        else:
+            whole = [max(x.shape[a] for x in tensors) if a != along else 2 for a in range(rank)]
+            axes = plain(whole) if along else tuple(range(rank))
+    place = axes.index(along)
+    parts = _padded(build, name, xs, along, axes)
+    y = build.add(name, L.Concatenate(place + 1), *parts) if len(parts) > 1 else parts[0]
+    if len(tensors) == len(xs):
+        return y
+    whole = [np.zeros(x.shape, np.float32) if isinstance(x, Tensor) else x for x in xs]
+    return affine(build, f"{name}/constants", y, 1, np.concatenate(whole, along))
+
+
+def _padded(build, name, xs, along, axes):
+    """The tensors among xs, with zeros around them where constants stand, which are added afterwards."""
+    parts, before = [], 0
+    for x in xs:
+        if isinstance(x, Tensor):
+            parts.append([build.arrange(name, x, axes), before, 0])
+            before = 0
+        elif parts:
+            parts[-1][2] += x.shape[along]
+        else:
+            before += x.shape[along]
+    return [build.add(f"{name}/pad",
+                      L.Pad(tuple((front, back) if axis == along else (0, 0) for axis in axes)), x)
+            if front or back else x for x, front, back in parts]
+
+
+def cut(build, name, x, axis, start, stop, step):
+    """x[start:stop:step] along one of ONNX's axes."""
+    if range(x.shape[axis])[start:stop:step] == range(x.shape[axis]):
+        return x
+    if axis not in x.axes:
+        x = build.in_order(name, x, axis)
+    return build.add(name, L.Slice(start, stop, step, x.place(axis)), x)
 
 
 def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Constant = None, *,
         mode="constant"):
-    rank = len(x.shape) + 1
-    axes = range(rank) if over is None else [int(a) % rank for a in over.reshape(-1)]
+    axes = range(x.rank) if over is None else [x.axis(int(a)) for a in over.reshape(-1)]
     pads = [int(n) for n in pads.reshape(-1)]
     if len(pads) != 2 * len(axes):
         raise ValueError(f"pads {pads} must be two for each of {len(axes)} axes")
-    sides = {axis - 1: (begin, end) for axis, begin, end in zip(axes, pads, pads[len(axes):]) if begin or end}
+    sides = {axis: (begin, end) for axis, begin, end in zip(axes, pads, pads[len(axes):]) if begin or end}
+    for axis, (begin, end) in sides.items():
+        if begin < 0 or end < 0:
+            x = cut(build, f"{name}/cut", x, axis, max(-begin, 0), x.shape[axis] - max(-end, 0), 1)
+    sides = {axis: (max(begin, 0), max(end, 0)) for axis, (begin, end) in sides.items()
+             if max(begin, end) > 0}
     if not sides:
         return x
-    if mode != "constant" or (value is not None and value.any()):
-        raise ValueError(f"only padding with zeros is supported, found mode={quote(mode)} and the value "
-                         f"{value}")
-    axes = range(len(x.shape))
-    if min(map(min, sides.values())) < 0 or len(axes) not in (2, 3) or not set(sides) <= set(axes):
-        raise ValueError(f"pads {pads} must add to the positions of a map or sequence, {x.shape} after the "
-                         "batch axis")
-    if None in x.axes or len(x.axes) != 3 or x.axes[2] in sides:
-        x = build.arrange(name, x, (1, 2, 0) if len(x.shape) == 3 else (None, 1, 0))
-    if x.axes[2] in sides:
-        raise ValueError(f"pads {pads} add channels, which is not supported")
-    return build.add(name, L.ZeroPadding2D(tuple(sides.get(axis, (0, 0)) for axis in x.axes[:2])), x)
+    if mode not in L.MODES:
+        raise ValueError(f"mode={quote(mode)} is not supported; known are {', '.join(L.MODES)}")
+    fill = 0.0 if value is None else float(value.reshape(()))
+    if not {*sides} <= {*x.axes}:
+        x = build.in_order(name, x, *sides)
+    margin = tuple(sides.get(axis, (0, 0)) for axis in x.axes)
+    if mode == "constant" and fill == 0 and x.rank in (3, 4) and {*sides} <= {*range(2, x.rank)}:
+        wanted = (2, 3, 1) if x.rank == 4 else (None, 2, 1)  # zeros around a map run compiled
+        if x.shape[0] == 1 and (x.axes[-1:] == (1,) or x.shape[1] == 1):
+            x = build.arrange(name, x, wanted)
+            return build.add(name, L.ZeroPadding2D(tuple(sides.get(axis, (0, 0)) for axis in wanted[:2])), x)
+    return build.add(name, L.Pad(margin, mode, fill), x)
 
 
-# For whole factors these take each pixel so many times; other pairs shift the picture.
-REPEATING = {("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"),
-             ("half_pixel", "round_prefer_ceil"),
-             ("pytorch_half_pixel", "round_prefer_floor"), ("pytorch_half_pixel", "round_prefer_ceil")}
+def expand(build, name, x: Tensor, shape: Constant):
+    target = np.broadcast_shapes(x.shape, tuple(int(n) for n in shape.reshape(-1)))
+    return x if target == x.shape else build.spread(name, x, L.check_shape(target))
 
 
-def resize(build, name, x: Tensor, region: Constant = None, scales: Constant = None, sizes: Constant = None,
-           *,
-           antialias=0, axes=(), coordinate_transformation_mode="half_pixel", cubic_coeff_a=-0.75,
-           exclude_outside=0,
-           extrapolation_value=0.0, keep_aspect_ratio_policy="stretch", mode="nearest",
-           nearest_mode="round_prefer_floor"):
-    if mode != "nearest" or (coordinate_transformation_mode, nearest_mode) not in REPEATING:
-        raise ValueError(f"only nearest neighbours by whole factors are supported, found mode={quote(mode)}, "
-                         f"{quote(coordinate_transformation_mode)}, {quote(nearest_mode)}")
-    before = (build.batch, *x.shape)
-    axes = [axis % len(before) for axis in axes] or list(range(len(before)))
-    if scales is None or not scales.size:
-        if sizes is None or sizes.size != len(axes) or keep_aspect_ratio_policy != "stretch":
-            raise ValueError("it needs constant scales or sizes for every axis")
-        scales = sizes.reshape(-1) / np.array([before[axis] for axis in axes])
-    if scales.size != len(axes) or not all(s >= 1 and float(s).is_integer() for s in scales.reshape(-1)):
-        raise ValueError(f"the scales must be whole numbers, found {scales.tolist()}")
-    factors = {axis: int(s) for axis, s in zip(axes, scales.reshape(-1)) if s != 1}
-    if not factors:
+def tile(build, name, x: Tensor, repeats: Constant):
+    repeats = [int(n) for n in repeats.reshape(-1)]
+    if len(repeats) != x.rank or min(repeats, default=1) < 1:
+        raise ValueError(f"repeats {repeats} must be numbers above 0, one for each axis of {x.shape}")
+    wanted = [axis for axis, n in enumerate(repeats) if n > 1]
+    if not wanted:
         return x
-    if not 2 <= len(x.shape) <= 3 or not {*factors} <= {*range(2, len(before))}:
-        raise ValueError(f"the scales must enlarge the positions of a map or sequence, found "
-                         f"{scales.tolist()}")
-    x = build.arrange(name, x, (1, 2, 0) if len(x.shape) == 3 else (None, 1, 0))
-    size = tuple(1 if axis is None else factors.get(axis + 1, 1) for axis in x.axes[:2])
-    return build.add(name, L.UpSampling2D(size), x)
+    x = build.in_order(name, x, *wanted)
+    return build.add(name, L.Tile(tuple(1 if axis is None else repeats[axis] for axis in x.axes)), x)
 
 
-OPERATORS = {"Identity": same, "Dropout": dropout, "Cast": cast, "Flatten": flatten, "Reshape": reshape,
-             "Squeeze": squeeze,
-             "Unsqueeze": unsqueeze, "Transpose": transpose, "Concat": concat, "Pad": pad, "Resize": resize}
+def depth_to_space(build, name, x: Tensor, *, blocksize: int, mode="DCR"):
+    n, c, h, w = _map_of(x, blocksize)
+    b = blocksize
+    split = (n, b, b, c // b ** 2, h, w) if mode == "DCR" else (n, c // b ** 2, b, b, h, w)
+    perm = (0, 3, 4, 1, 5, 2) if mode == "DCR" else (0, 1, 4, 2, 5, 3)
+    y = transpose(build, name, build.reshaped(f"{name}/split", x, split), perm=perm)
+    return build.reshaped(name, y, (n, c // b ** 2, h * b, w * b))
+
+
+def space_to_depth(build, name, x: Tensor, *, blocksize: int):
+    n, c, h, w = _map_of(x, blocksize)
+    b = blocksize
+    y = build.reshaped(f"{name}/split", x, (n, c, h // b, b, w // b, b))
+    y = transpose(build, name, y, perm=(0, 3, 5, 1, 2, 4))
+    return build.reshaped(name, y, (n, c * b ** 2, h // b, w // b))
+
+
+def _map_of(x, blocksize):
+    if x.rank != 4 or blocksize < 1:
+        raise ValueError(f"takes maps [batch, channels, height, width] and a size above 0, found {x.shape} "
+                         f"and {blocksize}")
+    return x.shape
+
+
+OPERATORS = {"Identity": same, "Dropout": dropout, "Cast": cast, "CastLike": cast_like, "Flatten": flatten,
+             "Reshape": reshape, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Transpose": transpose,
+             "Concat": concat, "Pad": pad, "Expand": expand, "Tile": tile, "DepthToSpace": depth_to_space,
+             "SpaceToDepth": space_to_depth}

@@ -1,4 +1,4 @@
-"""ONNX's pools and the means and maxima over axes that act as pools."""
+"""ONNX's pools, and sums, means and maxima over axes."""
 import numpy as np
 
 from .. import layers as L
@@ -45,70 +45,77 @@ def _pool(build, name, x, in_1d, in_2d, where, ceil_mode):
         padding = tuple((front, back + more) for (front, back),
                         more in zip(where.margins(x), where.rounded_up(x)))
         padding = padding if any(map(any, padding)) else "valid"
-    if where.one_row:
+    if where.one_row and not where.many:
         return build.add(name, in_1d(where.size[1], where.strides[1], padding),
                          build.arrange(name, x, where.sequence))
     return build.add(name, in_2d(where.size, where.strides, padding), build.arrange(name, x, where.map))
 
 
 def global_average_pool(build, name, x: Tensor):
-    return _over(build, name, x, range(1, len(x.shape)), True, MEANS)
+    return reduced(build, name, x, range(2, x.rank), True, MEANS)
 
 
 def global_max_pool(build, name, x: Tensor):
-    return _over(build, name, x, range(1, len(x.shape)), True, MAXIMA)
+    return reduced(build, name, x, range(2, x.rank), True, MAXIMA)
 
 
-def reduce_mean(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1,
+MEANS = (L.Mean, L.GlobalAveragePool1D, L.GlobalAveragePool2D, L.AveragePool2D)
+MAXIMA = (L.Max, L.GlobalMaxPool1D, L.GlobalMaxPool2D, L.MaxPool2D)
+SUMS = (L.Sum,)
+
+
+def _reduction(layers, before=(), after=()):
+    """A reduction over axes: functions of single numbers before it and after it, as in sqrt(Σ x²)."""
+    def convert(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1,
                 noop_with_empty_axes=0):
-    return _reduce(build, name, x, given, axes, keepdims, noop_with_empty_axes, MEANS)
-
-
-def reduce_max(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1,
-               noop_with_empty_axes=0):
-    return _reduce(build, name, x, given, axes, keepdims, noop_with_empty_axes, MAXIMA)
-
-
-MEANS = (L.GlobalAveragePool1D, L.GlobalAveragePool2D, L.AveragePool2D)
-MAXIMA = (L.GlobalMaxPool1D, L.GlobalMaxPool2D, L.MaxPool2D)
-
-
-def _reduce(build, name, x, given, axes, keepdims, noop, layers):
-    axes = tuple(axes) if given is None else tuple(given.reshape(-1).tolist())
-    if not axes:
-        if noop:
+        axes = tuple(axes) if given is None else tuple(given.reshape(-1).tolist())
+        if not axes and noop_with_empty_axes:
             return x
-        raise ValueError("no axes are named, and over all of them the batch would be mixed; name the spatial "
-                         "axes")
-    rank = len(x.shape) + 1
-    if any(not -rank <= a < rank or a % rank == 0 for a in axes):
-        raise ValueError(f"axes {axes} must lie after the batch axis of {x.shape}")
-    return _over(build, name, x, sorted({a % rank - 1 for a in axes}), keepdims, layers)
+        axes = {x.axis(axis) for axis in axes} or set(range(x.rank))
+        for number, layer in enumerate(before):
+            x = build.add(f"{name}/before{number or ''}", layer, x)
+        y = reduced(build, name, x, axes, keepdims, layers)
+        for number, layer in enumerate(after):
+            y = build.add(f"{name}/after{number or ''}", layer, y)
+        return y
+    return convert
 
 
-def _over(build, name, x, axes, keepdims, layers):
-    """The mean or maximum of x over `axes` (of its shape): a global pool, or a pool that leaves one axis of
-    the map.
+def reduced(build, name, x, axes, keepdims, layers):
+    """x with `axes` made one number each: by a global pool, or a pool that leaves one axis of the map, which
+    run compiled, where there is one for it; else by a reduction over any axes.
     """
-    in_1d, in_2d, window = layers
+    general, *pools = layers
     gone = [axis for axis in x.long if axis in axes]
     kept = [axis for axis in x.long if axis not in axes]
-    if len(gone) in (1, 2) and len(kept) < 2:
-        last = kept[0] if kept else next((axis for axis in range(len(x.shape)) if axis not in axes), None)
+    if gone and pools and len(gone) < 3 and len(kept) < 2:
+        last = kept[0] if kept else next((axis for axis in range(x.rank) if axis not in axes), None)
         x = build.arrange(name, x, (*gone, last))
-        x = build.add(name, in_1d() if len(gone) == 1 else in_2d(), x, axes=(last,))
-    elif len(gone) == 1 and len(kept) == 2:
+        x = build.add(name, pools[len(gone) - 1](), x, axes=(last,))
+    elif pools and len(gone) == 1 and len(kept) == 2:
         x = build.arrange(name, x, (kept[0], gone[0], kept[1]))
-        x = build.add(name, window((1, x.shape[gone[0]])), x)
+        x = build.add(name, pools[2]((1, x.shape[gone[0]])), x)
     elif gone:
-        raise ValueError(f"over the axes {[a + 1 for a in axes]} of {x.shape} (after the batch axis) it is "
-                         "no pool: "
-                         "one or two axes can go, of three")
-    if keepdims:
-        return x
-    stay = [axis for axis in range(len(x.shape)) if axis not in axes]
-    return x.renamed([x.shape[axis] for axis in stay], {axis: new for new, axis in enumerate(stay)})
+        layer = general(tuple(x.place(axis) for axis in gone))
+        left = tuple(axis for axis in x.axes if axis not in gone) or (None,)
+        x = build.add(name, layer, x, axes=left)
+    return x if keepdims else build.without(x, axes)
 
 
+def lp_norm(build, name, x: Tensor, *, axis=-1, p=2):
+    """x / sqrt(Σ x²) along an axis."""
+    if p != 2:
+        raise ValueError("only p=2 is supported")
+    square = build.add(f"{name}/square", L.Power(2.0), x)
+    total = reduced(build, f"{name}/sum", square, {x.axis(axis)}, True, SUMS)
+    return build.add(name, L.Divide(), *build.together(name, x, build.add(f"{name}/root", L.Sqrt(), total)))
+
+
+NEGATIVE = (L.Scale(-1.0),)
 OPERATORS = {"MaxPool": max_pool, "AveragePool": average_pool, "GlobalAveragePool": global_average_pool,
-             "GlobalMaxPool": global_max_pool, "ReduceMean": reduce_mean, "ReduceMax": reduce_max}
+             "GlobalMaxPool": global_max_pool, "ReduceMean": _reduction(MEANS),
+             "ReduceMax": _reduction(MAXIMA), "ReduceMin": _reduction(MAXIMA, NEGATIVE, NEGATIVE),
+             "ReduceSum": _reduction(SUMS), "ReduceSumSquare": _reduction(SUMS, (L.Power(2.0),)),
+             "ReduceL1": _reduction(SUMS, (L.Abs(),)),
+             "ReduceL2": _reduction(SUMS, (L.Power(2.0),), (L.Sqrt(),)),
+             "ReduceLogSum": _reduction(SUMS, (), (L.Log(),)), "LpNormalization": lp_norm}

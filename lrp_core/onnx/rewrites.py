@@ -2,128 +2,131 @@
 import dataclasses
 import math
 
+import numpy as np
 
-def rewrite(operations, constants, output):
-    """The operations, in order, without those that `output` does not depend on, and with patterns joined into
-    one:
+from .. import layers as L
 
-        Mul(x, Sigmoid(x))                        Swish(x)
-        x · 1/2 · (1 + Erf(x / sqrt(2)))          Gelu(x), its factors in any order
-        Add(MatMul(x, W), b)                      MatMul(x, W, b)
+
+def rewrite(nodes, output):
+    """The nodes, in order, that `output` depends on, with patterns joined into one:
+
+        x · Sigmoid(x)                            SiLU(x)
+        x · Tanh(Softplus(x))                     Mish(x)
+        x · 1/2 · (1 + Erf(x / sqrt(2)))          GELU(x), its factors in any order
+        x W, then + b                             Dense(x)
     """
-    graph = Pattern(_alive(operations, output), constants, output)
-    for operation in tuple(graph.operations.values()):
-        if operation.kind in JOINED:
-            JOINED[operation.kind](graph, operation)
-    return tuple(graph.operations.values())
+    graph = Pattern(_alive(nodes, output), output)
+    for node in tuple(graph.nodes.values()):
+        join = JOINED.get(type(node.layer))
+        if join is not None and node.name in graph.nodes:
+            join(graph, graph.nodes[node.name])
+    return tuple(graph.nodes.values())
 
 
-def _alive(operations, output):
+def _alive(nodes, output):
     wanted, alive = {output}, []
-    for operation in reversed(operations):
-        if wanted.intersection(filter(None, operation.outputs)):
-            wanted.update(operation.inputs)
-            alive.append(operation)
+    for node in reversed(nodes):
+        if node.name in wanted:
+            wanted.update(node.inputs)
+            alive.append(node)
     return alive[::-1]
 
 
 class Pattern:
-    """The operations by their first output, with who makes and who reads a value."""
+    """Nodes by name, with who reads them."""
 
-    def __init__(self, operations, constants, output):
-        self.operations = {operation.outputs[0]: operation for operation in operations}
-        self._constants = constants
+    def __init__(self, nodes, output):
+        self.nodes = {node.name: node for node in nodes}
         self._readers = {output: [None]}
-        for operation in operations:
-            for value in operation.inputs:
-                self._readers.setdefault(value, []).append(operation)
+        for node in nodes:
+            for name in node.inputs:
+                self._readers.setdefault(name, []).append(node.name)
 
-    def reader(self, operation):
-        """The only one that reads an operation's output, once; None where there are others."""
-        readers = self._readers.get(operation.outputs[0], [])
-        return readers[0] if len(readers) == 1 else None
+    def reader(self, node):
+        """The only one that reads a node's output, once; None where there are others."""
+        readers = self._readers.get(node.name, [])
+        return self.nodes[readers[0]] if len(readers) == 1 and readers[0] is not None else None
 
-    def array(self, value):
-        """The constant of that name, or None."""
-        return self._constants.get(value)
-
-    def number(self, value):
-        """The only number in a constant, or None."""
-        array = self.array(value)
-        return float(array.reshape(())) if array is not None and array.size == 1 else None
-
-    def scaled(self, operation):
-        """(value, factor) of an operation that multiplies a value by a constant number, or (None, 1)."""
-        if operation is not None and operation.kind in ("Mul", "Div") and len(operation.inputs) == 2:
-            a, b = operation.inputs
-            if operation.kind == "Mul" and self.number(a) is not None:
-                a, b = b, a
-            factor = self.number(b)
-            if factor and a not in self._constants:
-                return a, factor if operation.kind == "Mul" else 1 / factor
-        return None, 1.0
-
-    def join(self, parts, **changes):
-        """Put the last of the parts, changed, in place of all of them."""
-        joined = dataclasses.replace(parts[-1], **changes)
+    def join(self, parts, layer, inputs, name=None):
+        """Put one node in place of the parts: where the last of them stood, under its name, which readers
+        know; `name`: another one for it.
+        """
+        last = parts[-1]
         for part in parts:
-            for value in part.inputs:
-                self._readers[value].remove(part)
-            if part is not parts[-1]:
-                del self.operations[part.outputs[0]]
-        self.operations[joined.outputs[0]] = joined  # in the place of the last part
-        for value in joined.inputs:
-            self._readers.setdefault(value, []).append(joined)
+            for read in part.inputs:
+                self._readers[read].remove(part.name)
+        joined = dataclasses.replace(last, name=name or last.name, layer=layer, inputs=inputs)
+        gone = {part.name for part in parts}
+        kept = [joined if node.name == last.name else node for node in self.nodes.values()
+                if node.name == last.name or node.name not in gone]
+        if joined.name != last.name:
+            kept = [dataclasses.replace(node, inputs=tuple(joined.name if read == last.name else read
+                                                           for read in node.inputs)) for node in kept]
+            self._readers[joined.name] = self._readers.pop(last.name)
+        self.nodes = {node.name: node for node in kept}
+        for read in joined.inputs:
+            self._readers.setdefault(read, []).append(joined.name)
 
 
-def _swish(graph, sigmoid):
-    product = graph.reader(sigmoid)
-    if product is not None and product.kind == "Mul" and sorted(product.inputs) == sorted((*sigmoid.inputs,
-                                                                                           sigmoid.outputs[0])):
-        graph.join((sigmoid, product), kind="Swish", inputs=sigmoid.inputs)
+def factor_of(node):
+    """c of a node that computes c·x, or None."""
+    return float(node.layer.factor) if node is not None and isinstance(node.layer, L.Scale) else None
+
+
+def _swish(graph, gate):
+    product = graph.reader(gate)
+    if product is not None and isinstance(product.layer, L.Multiply) and {*product.inputs} == {*gate.inputs,
+                                                                                              gate.name}:
+        graph.join((gate, product), L.SiLU(), gate.inputs)
+
+
+def _mish(graph, softplus):
+    gate = graph.reader(softplus)
+    product = graph.reader(gate) if gate is not None and isinstance(gate.layer, L.Tanh) else None
+    if product is not None and isinstance(product.layer, L.Multiply) and {*product.inputs} == {
+            *softplus.inputs, gate.name}:
+        graph.join((softplus, gate, product), L.Mish(), softplus.inputs)
 
 
 def _gelu(graph, erf):
-    inner = graph.operations.get(erf.inputs[0]) if erf.inputs else None
-    x, factor = graph.scaled(inner)
-    plus = graph.reader(erf)
-    if x is None or graph.reader(inner) is not erf or not math.isclose(factor, math.sqrt(0.5), rel_tol=1e-5):
+    inner, plus = graph.nodes.get(erf.inputs[0]), graph.reader(erf)
+    factor = factor_of(inner)
+    if factor is None or graph.reader(inner) != erf or not math.isclose(factor, math.sqrt(0.5), rel_tol=1e-5):
         return
-    if plus is None or plus.kind != "Add" or 1.0 not in map(graph.number, plus.inputs):
+    if plus is None or not _is_plus_one(plus.layer):
         return
-    parts, factor, met = [inner, erf, plus], 1.0, False
+    (x,), parts, factor, met = inner.inputs, [inner, erf, plus], 1.0, False
     while not (met and math.isclose(factor, 0.5, rel_tol=1e-5)):
-        last, before = graph.reader(parts[-1]), parts[-1].outputs[0]
-        if last is None or last.kind not in ("Mul", "Div"):
+        last = graph.reader(parts[-1])
+        if last is None:
             return
-        source, times = graph.scaled(last)
-        if source is None:
-            others = [value for value in last.inputs if value != before]
-            if last.kind != "Mul" or met or len(others) != 1:
-                return
-            half = graph.operations.get(others[0])
-            source, times = graph.scaled(half)
-            if others[0] != x and (source != x or graph.reader(half) is not last):
-                return
-            times = 1.0 if others[0] == x else times
-            parts[:0] = [] if others[0] == x else [half]
+        if factor_of(last) is not None:
+            factor *= factor_of(last)
+        elif isinstance(last.layer, L.Multiply) and not met:
             met = True
+            (other,) = [name for name in last.inputs if name != parts[-1].name] or [None]
+            half = graph.nodes.get(other)
+            if other != x:
+                if factor_of(half) is None or half.inputs != (x,) or graph.reader(half) != last:
+                    return
+                factor *= factor_of(half)
+                parts.insert(0, half)
+        else:
+            return
         parts.append(last)
-        factor *= times
-    graph.join(parts, kind="Gelu", inputs=(x,), attributes={})
+    graph.join(parts, L.GELU(), (x,))
 
 
-def _bias(graph, matmul):
-    plus = graph.reader(matmul)
-    kernel = graph.array(matmul.inputs[1]) if len(matmul.inputs) == 2 else None
-    if plus is None or plus.kind != "Add" or kernel is None or kernel.ndim != 2:
-        return
-    bias = next((value for value in plus.inputs if value != matmul.outputs[0]), "")
-    array = graph.array(bias)
-    if array is None or not array.ndim or array.ndim > 2:
-        return
-    if array.shape[-1] == array.size == kernel.shape[1]:
-        graph.join((matmul, plus), kind="MatMul", name=matmul.name, inputs=(*matmul.inputs, bias))
+def _is_plus_one(layer):
+    return isinstance(layer, L.BatchNorm) and (layer.kernel == 1).all() and (layer.bias == 1).all()
 
 
-JOINED = {"Sigmoid": _swish, "Erf": _gelu, "MatMul": _bias}
+def _bias(graph, dense):
+    plus = graph.reader(dense)
+    if (dense.layer.bias is None and plus is not None and isinstance(plus.layer, L.BatchNorm)
+            and np.all(plus.layer.kernel == 1)):
+        layer = dataclasses.replace(dense.layer, bias=plus.layer.bias)
+        graph.join((dense, plus), layer, dense.inputs, name=dense.name)
+
+
+JOINED = {L.Sigmoid: _swish, L.Softplus: _mish, L.Erf: _gelu, L.Dense: _bias}
