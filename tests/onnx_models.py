@@ -68,7 +68,7 @@ def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, rules=("epsilon",
     for one in rules:
         found = lrp_core.explain(network, x, one)
         assert found.relevance.shape == x.shape and np.isfinite(found.relevance).all()
-        assert {entry.name for entry in found.ledger} <= {node.name for node in network.nodes}
+        assert {entry.name for entry in found.ledger} <= {*(node.name for node in network.nodes), "scores"}
     return network
 
 

@@ -198,9 +198,9 @@ def test_convolutional_network(tmp_path):
     assert network.input_shape == (3, 8, 6) and network.class_names == ("cat", "dog", "owl")
     assert kinds(network) == ["Conv2D", "ReLU", "MaxPool2D", "Flatten", "Dense", "ReLU", "Dense",
                               "LogSoftmax"]
-    assert [node.name for node in network.nodes] == ["features/0/Conv/permute", "features/0/Conv", "features/1/Relu", "maxpool1",
-                                                     "flatten1/permute", "flatten1",
-                                                     "gemm1", "relu2", "gemm2", "logsoftmax1"]
+    assert [node.name for node in network.nodes] == [
+        "features/0/Conv/permute", "features/0/Conv", "features/1/Relu", "maxpool1", "flatten1/permute",
+        "flatten1", "gemm1", "relu2", "gemm2", "logsoftmax1"]
     x = batch_of((3, 8, 6))
     expected = runtime.InferenceSession(path).run(None, {"x": x})[0]
     np.testing.assert_allclose(np.log(network.probabilities(x)), expected, rtol=1e-5)

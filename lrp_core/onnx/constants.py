@@ -11,8 +11,8 @@ MORE = 1 << 20  # numbers that may be made beside as many as the file holds, twi
 PLAIN = {"Abs", "Cast", "Ceil", "Clip", "Compress", "Concat", "Cos", "CumSum", "DequantizeLinear", "Erf",
          "Exp", "Flatten", "Floor", "Identity", "IsInf", "IsNaN", "Log", "Neg", "Not", "ReduceMax",
          "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reciprocal", "Relu", "Reshape", "Round",
-         "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt",
-         "Squeeze", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
+         "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split",
+         "Sqrt", "Squeeze", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
 BROADCAST = {"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean",
              "Min", "Mod", "Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor"}
 
