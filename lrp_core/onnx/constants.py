@@ -8,13 +8,16 @@ import numpy as np
 MORE = 1 << 20  # numbers that may be made beside as many as the file holds, twice
 
 # Whose result is at most as large as its inputs together.
-PLAIN = {"Abs", "Cast", "Ceil", "Clip", "Compress", "Concat", "Cos", "CumSum", "DequantizeLinear", "Erf",
-         "Exp", "Flatten", "Floor", "Identity", "IsInf", "IsNaN", "Log", "Neg", "Not", "ReduceMax",
-         "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Reciprocal", "Relu", "Reshape", "Round",
-         "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split",
-         "Sqrt", "Squeeze", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
+PLAIN = {"Abs", "Atan", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Compress", "Concat",
+         "Cos", "CumSum", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Flatten", "Floor",
+         "Gelu", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "IsInf", "IsNaN",
+         "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Not", "Reciprocal",
+         "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
+         "ReduceSumSquare", "Relu", "Reshape", "Round", "ScatterElements", "ScatterND", "Selu",
+         "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign",
+         "Split", "Sqrt", "Squeeze", "Tan", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
 BROADCAST = {"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean",
-             "Min", "Mod", "Mul", "Or", "Pow", "Sub", "Sum", "Where", "Xor"}
+             "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor"}
 
 
 def _whole(array):

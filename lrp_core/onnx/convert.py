@@ -36,8 +36,9 @@ def network_of(graph, source, output, constants, onnx, opset, facts, class_names
     conversion = Conversion(build, onnx, opset, graph)
     values = collections.ChainMap({**graph.constants, **constants, name: Tensor(INPUT, shape, plain(shape))})
     conversion.run(graph.operations, [output], values)
-    conversion.check()
     found = values.get(output)
+    if found is UNKNOWN:
+        raise conversion.error()
     if not isinstance(found, Tensor) or not build.nodes:
         raise ModelFileError(f"the output {quote(output)} does not depend on the input {quote(name)} through "
                              "any layer")
@@ -75,22 +76,22 @@ class Conversion:
         self._build, self._opset = build, opset
         self._folder, self._refused, self._makers = Folder(onnx, opset, graph.constants), [], {}
 
-    def check(self):
-        """Raise the error that names what was refused, if anything was."""
-        if not self._refused:
-            return
+    def error(self):
+        """The error that names what was refused."""
         if len(self._refused) == 1:
-            raise self._refused[0]
+            return self._refused[0]
         more = f"; ... ({len(self._refused)} in all)" if len(self._refused) > MOST else ""
         each = 1600 // min(len(self._refused), MOST)
-        raise ModelFileError(f"{len(self._refused)} operations are not supported: "
+        return ModelFileError(f"{len(self._refused)} operations are not supported: "
                              + "; ".join(clean(error, each) for error in self._refused[:MOST]) + more)
 
     def run(self, operations, outputs, values):
         """Put what the operations make into `values`, by name: Tensors, constants or UNKNOWN."""
-        for operation in alive(operations, outputs):
+        used = alive(operations, outputs)
+        read = set(outputs).union(*(operation.reads for operation in used))
+        for operation in used:
             try:
-                results = self._results(operation, values)
+                results = self._results(operation, values, read)
             except ModelFileError as error:
                 self._refused.append(error)
                 results = [UNKNOWN] * len(operation.outputs)
@@ -99,11 +100,11 @@ class Conversion:
                 if name and result is not None:
                     values[name] = result
 
-    def _results(self, operation, values):
-        """What an operation makes, for each of its outputs."""
+    def _results(self, operation, values, read):
+        """What an operation makes, for each of its outputs; of an If, for those that are read."""
         given = [self._value(operation, values, name) for name in operation.inputs]
         if operation.kind == "If":
-            return self._branch(operation, given, values)
+            return self._branch(operation, given, values, read)
         if any(value is UNKNOWN for value in given):
             if not _known(operation.kind):
                 raise _unsupported(operation)
@@ -133,7 +134,7 @@ class Conversion:
         raise operation.refused(f"reads {quote(name)}, which nothing before it makes, and no constant is "
                                 "given for")
 
-    def _branch(self, operation, given, values):
+    def _branch(self, operation, given, values, read):
         """The results of an If, whose condition must be a constant."""
         if len(given) != 1 or not isinstance(given[0], np.ndarray) or given[0].size != 1:
             if given[:1] == [UNKNOWN]:
@@ -143,8 +144,9 @@ class Conversion:
         if not isinstance(branch, Graph) or len(branch.outputs) != len(operation.outputs):
             raise operation.refused("it has no such branch")
         inner = values.new_child(dict(branch.constants))
-        self.run(branch.operations, branch.outputs, inner)
-        return [self._value(operation, inner, name) for name in branch.outputs]
+        wanted = [name if outer in read else None for name, outer in zip(branch.outputs, operation.outputs)]
+        self.run(branch.operations, [name for name in wanted if name], inner)
+        return [name and self._value(operation, inner, name) for name in wanted]
 
     def _apply(self, operation, given):
         """The Tensors of an operation, with its nodes added to the builder."""

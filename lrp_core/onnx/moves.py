@@ -7,7 +7,7 @@ from .. import layers as L
 from ..limits import MAX_AXES
 from ..text import quote
 from .builder import Tensor, axis_of, plain
-from .pointwise import affine
+from .pointwise import LOWEST, affine
 
 Constant = np.ndarray
 
@@ -156,7 +156,7 @@ def pad(build, name, x: Tensor, pads: Constant, value: Constant = None, over: Co
         return x
     if mode not in L.MODES:
         raise ValueError(f"mode={quote(mode)} is not supported; known are {', '.join(L.MODES)}")
-    fill = 0.0 if value is None else float(value.reshape(()))
+    fill = 0.0 if value is None else max(float(value.reshape(())), LOWEST)
     if not {*sides} <= {*x.axes}:
         x = build.in_order(name, x, *sides)
     margin = tuple(sides.get(axis, (0, 0)) for axis in x.axes)
