@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from . import gradients_recurrent  # noqa: F401  (registers itself)
 from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_final_activation
 from .composites import (

@@ -1,8 +1,9 @@
 """Which operand of a product is the gate, and so which rule a product of tensors gets.
 
+    a quotient a / b, a product with 1 / b            b is held fixed, as a deviation is
+    a product x · f(x), f a function of one number    f(x) is held fixed: one in, one out
     product of a softmax with a tensor (attention)    attention "cp": the softmax is held fixed
                                                       attention "attnlrp": half each
-    a quotient a / b                                  b is held fixed, as a deviation is
     one operand bounded by a sigmoid, hard sigmoid    gates "take-all": it is held fixed
       or softmax                                      gates "half": half each
     neither, or both, or one tensor twice             half each
@@ -11,8 +12,8 @@ from . import layers as L
 from .product_rules import Gate, Half, SoftmaxTaylor
 
 ATTENTION, GATES = ("cp", "attnlrp"), ("take-all", "half")
-BOUNDED = (L.Sigmoid, L.HardSigmoid, L.Softmax)
-# What may stand between: numbers only change places, or are scaled or masked one by one.
+BOUNDED = (L.Sigmoid, L.HardSigmoid, L.Softmax, L.ReLU6)
+# What may stand between: numbers only change places, or are scaled, masked or clipped one by one.
 BETWEEN = (L.Move, L.Pad, L.Affine, L.Scale, L.BatchNorm)
 
 
@@ -24,10 +25,28 @@ def rule_of_product(network, node, attention, gates):
         return None
     if isinstance(node.layer, L.Divide):
         return Gate(1)
-    kinds = (L.Softmax,) if isinstance(node.layer, L.MatMul) else BOUNDED
-    bounded = [isinstance(source(network, name), kinds) for name in node.inputs]
-    choice = attention == "cp" if isinstance(node.layer, L.MatMul) else gates == "take-all"
-    return Gate(bounded.index(True)) if choice and sum(bounded) == 1 else Half()
+    if isinstance(node.layer, L.MatMul):
+        bounded = [isinstance(source(network, name), L.Softmax) for name in node.inputs]
+        return Gate(bounded.index(True)) if attention == "cp" and sum(bounded) == 1 else Half()
+    for fixed in (
+        [is_inverse(source(network, name)) for name in node.inputs],
+        [is_function_of(network, name, other) for name, other in zip(node.inputs, node.inputs[::-1])],
+        [gates == "take-all" and is_bounded(source(network, name)) for name in node.inputs],
+    ):
+        if sum(fixed) == 1:
+            return Gate(fixed.index(True))
+    return Half()
+
+
+def is_inverse(layer):
+    """Does a layer compute one over something, as of a deviation?"""
+    return isinstance(layer, L.Reciprocal) or (isinstance(layer, L.Power) and layer.exponent < 0)
+
+
+def is_bounded(layer):
+    """Does a layer keep its output between two bounds, as a gate's?"""
+    clips = isinstance(layer, L.Clip) and None not in (layer.low, layer.high)
+    return clips or isinstance(layer, BOUNDED)
 
 
 def source(network, name):
@@ -38,3 +57,15 @@ def source(network, name):
             return node.layer
         name = node.inputs[0]
     return None
+
+
+def is_function_of(network, name, other):
+    """Is a node's output made of another's, number by number?"""
+    if name == other:
+        return False
+    while name != other and name in network.positions:
+        node = network[name]
+        if not isinstance(node.layer, (L.Activation, L.Affine, L.BatchNorm)) or len(node.inputs) != 1:
+            return False
+        name = node.inputs[0]
+    return name == other

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import layers as L
 from .flow import divide, flow, total
+from .layers import maps
 
 
 @flow.register(L.Recurrent)
@@ -37,8 +38,8 @@ def from_gate(layer, gate, x, h, s, biases, book, *, scale=1.0):
     x ⊙ Wᵀ s  and  h ⊙ Uᵀ (scale·s).
     """
     book.bias += total(s * biases)
-    return (x * (s @ layer.part(layer.kernel, gate).T),
-            h * ((scale * s) @ layer.part(layer.recurrent, gate).T))
+    return (x * maps.dense_adjoint(s, layer.part(layer.kernel, gate)),
+            h * maps.dense_adjoint(scale * s, layer.part(layer.recurrent, gate)))
 
 
 def step_rnn(layer, rule, x, at, later, r, book):

@@ -167,8 +167,8 @@ def test_older_operator_sets(case, tmp_path):
 
 
 GRAPHS = {
-    "a split": ([helper.make_node("Split", ["x", "s"], ["a", "b", "c"], axis=1), node("Concat", "c a", axis=1)],
-                {"s": ints(1, 2, 1)}, MAP),
+    "a split": ([helper.make_node("Split", ["x", "s"], ["a", "b", "c"], axis=1),
+                 node("Concat", "c a", axis=1)], {"s": ints(1, 2, 1)}, MAP),
     "a gate": ([node("Sigmoid", "x", "s"), node("Relu", "x", "r"), node("Mul", "r s")], {}, MAP),
     "a gate for each channel": ([node("GlobalAveragePool", "x", "g"), node("HardSigmoid", "g", "s"),
                                  node("Mul", "x s")], {}, MAP),
@@ -199,7 +199,8 @@ GRAPHS = {
                                 node("Pow", "d two", "q"), node("ReduceMean", "q", "v", axes=[-1]),
                                 node("Add", "v e", "w"), node("Sqrt", "w", "r"), node("Div", "d r", "n"),
                                 node("Mul", "n g", "h"), node("Add", "h b")],
-                               {"two": np.float32(2), "e": np.float32(1e-3), "g": draw(7), "b": draw(7)}, MAP),
+                               {"two": np.float32(2), "e": np.float32(1e-3), "g": draw(7), "b": draw(7)},
+                               MAP),
     "constants that only the evaluator knows": (
         [node("Shape", "x", "s"), node("ConstantOfShape", "s", "o", value=helper.make_tensor(
             "v", 1, [1], [2.0])), node("Mul", "x o", "a"), node("Range", "zero n one", "i"),

@@ -2,7 +2,7 @@
 
 Weights as Keras has them: kernel W [c, gates·h], recurrent U [h, gates·h], bias b [gates·h], with the gates
 side by side. `forward_keeping` keeps what every step computed, which relevance needs on its way back through
-time (`lrp_core.recurrent`).
+time (`lrp_core.through_recurrent`).
 """
 import dataclasses
 from typing import ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 import scipy.special
 
 from ..text import quote
+from . import maps
 from .base import Layer, frozen, row_shape
 
 
@@ -71,6 +72,10 @@ class Recurrent(Layer):
         zero = np.zeros(self.units, x.dtype) if array is None else array
         return np.broadcast_to(zero, (len(x), self.units))
 
+    def by_input(self, x):
+        """W x + b for every step at once, [n, t, gates·h]."""
+        return maps.dense(x, self.kernel, self.bias)
+
     def part(self, array, number):
         """The columns of a gate: of W, U, b, or of what was computed with them."""
         return array[..., number * self.units:(number + 1) * self.units]
@@ -89,9 +94,9 @@ class RNN(Recurrent):
     """h_t = tanh(W x_t + U h_{t-1} + b)."""
 
     def forward_keeping(self, x):
-        h, steps = self.first("state", x), [None] * x.shape[1]
+        h, wx, steps = self.first("state", x), self.by_input(x), [None] * x.shape[1]
         for t in self.steps(x.shape[1]):
-            before, z = h, x[:, t] @ self.kernel + h @ self.recurrent + self.bias
+            before, z = h, wx[:, t] + maps.dense(h, self.recurrent, None)
             h = np.tanh(z)
             steps[t] = {"before": before, "z": z, "h": h}
         kept = stacked(steps)
@@ -113,8 +118,9 @@ class LSTM(Recurrent):
 
     def forward_keeping(self, x):
         h, c, steps = self.first("state", x), self.first("cell", x), [None] * x.shape[1]
+        wx = self.by_input(x)
         for t in self.steps(x.shape[1]):
-            z = x[:, t] @ self.kernel + h @ self.recurrent + self.bias
+            z = wx[:, t] + maps.dense(h, self.recurrent, None)
             i, f, o = (scipy.special.expit(self.part(z, number)) for number in (0, 1, 3))
             g, before, c_before = np.tanh(self.part(z, 2)), h, c
             c = f * c + i * g
@@ -147,16 +153,17 @@ class GRU(Recurrent):
             raise ValueError(f"GRU: reset_after must be true or false, got {quote(self.reset_after)}")
 
     def forward_keeping(self, x):
-        h, steps = self.first("state", x), [None] * x.shape[1]
+        h, wx, steps = self.first("state", x), self.by_input(x), [None] * x.shape[1]
         more = np.zeros_like(self.bias) if self.recurrent_bias is None else self.recurrent_bias
         for t in self.steps(x.shape[1]):
-            before, wx, uh = h, x[:, t] @ self.kernel + self.bias, h @ self.recurrent + more
-            u, r = (scipy.special.expit(self.part(wx, number) + self.part(uh, number)) for number in (0, 1))
+            before, uh = h, maps.dense(h, self.recurrent, more)
+            u, r = (scipy.special.expit(self.part(wx[:, t], number) + self.part(uh, number))
+                    for number in (0, 1))
             if self.reset_after:
                 inner = r * self.part(uh, 2)
             else:
-                inner = (r * h) @ self.part(self.recurrent, 2) + self.part(more, 2)
-            z = self.part(wx, 2) + inner
+                inner = maps.dense(r * h, self.part(self.recurrent, 2), self.part(more, 2))
+            z = self.part(wx[:, t], 2) + inner
             n = np.tanh(z)
             h = (1 - u) * n + u * h
             steps[t] = {"before": before, "h": h, "u": u, "r": r, "n": n, "z": z}
