@@ -7,6 +7,7 @@ import click
 import lrp_core
 
 from . import EMBEDDED_CLIP
+from .check import check
 from .common import (
     FORMATS,
     check_engine,
@@ -66,6 +67,7 @@ def main():
     audio-lrp report dog.wav           all of it as one page, to see and hear in a browser
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
+    audio-lrp check model.onnx         any model: can it be explained, and how far believed?
     """
 
 
@@ -118,6 +120,7 @@ def explain(clips, rules, target, model_path, engine, dtype, directory, picture)
         raise SystemExit(1)
 
 
+main.add_command(check)
 main.add_command(listen)
 main.add_command(dataset)
 main.add_command(report)

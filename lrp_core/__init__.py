@@ -12,6 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from . import gradients_recurrent  # noqa: F401  (registers itself)
+from .auditor import Check, check
 from .averaged import integrated_gradients, smooth_grad
 from .canonize import fold_batch_norm, without_final_activation
 from .composites import (
@@ -40,6 +41,7 @@ from .explain import (
 from .explanation import Explanation
 from .flow import Book, flow
 from .gradients import gradient_flow
+from .interop import quantus_explain_func
 from .ledger import ConservationError, Entry, Ledger
 from .model_file import ModelFileError, load, save
 from .network import Network, Node, Trace
@@ -55,6 +57,7 @@ __all__ = [
     "PRESETS",
     "AlphaBeta",
     "Book",
+    "Check",
     "Composite",
     "ConservationError",
     "Contrast",
@@ -77,6 +80,7 @@ __all__ = [
     "ZBox",
     "ZPlus",
     "Zero",
+    "check",
     "check_engine",
     "composite",
     "epsilon_gamma_box",
@@ -93,6 +97,7 @@ __all__ = [
     "load",
     "preset_b_flat_until",
     "profile",
+    "quantus_explain_func",
     "rank_channels",
     "save",
     "smooth_grad",

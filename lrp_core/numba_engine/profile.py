@@ -9,9 +9,9 @@ from ..target import NO_CLASS, WINNER
 from .entry import planned
 from .kernels.op import KINDS, NONE, kind_of
 from .kernels.sparse import dots, scatter
+from .left import why_back, why_forward
 from .runtime import CHUNK
 from .stages import Forward, Keep, Kernels
-from .support import refusal
 
 
 def profile_kernels(network, x, method, dtype, repeats):
@@ -57,8 +57,7 @@ def _row(program, stage, seconds):
         return Row(node, "backward" if backward else "forward",
                    KINDS[program.code.ops[stage.begin]["kind"]].name, seconds, flops)
     if isinstance(stage, Forward):
-        return Row(stage.node.name, "forward", "NumPy", seconds, 0, f"no kernel for {stage.node.layer.type}")
+        return Row(stage.node.name, "forward", "NumPy", seconds, 0, why_forward(stage))
     if isinstance(stage, Keep):
         return Row(stage.line.name, "backward", "NumPy", seconds, 0, "chosen channels are masked by NumPy")
-    source = program.network.shapes[stage.step.node.inputs[0]]
-    return Row(stage.line.name, "backward", "NumPy", seconds, 0, refusal(stage.step, source) or "")
+    return Row(stage.line.name, "backward", "NumPy", seconds, 0, why_back(program, stage))

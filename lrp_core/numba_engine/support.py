@@ -29,8 +29,8 @@ from .kernels.simd_llvm import lanes_of
 
 ALIASES = (L.Dropout, L.Flatten, L.Reshape)
 GATES = {None: NO_GATE, above_zero: ABOVE_ZERO, below_zero: BELOW_ZERO}
-# What a window may look like; a larger one has too few places to be worth a kernel.
-LARGEST = 64
+# Rows or columns of a window: of a convolution, as wide as the longest Fourier transform; of a pool.
+LARGEST, LARGEST_POOL = 1 << 13, 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ def is_dense(layer, source):
 
 def is_max_pool(layer):
     """A windowed max-pool."""
-    return type(layer) in (L.MaxPool2D, L.MaxPool1D) and max(layer.window.size) <= LARGEST
+    return type(layer) in (L.MaxPool2D, L.MaxPool1D) and max(layer.window.size) <= LARGEST_POOL
 
 
 class Unread:

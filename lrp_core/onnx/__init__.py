@@ -56,8 +56,26 @@ def from_onnx(source, *, input=None, output=None, shape=None, constants=None, cl
             raise ModelFileError(f"{what}: the model is not valid: {error}") from None
 
 
+def bound_inputs(model, *, input=None, output=None, shape=None, constants=None):
+    """(name of the explained input, its whole ONNX shape, {name: array} of the others, name of the output) as
+    `from_onnx` understands its arguments.
+    """
+    onnx = package()
+    reader = Reader(onnx, inlined(model, onnx))
+    (name, whole, _), output, bound = _bound_graph(reader, onnx, input, output, shape, dict(constants or {}))
+    return name, whole, bound, output
+
+
 def _network(reader, onnx, wanted, output, shape, constants, class_names):
     """The Network of what was read, from the input to the output that are explained."""
+    source, output, bound = _bound_graph(reader, onnx, wanted, output, shape, constants)
+    return network_of(reader.graph, source, output, bound, onnx, reader.opset, reader.facts, class_names)
+
+
+def _bound_graph(reader, onnx, wanted, output, shape, constants):
+    """((name, ONNX shape, declared batch) of the explained input, name of the output, {name: array} of the
+    other inputs).
+    """
     graph = reader.graph
     output = _output(graph, output)
     needed = set().union({output}, *(operation.reads for operation in alive(graph.operations, [output])))
@@ -72,8 +90,7 @@ def _network(reader, onnx, wanted, output, shape, constants, class_names):
             raise operation.refused(f"reads {quote(name)}, which nothing makes")
     chosen = _chosen(reader.declared, needed, constants, wanted, output)
     bound = {name: _bound(declared[name], value, onnx) for name, value in constants.items() if name in needed}
-    return network_of(graph, (chosen.name, *_shape(chosen, shape, onnx)), output, bound, onnx, reader.opset,
-                      reader.facts, class_names)
+    return (chosen.name, *_shape(chosen, shape, onnx)), output, bound
 
 
 def _output(graph, output):

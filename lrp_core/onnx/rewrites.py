@@ -20,7 +20,7 @@ def rewrite(nodes, output):
         join = JOINED.get(type(node.layer))
         if join is not None and node.name in graph.nodes:
             join(graph, graph.nodes[node.name])
-    return tuple(graph.nodes.values())
+    return graph.result()
 
 
 def _alive(nodes, output):
@@ -37,6 +37,7 @@ class Pattern:
 
     def __init__(self, nodes, output):
         self.nodes = {node.name: node for node in nodes}
+        self._renamed = {}
         self._readers = {output: [None]}
         for node in nodes:
             for name in node.inputs:
@@ -48,24 +49,27 @@ class Pattern:
         return self.nodes[readers[0]] if len(readers) == 1 and readers[0] is not None else None
 
     def join(self, parts, layer, inputs, name=None):
-        """Put one node in place of the parts: where the last of them stood, under its name, which readers
-        know; `name`: another one for it.
+        """Put one node in place of the parts, where the last of them stood; name: what it is called in the
+        end, the last one's name by default.
         """
         last = parts[-1]
         for part in parts:
             for read in part.inputs:
                 self._readers[read].remove(part.name)
-        joined = dataclasses.replace(last, name=name or last.name, layer=layer, inputs=inputs)
-        gone = {part.name for part in parts}
-        kept = [joined if node.name == last.name else node for node in self.nodes.values()
-                if node.name == last.name or node.name not in gone]
-        if joined.name != last.name:
-            kept = [dataclasses.replace(node, inputs=tuple(joined.name if read == last.name else read
-                                                           for read in node.inputs)) for node in kept]
-            self._readers[joined.name] = self._readers.pop(last.name)
-        self.nodes = {node.name: node for node in kept}
-        for read in joined.inputs:
-            self._readers.setdefault(read, []).append(joined.name)
+            if part is not last:
+                del self.nodes[part.name]
+        self.nodes[last.name] = dataclasses.replace(last, layer=layer, inputs=inputs)
+        if name is not None:
+            self._renamed[last.name] = name
+        for read in inputs:
+            self._readers.setdefault(read, []).append(last.name)
+
+    def result(self):
+        """The nodes that are left, in order, under their final names."""
+        def called(name):
+            return self._renamed.get(name, name)
+        return tuple(dataclasses.replace(node, name=called(node.name), inputs=tuple(map(called, node.inputs)))
+                     for node in self.nodes.values())
 
 
 def factor_of(node):
