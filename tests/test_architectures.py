@@ -58,3 +58,18 @@ def test_a_model_file_keeps_the_network(made, tmp_path):
     again = lrp_core.load(tmp_path / "net.npz")
     np.testing.assert_array_equal(again.logits(x), network.logits(x))
     assert again.summary() == network.summary()
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name[:-5])
+def test_relevance_is_what_others_make_of_it(path, engine):
+    """LRP-0 by torch's autograd, and attention by lxt's explicit rules (data/make_relevance.py)."""
+    network = lrp_core.from_onnx(path)
+    with np.load(path.with_name(f"{path.name.split('.')[0]}.npz")) as stored:
+        theirs = {key: stored[key] for key in ("x", "y", "zero", "attnlrp") if key in stored}
+    target = "max" if theirs.pop("y").ndim == 2 else "sum"
+    x = theirs.pop("x")
+    for name, expected in theirs.items():
+        rules = lrp_core.composite(lrp_core.Zero(), attention="attnlrp" if name == "attnlrp" else "cp")
+        found = lrp_core.explain(network, x, rules, target, engine=engine).relevance
+        assert np.abs(found - expected).max() <= 2e-5 * np.abs(expected).max()
