@@ -20,11 +20,12 @@ FOLDER = pathlib.Path(__file__).parent / "architectures"
 
 
 class CRNN(nn.Module):
-    """Convolutions over a spectrogram [1, t, f], a recurrent layer over time, a class for each frame's mean."""
+    """Convolutions over a spectrogram [1, t, f], a recurrent layer over time, the mean over time."""
 
     def __init__(self, kind, bidirectional=True):
         super().__init__()
-        self.conv = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d((1, 4)))
+        self.conv = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(),
+                                  nn.MaxPool2d((1, 4)))
         self.rnn = kind(6 * 4, 8, batch_first=True, bidirectional=bidirectional)
         self.out = nn.Linear(16 if bidirectional else 8, 5)
 
@@ -169,7 +170,8 @@ class ECAPA(nn.Module):
     def __init__(self, width=8):
         super().__init__()
         self.first = nn.Conv1d(5, width, 5, padding=2)
-        self.parts = nn.ModuleList(nn.Conv1d(width // 4, width // 4, 3, padding=2, dilation=2) for _ in range(3))
+        quarter = width // 4
+        self.parts = nn.ModuleList(nn.Conv1d(quarter, quarter, 3, padding=2, dilation=2) for _ in range(3))
         self.down, self.up = nn.Conv1d(width, 3, 1), nn.Conv1d(3, width, 1)
         self.look, self.score = nn.Conv1d(3 * width, 4, 1), nn.Conv1d(4, width, 1)
         self.head = nn.Linear(2 * width, 4)
@@ -249,18 +251,17 @@ class LogMel(nn.Module):
     def __init__(self, size=32, hop=16, bands=8):
         super().__init__()
         k, n = np.arange(size // 2 + 1)[:, None], np.arange(size)
-        window = np.hanning(size)
-        self.real = nn.Parameter(torch.tensor((np.cos(2 * np.pi * k * n / size) * window)[:, None], dtype=torch.float32))
-        self.imaginary = nn.Parameter(torch.tensor((-np.sin(2 * np.pi * k * n / size) * window)[:, None],
-                                                   dtype=torch.float32))
+        waves = np.hanning(size) * np.exp(-2j * np.pi * k * n / size)
+        self.real, self.imaginary = (nn.Parameter(torch.tensor(part[:, None], dtype=torch.float32))
+                                     for part in (waves.real, waves.imag))
         self.mel, self.hop = nn.Parameter(torch.rand(bands, size // 2 + 1)), hop
         self.conv = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
         self.head = nn.Linear(4, 3)
 
     def forward(self, x):
         x = F.pad(x[:, None], (16, 16), mode="reflect")
-        power = F.conv1d(x, self.real, stride=self.hop) ** 2 + F.conv1d(x, self.imaginary, stride=self.hop) ** 2
-        y = torch.log(self.mel @ power + 1e-2)
+        real, imaginary = (F.conv1d(x, part, stride=self.hop) for part in (self.real, self.imaginary))
+        y = torch.log(self.mel @ (real ** 2 + imaginary ** 2) + 1e-2)
         return self.head(self.conv(y[:, None]).mean((2, 3)))
 
 

@@ -2,10 +2,10 @@
 
     torch-env/bin/python tests/data/make_relevance.py          # torch and lxt, after make_architectures.py
 
-zero: LRP-0 by torch's autograd, hand-written: gradient x input in float64 of a surrogate whose gates, softmaxes
-    and deviations are constants (detach) and whose activations are x times a constant f(x)/x. Where relevance
-    is LRP-0's, this is what it is.
-attnlrp: lxt's explicit rules (Achtibat et al. 2024), epsilon 1e-12, in float64, for the spectrogram transformer.
+zero: LRP-0 by torch's autograd, hand-written: gradient x input in float64 of a surrogate whose gates,
+    softmaxes and deviations are constants (detach), and whose activations are x times a constant f(x)/x.
+attnlrp: lxt's explicit rules (Achtibat et al. 2024), epsilon 1e-12, in float64, for the spectrogram
+    transformer.
 """
 import numpy as np
 import torch
@@ -65,8 +65,8 @@ SURROGATES = {
     torch.Tensor.softmax: constant(torch.Tensor.softmax), F.hardsigmoid: constant(F.hardsigmoid),
     F.hardswish: passing(F.hardswish), F.gelu: passing(F.gelu), F.silu: passing(F.silu),
     torch.sqrt: passing(torch.sqrt), torch.log: passing(torch.log), torch.tanh: passing(torch.tanh),
-    torch.Tensor.pow: power, torch.Tensor.__pow__: power, torch.Tensor.var: variance, F.layer_norm: layer_norm,
-    F.glu: glu, F.multi_head_attention_forward: attention,
+    torch.Tensor.pow: power, torch.Tensor.__pow__: power, torch.Tensor.var: variance,
+    F.layer_norm: layer_norm, F.glu: glu, F.multi_head_attention_forward: attention,
 }
 
 
@@ -122,7 +122,7 @@ def attnlrp(model, x, score):
         n = norm(block.norm1, y)
         b, count, width = n.shape
         heads = block.attention.heads
-        q, k, v = linear(block.attention.qkv, n).reshape(b, count, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
+        q, k, v = linear(block.attention.qkv, n).reshape(b, count, 3, heads, -1).permute(2, 0, 3, 1, 4)
         s = lf.mul2(lf.matmul(q, k.transpose(-2, -1), False, tiny), (width // heads) ** -0.5)
         a = lf.matmul(lf.softmax(s, -1), v, False, tiny)
         y = lf.add2(y, linear(block.attention.out, a.transpose(1, 2).reshape(b, count, width)), False, tiny)
