@@ -44,12 +44,12 @@ def random_model(name):
 
 
 def of_zennit(name, model, x):
-    """zennit's EpsilonPlus relevance of the winning class, in double precision: [1, h, w, c]."""
+    """zennit's EpsilonPlus relevance of the winning class, in double precision: [1, c, h, w]."""
     def winner(out):
         return out * torch.nn.functional.one_hot(out.argmax(1), out.shape[1])
     with Gradient(model=model.double(), composite=EpsilonPlus(canonizers=[CANONIZERS[name]()])) as attribute:
         _, relevance = attribute(x.double().requires_grad_(), winner)
-    return relevance.detach().numpy().transpose(0, 2, 3, 1)
+    return relevance.detach().numpy()
 
 
 def compare(name):
@@ -60,7 +60,7 @@ def compare(name):
         torch.onnx.export(model, x, path, input_names=["input"], dynamo=False)
         network = lrp_core.from_onnx(path)
         theirs = onnxruntime.InferenceSession(path).run(None, {"input": x.numpy()})[0]
-    image = x.numpy().transpose(0, 2, 3, 1)
+    image = x.numpy()
     network.scoring  # noqa: B018  (the weights are converted once, not in the time of an explanation)
     start = time.perf_counter()
     e = lrp_core.explain(network, image, "epsilon_plus")
