@@ -47,7 +47,7 @@ def by_zennit(model, x, target):
     try:
         import torch
         from zennit.composites import NameMapComposite
-        from zennit.rules import Epsilon
+        from zennit.rules import Epsilon, Norm
     except ImportError:
         return None, None
     scores = []
@@ -56,8 +56,10 @@ def by_zennit(model, x, target):
 
     def relevance(model, x):
         names = [name for name, module in model.named_modules() if hasattr(module, "weight")]
+        sums = [name for name, module in model.named_modules() if type(module).__name__ in ("Sum", "Mean")]
         x = x.clone().requires_grad_()
-        with NameMapComposite([(names, Epsilon(epsilon=EPSILON))]).context(model) as changed:
+        rules = [(names, Epsilon(epsilon=EPSILON)), (sums, Norm(stabilizer=EPSILON))]
+        with NameMapComposite(rules).context(model) as changed:
             scores.clear()
             changed(x)
             z = scores[0]
