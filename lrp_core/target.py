@@ -28,7 +28,7 @@ def resolve(target, count, network):
     if isinstance(target, str) and target == "sum" and "sum" not in (network.class_names or ()):
         return np.full(count, SUM), np.full(count, NO_CLASS)
     place = isinstance(target, tuple) and len(target) == len(network.output_shape) > 1
-    if isinstance(target, (str, Contrast)) or place or np.ndim(target) == 0:
+    if isinstance(target, (str, Contrast)) or place or not hasattr(target, "__len__"):
         targets = [target] * count
     else:
         targets = list(target)

@@ -1,0 +1,140 @@
+"""The auditor: `lrp_core.check` and `audio-lrp check`."""
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import lrp_core
+from audio_lrp.cli import main
+from lrp_core import auditor
+from lrp_core import layers as L
+
+FOLDER = pathlib.Path(__file__).parent / "data" / "architectures"
+
+
+def draw(*shape):
+    return np.random.default_rng([2, *shape]).standard_normal(shape).astype(np.float32)
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["check", *map(str, arguments)])
+
+
+@pytest.fixture
+def network():
+    return lrp_core.Network([("conv", L.Conv2D(draw(3, 3, 1, 8), draw(8))), ("relu", L.ReLU()),
+                             ("flat", L.Flatten()), ("out", L.Dense(draw(288, 3), draw(3)))], (8, 8, 1))
+
+
+def test_shares_of_the_score_add_up(network):
+    found = lrp_core.check(network)
+    assert [one.rules for one in found.presets] == list(lrp_core.PRESETS)
+    for one in found.presets:
+        whole = one.arrived + one.bias + one.stabilizer + one.gated + one.softmax + one.state + one.by_rule
+        assert abs(whole - 1) < 1e-9
+    e = lrp_core.explain(network, auditor.example(network)[0], "epsilon")
+    assert found.presets[0].score == pytest.approx(e.ledger.start)
+    assert found.presets[0].arrived == pytest.approx(e.relevance.sum() / e.ledger.start)
+
+
+def test_every_node_has_its_layer_rule_and_engine(network):
+    found = lrp_core.check(network, rules=["preset_a_flat"])
+    assert [(node.name, node.type, node.shape) for node in found.nodes] == [
+        ("conv", "Conv2D", (6, 6, 8)), ("relu", "ReLU", (6, 6, 8)), ("flat", "Flatten", (288,)),
+        ("out", "Dense", (3,))]
+    assert found.nodes[0].rule == "Flat()" and not found.nodes[0].forward
+    gelu = network.replace(nodes=[network.nodes[0], ("gelu", L.GELU()), ("flat", L.Flatten()),
+                                  ("out", network.nodes[3].layer)])
+    assert "no kernel for GELU" in lrp_core.check(gelu, rules=["epsilon"]).nodes[1].forward
+    assert "2 of 2 convolutions" in str(found)
+
+
+def test_a_bias_that_keeps_the_score_is_named():
+    network = lrp_core.Network([("small", L.Dense(np.full((4, 2), 0.01, np.float32))),
+                                ("large", L.Dense(np.ones((2, 1), np.float32), np.array([5.0], np.float32)))],
+                               (4,))
+    found = lrp_core.check(network, np.ones(4), rules=["epsilon"])
+    assert any("biases keep 98%" in one and "'large'" in one for one in found.findings)
+
+
+def test_relevance_that_explodes_is_named():
+    kernel = np.array([[1.0, -0.999]], np.float32)
+    out = L.Dense(np.ones((2, 1), np.float32))
+    network = lrp_core.Network([("wide", L.Dense(kernel * 1000)), ("out", out)], (1,))
+    found = lrp_core.check(network, np.ones(1), rules=["epsilon"])
+    assert any("explodes" in one and "'out'" in one for one in found.findings)
+
+
+def test_a_sigmoid_inside_is_warned_of_and_a_gate_is_not():
+    dense, gate = ("a", L.Dense(draw(6, 6))), ("s", L.Sigmoid())
+    out = L.Dense(draw(6, 1))
+    inside = lrp_core.Network([dense, gate, ("out", out)], (6,))
+    findings = lrp_core.check(inside, rules=["epsilon"]).findings
+    assert any("'s' (Sigmoid) is positive" in one for one in findings)
+    as_gate = lrp_core.Network([dense, gate, ("m", L.Multiply(), ("a", "s")), ("out", out)], (6,))
+    assert not any("(Sigmoid)" in one for one in lrp_core.check(as_gate, rules=["epsilon"]).findings)
+
+
+def test_ties_are_named():
+    network = lrp_core.Network([("max", L.GlobalMaxPool1D()), ("out", L.Dense(draw(2, 1)))], (6, 2))
+    repeated = np.tile(draw(3, 2), (2, 1))
+    assert any("'max'" in one and "tied" in one for one in lrp_core.check(network, repeated,
+                                                                          rules=["epsilon"]).findings)
+    assert not any("tied" in one for one in lrp_core.check(network, draw(6, 2), rules=["epsilon"]).findings)
+
+
+def test_a_preset_that_fails_is_said(network, monkeypatch):
+    monkeypatch.setattr(auditor, "explain", lambda *a: (_ for _ in ()).throw(ValueError("it overflows")))
+    found = lrp_core.check(network, rules=["epsilon"])
+    assert "epsilon gives no explanation: it overflows" in found.findings and "it overflows" in str(found)
+
+
+def test_an_onnx_model_beside_onnxruntime():
+    pytest.importorskip("onnxruntime")
+    found = lrp_core.check(FOLDER / "crnn_gru.script.onnx", rules=["epsilon"])
+    assert found.beside == "onnxruntime" and found.difference < 1e-6 and found.agrees
+    inner = lrp_core.check(FOLDER / "se_resnet.script.onnx", output="/ReduceMean_output_0", rules=["epsilon"])
+    assert inner.difference < 1e-6
+
+
+def test_a_model_file_beside_its_reference(network, tmp_path):
+    x = draw(2, 8, 8, 1)
+    network.replace(reference=(x, network.logits(x))).save(tmp_path / "good.npz")
+    network.replace(reference=(x, network.logits(x) + 1)).save(tmp_path / "bad.npz")
+    assert run(tmp_path / "good.npz", "--rules", "epsilon").exit_code == 0
+    bad = run(tmp_path / "bad.npz", "--rules", "epsilon")
+    assert bad.exit_code == 1 and "DISAGREE" in bad.output
+
+
+def test_scores_that_disagree_end_with_1(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("lrp_core.onnx.beside.onnxruntime_scores", lambda *a, **o: np.ones((1, 4)))
+    result = run(FOLDER / "tcn.script.onnx", "--rules", "epsilon")
+    assert result.exit_code == 1 and "DISAGREE with onnxruntime" in result.output
+
+
+def test_the_command_prints_json(tmp_path):
+    pytest.importorskip("onnx")
+    np.save(tmp_path / "x.npy", draw(3, 20))
+    result = run(FOLDER / "tcn.script.onnx", "--rules", "epsilon", "--rules", "preset_b", "--json", "--data",
+                 tmp_path / "x.npy", "--target", "2")
+    found = json.loads(result.stdout)
+    assert found["agrees"] and [one["rules"] for one in found["presets"]] == ["epsilon", "preset_b"]
+    assert {field.name for field in dataclasses.fields(lrp_core.Check)} <= set(found)
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["missing.onnx"], "missing.onnx"), ([FOLDER / "tcn.script.onnx", "--shape", "3,x"], "whole numbers"),
+    ([FOLDER / "tcn.script.onnx", "--const", "h0"], "NAME=VALUE"),
+    ([FOLDER / "tcn.script.onnx", "--const", "h0=zero"], "a number or a .npy"),
+    ([FOLDER / "tcn.script.onnx", "--const", "h0=0"], "no input 'h0'"),
+    ([FOLDER / "tcn.script.onnx", "--input", "q"], "no input 'q'"),
+    ([FOLDER / "tcn.script.onnx", "--shape", "4,20"], "does not fit"),
+    ([FOLDER / "tcn.npz"], "without a network")])
+def test_what_cannot_be_checked_is_refused_in_words(arguments, message):
+    pytest.importorskip("onnx")
+    result = run(*arguments, "--rules", "epsilon")
+    assert result.exit_code != 0 and message in result.output and isinstance(result.exception, SystemExit)
