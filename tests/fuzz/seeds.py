@@ -50,14 +50,45 @@ def sequence():
         ("mean", L.GlobalAveragePool1D())], (24, 2))
 
 
+def recurrent():
+    """Gates, states and functions of single numbers, over a sequence."""
+    return lrp_core.Network([
+        ("pad", L.Pad(((1, 2), (0, 0)), "reflect")), ("frames", L.Gather((0, 1, 1, 2, 3, 4), 1)),
+        ("lstm", L.LSTM(draw(3, 16), draw(4, 16), draw(16), draw(4), False, draw(4))),
+        ("gru", L.GRU(draw(4, 9), draw(3, 9), draw(9), None, True, draw(9), False)),
+        ("rnn", L.RNN(draw(3, 4), draw(4, 4), draw(4))), ("hard", L.HardSigmoid()),
+        ("gate", L.Multiply(), ("rnn", "hard")), ("mish", L.Mish()), ("swish", L.HardSwish()),
+        ("affine", L.Affine(draw(6, 1), draw(4))), ("slopes", L.PReLU(draw(4))), ("selu", L.Selu()),
+        ("clip", L.Clip(-3.0, 3.0)), ("soft", L.Softplus()), ("root", L.Sqrt()), ("log", L.Log()),
+        ("square", L.Power(2.0)), ("exp", L.Exp()), ("inverse", L.Reciprocal()), ("sign", L.Abs()),
+        ("erf", L.Erf()), ("signs", L.Softsign()), ("sine", L.Sin()),
+        ("cosine", L.Cos()), ("first", L.Slice(-1, None, 1, 1)),
+        ("tile", L.Tile((2, 1))), ("mean", L.Mean((1,))),
+        ("most", L.GlobalMaxPool1D(), ("lstm",)), ("both", L.Add(), ("mean", "most")), ("out", L.Dense(draw(4, 3)))], (5, 3))
+
+
+def attention():
+    """Products of tensors, normalisations, softmaxes, reductions over a map."""
+    return lrp_core.Network([
+        ("group", L.GroupNorm(draw(4) + 1, draw(4), groups=2)), ("local", L.LocalResponseNorm(3)),
+        ("rms", L.RMSNorm(draw(4) + 1, draw(4))), ("q", L.Dense(draw(4, 4), draw(4)), ("rms",)),
+        ("k", L.Permute((1, 3, 2)), ("rms",)), ("scores", L.MatMul(), ("q", "k")), ("soft", L.Softmax()),
+        ("seen", L.MatMul(), ("soft", "rms")), ("larger", L.Maximum(), ("seen", "rms")),
+        ("smaller", L.Minimum(), ("larger", "q")), ("wave", L.Projection(draw(4, 6))),
+        ("logs", L.LogSoftmax()), ("ratio", L.Divide(), ("wave", "logs")), ("sum", L.Sum((1,))),
+        ("most", L.Max((-1,))), ("round", L.Round()), ("floor", L.Floor()), ("sign", L.Sign())],
+        (2, 3, 4))
+
+
 def models():
     """Model files, as bytes."""
     with tempfile.TemporaryDirectory() as folder:
         path, found = pathlib.Path(folder) / "net.npz", []
         for network, storage in ((small_network(), "float32"), (branching(), "float32"),
-                                 (sequence(), "float16")):
+                                 (sequence(), "float16"), (recurrent(), "float32"),
+                                 (attention(), "float32")):
             x = draw(2, *network.input_shape)
-            classes = network.shapes[network.nodes[-1].name][0]
+            classes = network.scores
             network.replace(
                 reference=(x, network.logits(x)),
                 class_names=[f"class {k}" for k in range(classes)],
@@ -71,7 +102,10 @@ def models():
 
 def onnx():
     """ONNX files, as bytes."""
-    return [model.SerializeToString() for model in (plain(), residual(), computed(), transposed())]
+    made = [model.SerializeToString() for model in (plain(), residual(), computed(), transposed())]
+    folder = pathlib.Path(__file__).parents[1] / "data" / "architectures"
+    return made + [(folder / f"{name}.onnx").read_bytes() for name in (
+        "tcn.script", "xvector.script", "log_mel.script", "crnn_gru.script", "conformer.script")]
 
 
 def plain():
