@@ -2,7 +2,7 @@
 
     a quotient a / b, a product with 1 / b            b is held fixed, as a deviation is
     a product x · f(x), f a function of one number    f(x) is held fixed: one in, one out
-    product of a softmax with a tensor (attention)    attention "cp": the softmax is held fixed
+    matrix product of a softmax with a tensor         attention "cp": the softmax is held fixed
                                                       attention "attnlrp": half each
     one operand bounded by a sigmoid, hard sigmoid    gates "take-all": it is held fixed
       or softmax                                      gates "half": half each

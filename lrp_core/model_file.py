@@ -55,7 +55,7 @@ def save(network: Network, path: str | os.PathLike, *, storage: str = "float32")
                 arrays[f"{node.name}/{name}"] = rounded(array, storage, f"{node.name}/{name}")
         nodes.append({"name": node.name, "type": node.layer.type, "inputs": list(node.inputs),
                       "arrays": shapes,
-                      "options": {name: getattr(node.layer, name) for name in node.layer.options}})
+                      "options": {name: plain(getattr(node.layer, name)) for name in node.layer.options}})
     if network.reference is not None:
         arrays["reference/input"], arrays["reference/logits"] = (np.asarray(a, np.float32)
                                                                  for a in network.reference)
@@ -66,10 +66,17 @@ def save(network: Network, path: str | os.PathLike, *, storage: str = "float32")
         np.savez_compressed(file, network=np.array(json.dumps(description)), **arrays)
 
 
+def plain(value):
+    """An option as JSON has it: NumPy's numbers as Python's, at every depth of a tuple."""
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def rounded(array, storage, name):
     """The array in the type it is stored in; what that type cannot hold is refused."""
     with np.errstate(over="ignore"):
-        stored = np.ascontiguousarray(array, storage)
+        stored = np.asarray(array, storage, order="C")
     if not np.isfinite(stored).all():
         raise ValueError(f"the array {quote(name)} holds values that {storage} cannot (the largest is "
                          f"{np.abs(array).max():g})")

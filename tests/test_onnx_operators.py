@@ -94,7 +94,7 @@ OPERATORS = {
     "conv, same lower": (MAP, "Conv", "x w", {"w": draw(6, 4, 4, 2)},
                          {"auto_pad": "SAME_LOWER", "strides": [2, 1]}),
     "cumulative sum": (MAP, "CumSum", "x a", {"a": np.array(2)}, {}),
-    "cumulative sum from behind": (MAP, "CumSum", "x a", {"a": np.array(-1)}, {"exclusive": 1, "reverse": 1}),
+    "cumulative sum from the end": (MAP, "CumSum", "x a", {"a": np.array(-1)}, {"exclusive": 1, "reverse": 1}),
     "resize, linear": (MAP, "Resize", "x r s", {"r": draw(0), "s": np.array([1, 1, 2, 1.5], np.float32)},
                        {"mode": "linear"}),
     "resize, linear, smaller": (MAP, "Resize", "x r s z", {"r": draw(0), "s": draw(0), "z": ints(1, 4, 5, 6)},

@@ -133,6 +133,14 @@ class Activation(Layer):
         raise NotImplementedError
 
 
+def sequence(value):
+    """A tuple of what a sequence holds; () for texts and for what is none, which callers refuse by name."""
+    try:
+        return () if isinstance(value, str) else tuple(value)
+    except TypeError:
+        return ()
+
+
 def frozen(array, what):
     """A read-only floating-point array, a copy if anyone could still write to it; refuses NaN and infinity by
     name.

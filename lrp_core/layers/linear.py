@@ -217,6 +217,8 @@ class Affine(Linear):
     arrays = ("kernel", "bias")
 
     def __post_init__(self):
+        if self.kernel is None:
+            raise ValueError("Affine: the kernel must be an array, found None")
         for name in self.arrays:
             if getattr(self, name) is not None:
                 array = np.asarray(getattr(self, name))

@@ -7,7 +7,7 @@ import numpy as np
 from ..checks import is_number, is_whole
 from ..text import listing, quote
 from ..window import margins, pair
-from .base import Merge, Move, check_shape, map_shape
+from .base import Merge, Move, check_shape, map_shape, sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Reshape(Move):
     options = ("shape",)
 
     def __post_init__(self):
-        shape = () if isinstance(self.shape, str) else tuple(self.shape)
+        shape = sequence(self.shape)
         if not shape or not all(is_whole(n) and n > 0 for n in shape):
             raise ValueError(f"Reshape's shape must be whole numbers above 0, got {quote(self.shape)}")
         object.__setattr__(self, "shape", check_shape(tuple(map(int, shape))))
@@ -64,8 +64,8 @@ class Permute(Move):
     options = ("axes",)
 
     def __post_init__(self):
-        axes = tuple(self.axes)
-        if not all(map(is_whole, axes)) or sorted(axes) != list(range(1, len(axes) + 1)):
+        axes = sequence(self.axes)
+        if not axes or not all(map(is_whole, axes)) or sorted(axes) != list(range(1, len(axes) + 1)):
             raise ValueError(f"Permute's axes must be 1..{len(axes)} in some order, got {quote(self.axes)}")
         object.__setattr__(self, "axes", tuple(map(int, axes)))
 

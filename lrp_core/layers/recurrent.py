@@ -19,12 +19,12 @@ from .base import Layer, frozen, row_shape
 class Recurrent(Layer):
     """What they share: parameters, shapes, and the loop over time.
 
-    state: h_0 [h], zeros by default. reverse: from the last step to the first; the output is in the input's
-    order all the same.
+    bias: zeros where it is None. state: h_0 [h], zeros by default. reverse: from the last step to the first;
+    the output is in the input's order all the same.
     """
     kernel: np.ndarray
     recurrent: np.ndarray
-    bias: np.ndarray
+    bias: np.ndarray | None = None
     state: np.ndarray | None = None
     reverse: bool = False
     arrays: ClassVar[tuple[str, ...]] = ("kernel", "recurrent", "bias", "state")
@@ -32,6 +32,11 @@ class Recurrent(Layer):
     gates: ClassVar[int] = 1
 
     def __post_init__(self):
+        if self.kernel is None or self.recurrent is None:
+            raise ValueError(f"{self.type}: kernel and recurrent must be matrices, found None")
+        if self.bias is None:
+            kernel = np.asarray(self.kernel)
+            object.__setattr__(self, "bias", np.zeros(kernel.shape[-1:], kernel.dtype))
         for name in self.arrays:
             array = getattr(self, name)
             if array is not None:

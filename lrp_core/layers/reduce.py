@@ -6,7 +6,7 @@ import numpy as np
 
 from ..checks import is_whole
 from ..text import quote
-from .base import Layer, Linear
+from .base import Layer, Linear, sequence
 from .pools import WinnerTakesAll
 from .select import axis_of
 
@@ -19,7 +19,7 @@ class Reduction(Layer):
     options = ("axes",)
 
     def __post_init__(self):
-        axes = (self.axes,) if is_whole(self.axes) else () if isinstance(self.axes, str) else tuple(self.axes)
+        axes = (self.axes,) if is_whole(self.axes) else sequence(self.axes)
         if not axes or not all(is_whole(a) and a != 0 for a in axes):
             raise ValueError(f"{self.type}'s axes must be whole numbers other than 0, the batch's, got "
                              f"{quote(self.axes)}")

@@ -10,7 +10,7 @@ import numpy as np
 from ..checks import is_number, is_whole
 from ..limits import MAX_EXTENT, MAX_SAMPLE
 from ..text import quote
-from .base import Layer, Move
+from .base import Layer, Move, sequence
 
 FILL = -1  # in an index: not a number of the input but the constant that pads it
 
@@ -116,7 +116,7 @@ class Gather(Selection, Move):
 
     def __post_init__(self):
         check_axis(self, self.axis)
-        places = () if isinstance(self.places, str) else tuple(self.places)
+        places = sequence(self.places)
         if not places or len(places) > MAX_SAMPLE or not all(map(is_whole, places)) or min(places) < 0:
             raise ValueError("Gather's places must be whole numbers from 0, got "
                              f"{quote(self.places)}")
@@ -137,7 +137,7 @@ class Tile(Selection, Move):
     options = ("repeats",)
 
     def __post_init__(self):
-        repeats = () if isinstance(self.repeats, str) else tuple(self.repeats)
+        repeats = sequence(self.repeats)
         if not repeats or not all(is_whole(n) and n > 0 for n in repeats) or math.prod(repeats) > MAX_SAMPLE:
             raise ValueError(f"Tile's repeats must be whole numbers above 0, got {quote(self.repeats)}")
         object.__setattr__(self, "repeats", tuple(map(int, repeats)))

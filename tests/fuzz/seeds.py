@@ -64,7 +64,8 @@ def recurrent():
         ("erf", L.Erf()), ("signs", L.Softsign()), ("sine", L.Sin()),
         ("cosine", L.Cos()), ("first", L.Slice(-1, None, 1, 1)),
         ("tile", L.Tile((2, 1))), ("mean", L.Mean((1,))),
-        ("most", L.GlobalMaxPool1D(), ("lstm",)), ("both", L.Add(), ("mean", "most")), ("out", L.Dense(draw(4, 3)))], (5, 3))
+        ("most", L.GlobalMaxPool1D(), ("lstm",)), ("both", L.Add(), ("mean", "most")),
+        ("out", L.Dense(draw(4, 3)))], (5, 3))
 
 
 def attention():
