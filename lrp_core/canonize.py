@@ -28,16 +28,39 @@ def final_activation(network):
     after it.
 
     (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax before
-    such nodes counts where there is one row of numbers for it to norm.
+    such nodes counts where they only change the order of axes, or where there is one row of numbers for it to
+    norm.
     """
     nodes, moves = {node.name: node for node in network.nodes}, []
     node = network.nodes[-1]
     while isinstance(node.layer, ONLY_MOVED) and node.inputs[0] in nodes:
         moves.insert(0, node)
         node = nodes[node.inputs[0]]
-    shape = network.shapes[node.name]
-    norms = isinstance(node.layer, (L.Softmax, L.LogSoftmax)) and (not moves or math.prod(shape) == shape[-1])
-    return (node, tuple(moves)) if norms or isinstance(node.layer, L.Sigmoid) else (None, ())
+    if isinstance(node.layer, (L.Softmax, L.LogSoftmax)):
+        shape, axis = network.shapes[node.name], node.layer.axis
+        turned = all(isinstance(move.layer, (L.Permute, L.Dropout)) for move in moves)
+        norms = turned or math.prod(shape) == shape[axis - 1 if axis > 0 else axis]
+        return (node, tuple(moves)) if norms else (None, ())
+    return (node, tuple(moves)) if isinstance(node.layer, L.Sigmoid) else (None, ())
+
+
+def scores_to_probabilities(network: "Network") -> L.Layer:
+    """The layer that makes probabilities of the scores, in the output's shape: the network's own Softmax or
+    Sigmoid at its end; Softmax if it has none.
+    """
+    last, moves = final_activation(network)
+    if last is None or not isinstance(last.layer, (L.Softmax, L.LogSoftmax)):
+        return L.Softmax() if last is None else last.layer
+    shape, axis = network.shapes[last.name], last.layer.axis
+    axis = axis if axis > 0 else len(shape) + 1 + axis
+    for move in moves:
+        if isinstance(move.layer, L.Permute):
+            axis = move.layer.axes.index(axis) + 1
+        elif not isinstance(move.layer, L.Dropout):  # one row: all that is longer than 1
+            made = network.shapes[move.name]
+            axis = max(range(len(made)), key=lambda place: made[place]) + 1
+    # counted from the end: right with a batch axis and without
+    return L.Softmax(axis - len(network.output_shape) - 1)
 
 
 def without_final_activation(network: "Network") -> "Network":

@@ -101,13 +101,13 @@ def through_product(layer, method, xs, y, r, book):
 @gradient_flow.register(L.Softmax)
 def through_softmax(layer, method, xs, y, r, book):
     """y (r - Σ y r)."""
-    return [y * (r - (y * r).sum(axis=-1, keepdims=True))]
+    return [y * (r - (y * r).sum(axis=layer.axis, keepdims=True))]
 
 
 @gradient_flow.register(L.LogSoftmax)
 def through_log_softmax(layer, method, xs, y, r, book):
     """r - softmax(x) Σ r."""
-    return [r - np.exp(y) * r.sum(axis=-1, keepdims=True)]
+    return [r - np.exp(y) * r.sum(axis=layer.axis, keepdims=True)]
 
 
 @gradient_flow.register(L.Extreme)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from . import layers as L
 from . import memory
-from .canonize import final_activation, scoring
+from .canonize import scores_to_probabilities, scoring
 from .chunks import CHUNK, check_threads, for_chunks
 from .text import listing, quote, table
 
@@ -170,11 +170,8 @@ class Network:
 
     @functools.cached_property
     def activation(self):
-        """The layer that makes probabilities of the scores: the network's own Softmax or Sigmoid; Softmax if
-        it has none.
-        """
-        last, _ = final_activation(self)
-        return L.Softmax() if last is None or isinstance(last.layer, L.LogSoftmax) else last.layer
+        """The layer that makes probabilities of the scores (see `canonize.scores_to_probabilities`)."""
+        return scores_to_probabilities(self)
 
     def forward(self, x: np.ndarray) -> Trace:
         """Run a batch x [n, *input_shape]; returns the Trace of every node's output.

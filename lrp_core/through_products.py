@@ -37,7 +37,7 @@ def through_extreme(layer, rule, xs, y, r, book):
 def through_softmax(layer, rule, xs, y, r, book):
     """R_i = x_i (R_i - s_i Σ R); what that does not conserve is booked as softmax (see `SoftmaxTaylor`)."""
     (x,), y, r = exact(layer, xs, y, r)
-    r_in = x * (r - y * r.sum(axis=-1, keepdims=True))
+    r_in = x * (r - y * r.sum(axis=layer.axis, keepdims=True))
     book.softmax += total(r) - total(r_in)
     return [r_in]
 

@@ -8,6 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 pytest.importorskip("tensorflow", reason="export needs TensorFlow: pip install tensorflow")
 
 import keras
+import tensorflow as tf  # noqa: F401  (for the tests that import from here)
 
 import lrp_core
 from lrp_core.canonize import final_activation
@@ -46,7 +47,8 @@ def holds(model, path, x=None):
                           for engine in ("numpy", "numba"))
     for found in (readable, compiled):
         assert found.relevance.shape == x.shape and np.isfinite(found.relevance).all()
-        assert np.all(np.abs(found.ledger.total.residual) <= 1e-9 * found.ledger.total.turnover)
+        for entry in (*found.ledger, found.ledger.total):
+            assert np.all(np.abs(entry.residual) <= 1e-9 * entry.turnover), entry.name
     scale = np.abs(readable.relevance).max()
     assert scale > 0 and np.abs(readable.relevance - compiled.relevance).max() <= 1e-9 * scale
     network.save(path / "net.npz")

@@ -1,10 +1,7 @@
 """Models in models, today's architectures as Keras writes them, and refusals that name every layer."""
 import numpy as np
 import pytest
-
-tf = pytest.importorskip("tensorflow", reason="export needs TensorFlow: pip install tensorflow")
-
-from test_convert_keras import MAP, ROW, K, holds, keras, randomised, sample
+from test_convert_keras import MAP, ROW, K, holds, keras, randomised, sample, tf
 
 import lrp_core
 from train_tf.convert import CALLS, CHAINS, OPERATIONS

@@ -258,3 +258,8 @@ def test_shapes_that_do_not_fit_are_refused_by_name(nodes, shape, words):
 def test_parameters_that_do_not_fit_are_refused(make, word):
     with pytest.raises((ValueError, TypeError), match=word):
         make()
+
+
+@pytest.mark.parametrize("kind, gates", [(L.RNN, 1), (L.LSTM, 4), (L.GRU, 3)])
+def test_a_recurrent_layer_without_a_bias_has_one_of_zeros(kind, gates):
+    assert not kind(ones(2, gates * 3), ones(3, gates * 3)).bias.any()

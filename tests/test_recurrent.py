@@ -386,11 +386,6 @@ def test_parameters_that_do_not_fit_are_refused(kind, name, value):
 
 
 @every_kind
-def test_no_bias_is_zeros(kind):
-    assert not dataclasses.replace(make(kind), bias=None).bias.any()
-
-
-@every_kind
 def test_inputs_and_rules_that_do_not_fit_are_refused_by_name(kind):
     layer = make(kind)
     for shape in ((5, 4), (5,), (5, 3, 1)):

@@ -86,6 +86,21 @@ def test_a_gradient_has_no_reference(row):
         lrp_core.explain(row, draw(6), "gradient", reference=1.0)
 
 
+@pytest.mark.parametrize("last", [L.Softmax, L.LogSoftmax])
+def test_probabilities_of_a_map_are_along_the_axis_of_its_softmax(maps, last):
+    """Also where the axes are put into another order after it, and of a single sample."""
+    nodes = [*maps.nodes, ("soft", last(2)), ("turned", L.Permute((3, 1, 2)))]
+    network = lrp_core.Network(nodes, maps.input_shape)
+    x = draw(2, 5, 6, 2)
+    z = maps.logits(x).transpose(0, 3, 1, 2)
+    np.testing.assert_allclose(network.logits(x), z, rtol=1e-6)
+    expected = np.exp(z) / np.exp(z).sum(axis=3, keepdims=True)
+    np.testing.assert_allclose(network.probabilities(x), expected, rtol=1e-5)
+    found = lrp_core.explain(network, x, target=(1, 2, 3))
+    np.testing.assert_allclose(found[1].probabilities, expected[1], rtol=1e-5)
+    np.testing.assert_allclose(found.ledger.start, z[:, 1, 2, 3], rtol=1e-6)
+
+
 def test_the_sum_stands_alone(row):
     with pytest.raises(ValueError, match="'sum' must be the only one"):
         lrp_core.explain_each(row, draw(6), "epsilon", ["sum", 0])

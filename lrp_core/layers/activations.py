@@ -5,7 +5,7 @@ import math
 import numpy as np
 import scipy.special
 
-from ..checks import is_number
+from ..checks import is_number, is_whole
 from ..text import quote
 from .base import Activation, Layer
 
@@ -141,22 +141,40 @@ class Scale(Activation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Softmax(Layer):
-    """exp(x_i) / Σ_j exp(x_j) over the last axis. At a network's end, explanations start from the logits
-    below it.
+class OverAxis(Layer):
+    """A layer that compares the numbers along one axis: counted from 1, as the batch's is 0; -1 is the last.
     """
+    axis: int = -1
+    options = ("axis",)
 
-    def forward(self, x):
-        exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    def __post_init__(self):
+        if not is_whole(self.axis) or self.axis == 0:
+            raise ValueError(f"{self.type}: axis must be a whole number other than 0, the batch's, got "
+                             f"{quote(self.axis)}")
+
+    def output_shape(self, shape):
+        if not -len(shape) <= self.axis <= len(shape):
+            raise ValueError(f"{self.type}: there is no axis {self.axis} in {shape}")
+        return shape
 
 
 @dataclasses.dataclass(frozen=True)
-class LogSoftmax(Layer):
-    """x_i - ln Σ_j exp(x_j) over the last axis."""
+class Softmax(OverAxis):
+    """exp(x_i) / Σ_j exp(x_j) over one axis. At a network's end, explanations start from the logits before
+    it.
+    """
 
     def forward(self, x):
-        return scipy.special.log_softmax(x, axis=-1)
+        exponentials = np.exp(x - x.max(axis=self.axis, keepdims=True))
+        return exponentials / exponentials.sum(axis=self.axis, keepdims=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogSoftmax(OverAxis):
+    """x_i - ln Σ_j exp(x_j) over one axis, as of `Softmax`."""
+
+    def forward(self, x):
+        return scipy.special.log_softmax(x, axis=self.axis)
 
 
 def check_number(layer, name, value):

@@ -65,7 +65,9 @@ def _softmax(layer):
             y = build.reshaped(f"{name}/row", x, (*x.shape[:axis], math.prod(x.shape[axis:])))
             y = build.add(name, layer(), build.with_last(name, y, axis))
             return build.reshaped(f"{name}/axes", y, x.shape)
-        return build.add(name, layer(), build.with_last(name, x, axis))
+        x = x if axis in x.axes else build.in_order(name, x, axis)
+        place = x.place(axis)
+        return build.add(name, layer(-1 if place == len(x.axes) else place), x)
     return convert
 
 
