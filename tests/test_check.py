@@ -138,3 +138,20 @@ def test_what_cannot_be_checked_is_refused_in_words(arguments, message):
     pytest.importorskip("onnx")
     result = run(*arguments, "--rules", "epsilon")
     assert result.exit_code != 0 and message in result.output and isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("length, stride, channels", [(65, 3, 16), (512, 4, 1), (2048, 512, 1)])
+def test_wide_windows_run_on_kernels(length, stride, channels, dtype):
+    """As the Fourier transforms that networks begin with."""
+    layers = [("stft", L.Conv1D(draw(length, channels, 24) / length ** 0.5, draw(24), stride)),
+              ("relu", L.ReLU()), ("mean", L.GlobalAveragePool1D()), ("out", L.Dense(draw(24, 3)))]
+    network = lrp_core.Network(layers, (3 * length, channels))
+    found = lrp_core.check(network, rules=["epsilon"])
+    assert not found.nodes[0].forward and not found.nodes[0].backward
+    x = draw(2, 3 * length, channels)
+    for rules in ("epsilon", "preset_b"):
+        expected = lrp_core.explain(network, x, rules, engine="numpy").relevance
+        compiled = lrp_core.explain(network, x, rules, engine="numba", dtype=dtype).relevance
+        scale = np.abs(expected).max()
+        assert np.abs(compiled - expected).max() <= (1e-9 if dtype == "float64" else 1e-3) * scale

@@ -42,7 +42,8 @@ class LeakyReLU(Activation):
         check_number(self, "slope", self.slope)
 
     def forward(self, x):
-        return np.where(x > 0, x, x.dtype.type(self.slope) * x)
+        scaled = x.dtype.type(self.slope) * x
+        return np.maximum(x, scaled) if 0 <= self.slope <= 1 else np.where(x > 0, x, scaled)
 
     def derivative(self, x):
         return np.where(x > 0, x.dtype.type(1), x.dtype.type(self.slope))
