@@ -29,7 +29,7 @@ def final_activation(network):
 
     (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax before
     such nodes counts where they only change the order of axes, or where there is one row of numbers for it to
-    norm.
+    norm, and in the output.
     """
     nodes, moves = {node.name: node for node in network.nodes}, []
     node = network.nodes[-1]
@@ -39,7 +39,8 @@ def final_activation(network):
     if isinstance(node.layer, (L.Softmax, L.LogSoftmax)):
         shape, axis = network.shapes[node.name], node.layer.axis
         turned = all(isinstance(move.layer, (L.Permute, L.Dropout)) for move in moves)
-        norms = turned or math.prod(shape) == shape[axis - 1 if axis > 0 else axis]
+        row = math.prod(shape) == shape[axis - 1 if axis > 0 else axis] == max(network.output_shape)
+        norms = turned or row
         return (node, tuple(moves)) if norms else (None, ())
     return (node, tuple(moves)) if isinstance(node.layer, L.Sigmoid) else (None, ())
 

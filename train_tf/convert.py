@@ -1,235 +1,119 @@
-"""What each Keras layer becomes: a list of our layers, with suffixes for their names."""
-import keras
-import numpy as np
+"""What each Keras layer and each operation of keras.ops becomes: nodes of ours. All families in one table."""
+import inspect
 
-from lrp_core import layers as L
+import keras
+
+from .graph import is_model, layer_names, walk
+from .keras_layers import (
+    activations,
+    arithmetic,
+    attention,
+    merges,
+    moves,
+    norms,
+    pools,
+    rearranging,
+    recurrent,
+    times,
+    weighted,
+)
+from .keras_layers.base import ExportError, Refusal
+from .keras_layers.builder import Builder, Tensor
+
+__all__ = ["CALLS", "CHAINS", "OPERATIONS", "Builder", "ExportError", "Tensor", "convert", "converted_model",
+           "supported"]
 
 K = keras.layers
 
 
-class ExportError(ValueError):
-    """A Keras model that cannot be exported; the message names the layer and what to do."""
+def convert(build, layer, arguments, keywords):
+    """Add the nodes of one call to `build`; returns the Tensors that come out of it.
+
+    layer: a Keras layer, a model used as one, or an operation of keras.ops. Raises ValueError that says what
+    is not supported.
+    """
+    if is_model(layer):
+        return converted_model(build, layer, keras.tree.flatten(arguments))
+    keywords = {name: value for name, value in keywords.items()
+                if value is not None and (name, value) != ("training", False)}
+    function = function_for(layer)
+    try:
+        inspect.signature(function).bind(build, layer, *arguments, **keywords)
+    except TypeError:
+        given = ", ".join(sorted(keywords)) or f"{len(arguments)} inputs"
+        raise Refusal(f"called with {given}, which is not supported: leave it out") from None
+    return function(build, layer, *arguments, **keywords)
 
 
-def require(layer, **settings):
-    """Refuse a layer whose setting is not the one that we support."""
-    for name, wanted in settings.items():
-        found = getattr(layer, name, wanted)
-        if found != wanted and not (isinstance(found, (tuple, list)) and set(found) == {wanted}):
-            raise ExportError(f"layer {layer.name!r} ({type(layer).__name__}): {name}={found!r} is not "
-                              "supported, "
-                              f"only {wanted!r}")
+def function_for(layer):
+    """The function that converts a layer or an operation; refuses those that have none."""
+    if chain_for(layer):
+        return chained
+    found = (CALLS.get(type(layer)) if isinstance(layer, keras.Layer)
+             else OPERATIONS.get(type(layer).__name__))
+    if found is None:
+        raise Unknown(hint(layer))
+    return found
 
 
-def as_array(variable, dtype):
-    """A Keras variable's value."""
-    return keras.ops.convert_to_numpy(variable).astype(dtype)
+def chained(build, layer, x):
+    """The nodes of a layer of one input, one after another."""
+    if not isinstance(x, Tensor):
+        raise Refusal("its input is a constant: add or multiply it by keras.ops")
+    return build.chain(layer.name, chain_for(layer)(layer, x.shape), x)
 
 
-def weights(layer, kernel="kernel"):
-    """{"kernel": ..., "bias": ...} of a Keras layer."""
-    arrays = {"kernel": as_array(getattr(layer, kernel), np.float32)}
-    if layer.use_bias:
-        arrays["bias"] = as_array(layer.bias, np.float32)
-    return arrays
+def chain_for(layer):
+    """The function that gives the nodes of a layer of one input, or None."""
+    if type(layer).__module__ == "keras.src.applications.convnext":  # classes that Keras does not export
+        return moves.OF_CONVNEXT.get(type(layer).__name__)
+    return CHAINS.get(type(layer))
 
 
-def conv2d(layer):
-    require(layer, data_format="channels_last")
-    return L.Conv2D(**weights(layer), strides=layer.strides, padding=layer.padding,
-                    dilation=layer.dilation_rate,
-                    groups=layer.groups)
+def converted_model(build, model, inputs):
+    """The nodes of a model's calls; one that cannot be converted is noted, and the rest goes on."""
+    def visit(layer, arguments, keywords, shapes):
+        if not is_model(layer):
+            build.begin(layer.name, shapes)
+        try:
+            return convert(build, layer, arguments, keywords)
+        except ValueError as error:
+            build.refused.append(f"layer {layer.name!r} ({type(layer).__name__}): {error}")
+            build.unknown |= isinstance(error, Unknown)
+            return [Tensor("", tuple(1 if n is None else n for n in shape)) for shape in shapes]
+    with build.inside(model.name, layer_names(model)):
+        return walk(model, inputs, visit)
 
 
-def conv1d(layer):
-    require(layer, data_format="channels_last", groups=1)
-    if layer.padding == "causal":
-        raise ExportError(f"layer {layer.name!r} (Conv1D): padding='causal' is not supported, only 'valid' "
-                          "and 'same'")
-    return L.Conv1D(**weights(layer), strides=layer.strides[0], padding=layer.padding,
-                    dilation=layer.dilation_rate[0])
+class Unknown(Refusal):
+    """A layer of a type that is in no table."""
 
 
-def depthwise(layer):
-    require(layer, data_format="channels_last")
-    return L.DepthwiseConv2D(**weights(layer), strides=layer.strides, padding=layer.padding,
-                             dilation=layer.dilation_rate)
-
-
-def separable(layer):
-    """A depthwise convolution without a bias, then a 1x1 convolution: two layers, each with its own rule."""
-    require(layer, data_format="channels_last")
-    first = L.DepthwiseConv2D(as_array(layer.depthwise_kernel, np.float32), strides=layer.strides,
-                              padding=layer.padding,
-                              dilation=layer.dilation_rate)
-    return [("_depthwise", first), ("", L.Conv2D(**weights(layer, "pointwise_kernel")))]
-
-
-def transposed(layer):
-    require(layer, data_format="channels_last", dilation_rate=1, output_padding=None)
-    return L.Conv2DTranspose(**weights(layer), strides=layer.strides, padding=layer.padding)
-
-
-def batch_norm(layer):
-    """y = γ (x - mean) / sqrt(variance + ε) + β as a x + b."""
-    axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
-    if axis not in (-1, len(layer.input.shape) - 1):
-        raise ExportError(f"layer {layer.name!r} (BatchNormalization): axis={layer.axis} is not supported, "
-                          "only the last")
-    mean, variance = as_array(layer.moving_mean, np.float64), as_array(layer.moving_variance, np.float64)
-    a = (as_array(layer.gamma, np.float64) if layer.scale else 1.0) / np.sqrt(variance + layer.epsilon)
-    b = (as_array(layer.beta, np.float64) if layer.center else 0.0) - a * mean
-    return L.BatchNorm(a.astype(np.float32), b.astype(np.float32))
-
-
-def layer_norm(layer):
-    axis = layer.axis[0] if isinstance(layer.axis, (list, tuple)) else layer.axis
-    if axis not in (-1, len(layer.input.shape) - 1):
-        raise ExportError(f"layer {layer.name!r} (LayerNormalization): axis={layer.axis} is not supported, "
-                          "only the last")
-    channels = layer.input.shape[-1]
-    gamma = as_array(layer.gamma, np.float32) if layer.scale else np.ones(channels, np.float32)
-    beta = as_array(layer.beta, np.float32) if layer.center else np.zeros(channels, np.float32)
-    return L.LayerNorm(gamma, beta, float(layer.epsilon))
-
-
-def pool2d(ours):
-    def convert_pool(layer):
-        require(layer, data_format="channels_last")
-        return ours(tuple(layer.pool_size), tuple(layer.strides), layer.padding)
-    return convert_pool
-
-
-def pool1d(ours):
-    def convert_pool(layer):
-        require(layer, data_format="channels_last")
-        return ours(*(int(np.ravel(value)[0]) for value in (layer.pool_size, layer.strides)), layer.padding)
-    return convert_pool
-
-
-def over_all(ours):
-    def convert_pool(layer):
-        require(layer, data_format="channels_last", keepdims=False)
-        return ours()
-    return convert_pool
-
-
-def relu(layer):
-    require(layer, threshold=0.0)
-    slope, top = float(layer.negative_slope), layer.max_value
-    if top is not None and (float(top) != 6 or slope):
-        raise ExportError(f"layer {layer.name!r} (ReLU): max_value={top} with negative_slope={slope} is not "
-                          "supported")
-    return L.ReLU6() if top is not None else L.LeakyReLU(slope) if slope else L.ReLU()
-
-
-def softmax(layer):
-    require(layer, axis=-1)
-    return L.Softmax()
-
-
-def plain(ours, **settings):
-    def convert_plain(layer):
-        require(layer, **settings)
-        return ours()
-    return convert_plain
-
-
-def upsampling(layer):
-    require(layer, data_format="channels_last", interpolation="nearest")
-    return L.UpSampling2D(tuple(layer.size))
-
-
-def as_map(ours, option):
-    """A layer for sequences as its 2-D twin on a map of one row, between two reshapes."""
-    def convert_row(layer):
-        length, channels = layer.input.shape[1:]
-        inner = ours(option(layer))
-        _, longer, _ = inner.output_shape((1, length, channels))
-        return [("_map", L.Reshape((1, length, channels))), ("", inner),
-                ("_row", L.Reshape((longer, channels)))]
-    return convert_row
-
-
-def concatenate(layer):
-    if layer.axis == 0:
-        raise ExportError(f"layer {layer.name!r} (Concatenate): the batch axis cannot be concatenated")
-    return L.Concatenate(layer.axis)
-
-
-def rescaling(layer):
-    require(layer, offset=0.0)
-    return L.Scale(float(layer.scale))
-
-
-# Each Keras class with what it becomes, before its activation.
-CONVERSIONS = {
-    K.Dense: lambda layer: L.Dense(**weights(layer)),
-    K.Conv2D: conv2d,
-    K.Conv1D: conv1d,
-    K.DepthwiseConv2D: depthwise,
-    K.SeparableConv2D: separable,
-    K.Conv2DTranspose: transposed,
-    K.BatchNormalization: batch_norm,
-    K.LayerNormalization: layer_norm,
-    K.MaxPooling2D: pool2d(L.MaxPool2D),
-    K.AveragePooling2D: pool2d(L.AveragePool2D),
-    K.MaxPooling1D: pool1d(L.MaxPool1D),
-    K.AveragePooling1D: pool1d(L.AveragePool1D),
-    K.GlobalMaxPooling2D: over_all(L.GlobalMaxPool2D),
-    K.GlobalAveragePooling2D: over_all(L.GlobalAveragePool2D),
-    K.GlobalMaxPooling1D: over_all(L.GlobalMaxPool1D),
-    K.GlobalAveragePooling1D: over_all(L.GlobalAveragePool1D),
-    K.Add: plain(L.Add),
-    K.Subtract: plain(L.Subtract),
-    K.Concatenate: concatenate,
-    K.Flatten: plain(L.Flatten, data_format="channels_last"),
-    K.Reshape: lambda layer: L.Reshape(layer.output.shape[1:]),
-    K.Permute: lambda layer: L.Permute(tuple(layer.dims)),
-    K.ZeroPadding2D: lambda layer: L.ZeroPadding2D(layer.padding),
-    K.Cropping2D: lambda layer: L.Cropping2D(layer.cropping),
-    K.ZeroPadding1D: as_map(
-        L.ZeroPadding2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.padding, 2).tolist()))
-    ),
-    K.Cropping1D: as_map(
-        L.Cropping2D, lambda layer: ((0, 0), tuple(np.broadcast_to(layer.cropping, 2).tolist()))
-    ),
-    K.UpSampling1D: as_map(L.UpSampling2D, lambda layer: (1, int(layer.size))),
-    K.UpSampling2D: upsampling,
-    K.Rescaling: rescaling,
-    K.ReLU: relu,
-    K.LeakyReLU: lambda layer: L.LeakyReLU(float(layer.negative_slope)),
-    K.ELU: lambda layer: L.ELU(float(layer.alpha)),
-    K.Softmax: softmax,
-    K.Activation: lambda layer: [],
-    K.Dropout: lambda layer: L.Dropout(float(layer.rate)),
-    K.SpatialDropout1D: lambda layer: L.Dropout(float(layer.rate)),
-    K.SpatialDropout2D: lambda layer: L.Dropout(float(layer.rate)),
-    K.GaussianNoise: lambda layer: [],
-    K.GaussianDropout: lambda layer: [],
-    K.ActivityRegularization: lambda layer: [],
+HINTS = {
+    "Lambda": "write it with keras.ops in a Functional model",
+    "Masking": "cut or pad what is heard to one length, and leave it out",
+    "Embedding": "let the embedded numbers be the model's input",
+    "RNN": "use LSTM, GRU or SimpleRNN",
+    "Einsum": "write it with matmul and transpose",
 }
 
-# What an activation given by name becomes. Keras's `gelu` is the exact one unless asked otherwise.
-ACTIVATIONS = {"relu": L.ReLU(), "relu6": L.ReLU6(), "leaky_relu": L.LeakyReLU(0.2), "elu": L.ELU(),
-               "gelu": L.GELU(),
-               "silu": L.SiLU(), "tanh": L.Tanh(), "sigmoid": L.Sigmoid(), "softmax": L.Softmax()}
+
+def hint(layer):
+    """What to do about a layer that is in no table."""
+    kind, module = type(layer).__name__, type(layer).__module__
+    if kind in HINTS:
+        return f"not supported: {HINTS[kind]}"
+    if not module.startswith("keras."):
+        return "not supported: it is a class of its own; write it with Keras's layers and keras.ops"
+    return "not supported: replace it by layers that are, or leave it out"
 
 
-def convert(layer):
-    """The (suffix, our layer) pairs of one Keras layer: the layer itself, then its activation if it has one.
-    """
-    if type(layer) not in CONVERSIONS:
-        known = ", ".join(sorted(cls.__name__ for cls in CONVERSIONS))
-        raise ExportError(f"layer {layer.name!r}: {type(layer).__name__} is not supported; supported are "
-                          f"{known}")
-    made = CONVERSIONS[type(layer)](layer)
-    made = list(made) if isinstance(made, list) else [("", made)]
-    activation = "linear" if isinstance(layer, K.ELU | K.LeakyReLU | K.ReLU) else \
-        getattr(getattr(layer, "activation", None), "__name__", "linear")
-    if activation != "linear":
-        if activation not in ACTIVATIONS:
-            raise ExportError(f"layer {layer.name!r}: the activation {activation!r} is not supported, "
-                              f"only {', '.join(ACTIVATIONS)}")
-        made.append((f"_{activation}" if made else "", ACTIVATIONS[activation]))
-    return made
+def supported():
+    """The names of all that can be converted."""
+    layers = sorted({cls.__name__ for cls in (*CHAINS, *CALLS)})
+    return f"{', '.join(layers)}, models in models, and of keras.ops {', '.join(sorted(OPERATIONS))}"
+
+
+CHAINS = {**activations.CHAINS, **weighted.CHAINS, **norms.CHAINS, **pools.CHAINS, **moves.CHAINS}
+CALLS = {**merges.CALLS, **recurrent.CALLS, **attention.CALLS, K.TimeDistributed: times.distributed(convert)}
+OPERATIONS = {**arithmetic.OPERATIONS, **rearranging.OPERATIONS}

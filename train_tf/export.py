@@ -3,99 +3,89 @@ import keras
 import numpy as np
 
 import lrp_core
-from lrp_core.canonize import ONLY_MOVED
+from lrp_core.canonize import final_activation
+from lrp_core.network import INPUT
 
-from .convert import ExportError, convert
+from .convert import Builder, ExportError, Tensor, converted_model, supported
+from .graph import graph_of, is_model, walk
+from .keras_layers.activations import unactivated
 
 TOLERANCE = 1e-4
 
 
-def calls(model):
-    """Every use of a layer in a Sequential or Functional model, inputs first: (layer, its input tensors, its
-    output).
-    """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+def converted(model, facts=None):
+    """(the Network of a Keras model, the number of the call that made each of its nodes)."""
+    inputs = graph_of(model).inputs
+    if len(inputs) != 1 or len(graph_of(model).outputs) != 1:
         raise ExportError(f"model {model.name!r}: one input and one output are supported, "
-                          f"found {len(model.inputs)} and {len(model.outputs)}")
-    if isinstance(model, keras.Sequential):
-        tensor = model.inputs[0]
-        for layer in model.layers:
-            if not isinstance(layer, keras.layers.InputLayer):
-                # in a chain any marker will do for what lies between two layers
-                before, tensor = tensor, object()
-                yield layer, [before], tensor
-        return
-    if not hasattr(model, "_nodes_by_depth"):
-        raise ExportError(f"model {model.name!r} ({type(model).__name__}): only Sequential and Functional "
-                          "models are supported")
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if not node.is_input:
-                yield node.operation, node.input_tensors, node.outputs[0]
+                          f"found {len(inputs)} and {len(graph_of(model).outputs)}")
+    shape = tuple(inputs[0].shape[1:])
+    if None in shape:
+        raise ExportError(f"the input's shape {shape} is not fixed: build the model with a size")
+    build = Builder()
+    output = converted_model(build, model, [Tensor(INPUT, shape)])[0]
+    if build.refused:
+        raise ExportError(listed(build))
+    return lrp_core.Network(build.needed(output), shape, **(facts or {})), build.owners
 
 
-def to_nodes(model):
-    """Our (name, layer, inputs) for every layer of a Keras model."""
-    nodes, used = [], set()
-    # the tensor is kept so that its id stays its own
-    known = {id(model.inputs[0]): (lrp_core.network.INPUT, model.inputs[0])}
-    for layer, tensors, output in calls(model):
-        inputs = tuple(known[id(tensor)][0] for tensor in tensors)
-        for suffix, ours in convert(layer):
-            name, number = f"{layer.name}{suffix}", 2
-            while name in used:  # a layer that is used twice
-                name, number = f"{layer.name}{suffix}_{number}", number + 1
-            used.add(name)
-            nodes.append((name, ours, inputs))
-            inputs = (name,)
-        known[id(output)] = inputs[0], output
-    return nodes
+def listed(build):
+    """What all that was refused is, one to a line."""
+    refused = list(dict.fromkeys(build.refused))
+    head = f"{len(refused)} layers cannot be converted:\n  " if len(refused) > 1 else ""
+    return head + "\n  ".join(refused) + (f"\nSupported are {supported()}" if build.unknown else "")
 
 
 def keras_logits(model, x):
     """The model's scores before a softmax or sigmoid at its end, as Keras computes them."""
-    steps = list(calls(model))  # keeps the tensors, so that their ids stay their own
-    made_by = {id(output): (layer, inputs) for layer, inputs, output in steps}
-    layer, inputs, _ = steps[-1]
-    moves = []
-    while all(isinstance(ours, ONLY_MOVED) for _, ours in convert(layer)) and id(inputs[0]) in made_by:
-        moves.insert(0, layer)
-        layer, inputs = made_by[id(inputs[0])]
-    kinds = [ours.type for _, ours in convert(layer)]
-    if kinds[-1:] not in (["Softmax"], ["Sigmoid"]):
-        return keras.ops.convert_to_numpy(model(x, training=False))
-    scores = keras.Model(model.inputs[0], layer.input)(x, training=False)
-    if len(kinds) > 1:  # a layer with weights and the activation in one
-        linear = type(layer).from_config({**layer.get_config(), "activation": "linear", "name": "scores"})
-        linear.build(scores.shape)
-        linear.set_weights(layer.get_weights())
-        scores = linear(scores)
-    for move in moves:
-        scores = move(scores)
-    return keras.ops.convert_to_numpy(scores)
+    network, owners = converted(model)
+    return scores(model, x, *call_of_activation(network, owners))
+
+
+def call_of_activation(network, owners):
+    """(the number of the call that makes probabilities of the scores, or None; has it no other nodes?)."""
+    last, _ = final_activation(network)
+    call = None if last is None else owners[last.name]
+    made = [node.layer for node in network.nodes if owners[node.name] == call]
+    return call, not any(isinstance(layer, lrp_core.layers.Weighted) for layer in made)
+
+
+def scores(model, x, last, alone):
+    """What Keras computes when it skips an activation: that of call `last`, or all of the call if `alone`."""
+    calls = 0
+
+    def visit(layer, arguments, keywords, shapes):
+        nonlocal calls
+        if is_model(layer):
+            return walk(layer, keras.tree.flatten(arguments), visit)
+        calls += 1
+        if calls != last:
+            return layer(*arguments, **keywords)
+        if alone:
+            return arguments[0]
+        with unactivated(layer):
+            return layer(*arguments, **keywords)
+    return keras.ops.convert_to_numpy(walk(model, [keras.ops.convert_to_tensor(x)], visit)[0])
 
 
 def to_network(model, *, class_names=None, metadata=None, reference_input=None):
     """A Keras Sequential or Functional model as a Network whose logits agree with Keras's.
 
     reference_input: inputs on which the scores are compared and which travel with the file; by default two
-    drawn from [0, 1]. Raises ExportError that names the layer or says by how much the scores differ.
+    drawn from [0, 1]. Raises ExportError that names every layer that cannot be converted, or says by how much
+    the scores differ.
     """
-    shape = tuple(model.inputs[0].shape[1:]) if len(model.inputs) == 1 else ()
-    if None in shape:
-        raise ExportError(f"the input's shape {shape} is not fixed: build the model with a size")
-    nodes = to_nodes(model)
+    network, _ = converted(model, {"class_names": class_names, "metadata": metadata})
+    shape = network.input_shape
     x = np.random.default_rng(0).random((2, *shape)) if reference_input is None else reference_input
     x = np.asarray(x, np.float32)
-    theirs = keras_logits(model, x)
-    network = lrp_core.Network(nodes, shape, class_names=class_names, metadata=metadata,
-                               reference=(x, theirs))
+    theirs = keras_logits(model, x).reshape(-1, *network.output_shape)
     error = np.abs(network.logits(x) - theirs).max() / max(np.abs(theirs).max(), 1e-30)
     if not error <= TOLERANCE:
         raise ExportError(f"the exported network's scores differ from Keras's by {error:.2e} of the largest "
                           "score "
                           f"(at most {TOLERANCE:g} is accepted)")
-    return network
+    return network.replace(reference=(x, theirs))
 
 
 def divide_logits(model, temperature):
