@@ -29,7 +29,7 @@ def final_activation(network):
 
     (None, ()) for a network that ends in its scores. The nodes after it only move numbers. A softmax before
     such nodes counts where they only change the order of axes, or where there is one row of numbers for it to
-    norm, and in the output.
+    norm.
     """
     nodes, moves = {node.name: node for node in network.nodes}, []
     node = network.nodes[-1]
@@ -39,8 +39,7 @@ def final_activation(network):
     if isinstance(node.layer, (L.Softmax, L.LogSoftmax)):
         shape, axis = network.shapes[node.name], node.layer.axis
         turned = all(isinstance(move.layer, (L.Permute, L.Dropout)) for move in moves)
-        row = math.prod(shape) == shape[axis - 1 if axis > 0 else axis] == max(network.output_shape)
-        norms = turned or row
+        norms = turned or (isinstance(axis, int) and math.prod(shape) == shape[axis - (axis > 0)])
         return (node, tuple(moves)) if norms else (None, ())
     return (node, tuple(moves)) if isinstance(node.layer, L.Sigmoid) else (None, ())
 
@@ -52,16 +51,16 @@ def scores_to_probabilities(network: "Network") -> L.Layer:
     last, moves = final_activation(network)
     if last is None or not isinstance(last.layer, (L.Softmax, L.LogSoftmax)):
         return L.Softmax() if last is None else last.layer
-    shape, axis = network.shapes[last.name], last.layer.axis
-    axis = axis if axis > 0 else len(shape) + 1 + axis
+    if not all(isinstance(move.layer, (L.Permute, L.Dropout)) for move in moves):  # one row, reshaped
+        return L.Softmax(tuple(range(-len(network.output_shape), 0)))
+    rank = len(network.output_shape)
+    axes = [axis if axis > 0 else rank + 1 + axis for axis in np.atleast_1d(last.layer.axis).tolist()]
     for move in moves:
         if isinstance(move.layer, L.Permute):
-            axis = move.layer.axes.index(axis) + 1
-        elif not isinstance(move.layer, L.Dropout):  # one row: all that is longer than 1
-            made = network.shapes[move.name]
-            axis = max(range(len(made)), key=lambda place: made[place]) + 1
+            axes = [move.layer.axes.index(axis) + 1 for axis in axes]
     # counted from the end: right with a batch axis and without
-    return L.Softmax(axis - len(network.output_shape) - 1)
+    found = tuple(axis - rank - 1 for axis in axes)
+    return L.Softmax(found if len(found) > 1 else found[0])
 
 
 def without_final_activation(network: "Network") -> "Network":

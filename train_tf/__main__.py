@@ -217,10 +217,10 @@ def write_crossvalidation(data, directory, folds, leaking, jobs, **settings):
 def export(model, output, class_names, metadata):
     """Turn a Keras MODEL (.keras or .h5) into a model file and check that its scores agree with Keras's.
 
-    Sequential and Functional models, branches and models within models included: dense layers, convolutions of
-    all kinds, pools, normalisation, recurrent layers, attention, TimeDistributed and Bidirectional, sums and
-    products, reshapes, padding, activations, arithmetic by keras.ops. All that is not supported is named at
-    once.
+    Sequential and Functional models, branches and models within models included: dense layers, convolutions
+    of all kinds, pools, normalisation, recurrent layers, attention, TimeDistributed and Bidirectional, sums
+    and products, reshapes, padding, activations, arithmetic by keras.ops. All that is not supported is named
+    at once.
     """
     need_tensorflow()
     from .export import ExportError, load_keras, to_network

@@ -144,17 +144,22 @@ class Scale(Activation):
 @dataclasses.dataclass(frozen=True)
 class OverAxis(Layer):
     """A layer that compares the numbers along one axis: counted from 1, as the batch's is 0; -1 is the last.
+    Several axes are one row.
     """
-    axis: int = -1
+    axis: int | tuple = -1
     options = ("axis",)
 
+    @property
+    def _axes(self):
+        return self.axis if isinstance(self.axis, tuple) else (self.axis,)
+
     def __post_init__(self):
-        if not is_whole(self.axis) or self.axis == 0:
-            raise ValueError(f"{self.type}: axis must be a whole number other than 0, the batch's, got "
-                             f"{quote(self.axis)}")
+        if not self._axes or not all(is_whole(axis) and axis != 0 for axis in self._axes):
+            raise ValueError(f"{self.type}: axis must be a whole number other than 0, the batch's, or "
+                             f"several, got {quote(self.axis)}")
 
     def output_shape(self, shape):
-        if not -len(shape) <= self.axis <= len(shape):
+        if not all(-len(shape) <= axis <= len(shape) for axis in self._axes):
             raise ValueError(f"{self.type}: there is no axis {self.axis} in {shape}")
         return shape
 
