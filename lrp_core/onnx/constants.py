@@ -8,14 +8,15 @@ import numpy as np
 MORE = 1 << 20  # numbers that may be made beside as many as the file holds, twice
 
 # Whose result is at most as large as its inputs together.
-PLAIN = {"Abs", "Atan", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Compress", "Concat",
-         "Cos", "CumSum", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp", "Flatten", "Floor",
-         "Gelu", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization", "IsInf", "IsNaN",
-         "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Not", "Reciprocal",
-         "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-         "ReduceSumSquare", "Relu", "Reshape", "Round", "ScatterElements", "ScatterND", "Selu",
-         "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign",
-         "Split", "Sqrt", "Squeeze", "Tan", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
+PLAIN = {"Abs", "ArgMax", "ArgMin", "Atan", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip",
+         "Compress", "Concat", "Cos", "CumSum", "DequantizeLinear", "Dropout", "Elu", "Erf", "Exp",
+         "Flatten", "Floor", "Gelu", "HardSigmoid", "HardSwish", "Identity",
+         "InstanceNormalization", "IsInf", "IsNaN", "LayerNormalization", "LeakyRelu", "Log",
+         "LogSoftmax", "Mish", "Neg", "NonZero", "Not", "Reciprocal", "ReduceL1", "ReduceL2",
+         "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare",
+         "Relu", "Reshape", "Round", "ScatterElements", "ScatterND", "Selu", "Shape", "Sigmoid",
+         "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt",
+         "Squeeze", "Tan", "Tanh", "Transpose", "Trilu", "Unsqueeze"}
 BROADCAST = {"Add", "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean",
              "Min", "Mod", "Mul", "Or", "PRelu", "Pow", "Sub", "Sum", "Where", "Xor"}
 
@@ -98,7 +99,7 @@ class Folder:
         """A bound for the size of the result, known before it is made."""
         given = [a for a in arrays if a is not None]
         if operation.kind in PLAIN:
-            return sum(a.size for a in given)
+            return sum(a.size for a in given) * (given[0].ndim if operation.kind == "NonZero" else 1)
         if operation.kind in BROADCAST:
             return math.prod(np.broadcast_shapes(*(a.shape for a in given)))
         return GROWTH[operation.kind](operation.attributes, *given)
