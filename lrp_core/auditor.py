@@ -19,6 +19,7 @@ from .network import Network
 from .text import clean, table
 
 AGREES = 1e-4      # of the largest score: what single precision may cost
+AGREES_HALF = 1e-2  # what half precision may, which we compute in double
 GROWS = 100.0      # times the score, in magnitude, that relevance may reach at a layer
 ABSORBED = 0.05    # of the score, that stabilizers, softmaxes and masks may keep before it is said
 TIED = 0.01        # of a pool's winners that may be tied
@@ -65,7 +66,7 @@ class Check:
     """What `check` found; prints as a report.
 
     difference: the largest difference of the scores from `beside`'s, as a share of the largest score; None
-    where there is nothing to compare with. findings: sentences, the most important first.
+    where there is nothing to compare with. tolerance: how large it may be. findings: sentences, the most important first.
     """
     model: str
     input_shape: tuple
@@ -74,12 +75,13 @@ class Check:
     presets: tuple
     beside: str
     difference: float | None
+    tolerance: float
     findings: tuple
 
     @property
     def agrees(self) -> bool:
         """Do the scores agree with those of the program the model comes from, where there is one?"""
-        return self.difference is None or self.difference <= AGREES
+        return self.difference is None or self.difference <= self.tolerance
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
@@ -128,10 +130,12 @@ def check(source: Any, x: npt.ArrayLike | None = None, *, input: str | None = No
         if progress is not None:
             progress(1)
     nodes = node_checks(network, chosen[0], batch)
-    findings = (*about_scores(network, difference, beside), *about_engine(nodes),
+    half = (network.metadata.get("source") or {}).get("precision") == "float16"
+    tolerance = AGREES_HALF if half else AGREES
+    findings = (*about_scores(network, difference, tolerance, beside), *about_engine(nodes),
                 *about_presets(presets), *about_layers(network, batch))
     return Check(name, network.input_shape, network.output_shape, nodes, tuple(presets), beside, difference,
-                 findings)
+                 tolerance, findings)
 
 
 def opened(source, input, output, shape, constants):
@@ -207,11 +211,11 @@ def node_checks(network, rules, batch):
 
 # ---- findings: sentences
 
-def about_scores(network, difference, beside):
+def about_scores(network, difference, tolerance, beside):
     """Do the scores agree, and which are explained?"""
     if difference is None:
         yield f"The scores were not compared: {beside}."
-    elif difference <= AGREES:
+    elif difference <= tolerance:
         yield f"The scores agree with {beside}: they differ by at most {difference:.1e} of the largest."
     else:
         yield (f"The scores DISAGREE with {beside}: they differ by {difference:.1e} of the largest. Do not "

@@ -22,9 +22,9 @@ from .network import INPUT, Network, Node
 from .product_rules import Gate, Half, SoftmaxTaylor
 from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself
 from .text import listing, quote, table
-from .through_products import through_extreme
+from .through_products import through_extreme, through_where
 
-PASSES = (*PASSING, through_extreme)  # whatever the rule
+PASSES = (*PASSING, through_extreme, through_where)  # whatever the rule
 CONVOLUTIONS = (L.Conv2D, L.Conv1D, L.DepthwiseConv2D, L.Conv2DTranspose)
 
 

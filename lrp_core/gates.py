@@ -12,7 +12,7 @@ from . import layers as L
 from .product_rules import Gate, Half, SoftmaxTaylor
 
 ATTENTION, GATES = ("cp", "attnlrp"), ("take-all", "half")
-BOUNDED = (L.Sigmoid, L.HardSigmoid, L.Softmax, L.ReLU6)
+BOUNDED = (L.Sigmoid, L.HardSigmoid, L.Softmax, L.ReLU6, L.Step)
 # What may stand between: numbers only change places, or are scaled, masked or clipped one by one.
 BETWEEN = (L.Move, L.Pad, L.Affine, L.Scale, L.BatchNorm)
 

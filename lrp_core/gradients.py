@@ -116,6 +116,13 @@ def through_extreme(layer, method, xs, y, r, book):
     return [np.where(book.kept, r, 0), np.where(book.kept, 0, r)]
 
 
+@gradient_flow.register(L.Where)
+def through_where(layer, method, xs, y, r, book):
+    """To the operand that was chosen."""
+    chosen = xs[0] != 0
+    return [np.zeros_like(xs[0]), np.where(chosen, r, 0), np.where(chosen, 0, r)]
+
+
 gradient_flow.register(L.Move)(through_move)
 gradient_flow.register(L.Pad)(through_move)
 gradient_flow.register(L.WinnerTakesAll)(through_max_pool)

@@ -25,8 +25,8 @@ def sigmoid_back(gate, r):
 
 
 def step_rnn(layer, at, r, cell):
-    """h = tanh(z)."""
-    dz = r * (1 - at["h"] ** 2)
+    """h = tanh(z) or max(z, 0)."""
+    dz = r * ((1 - at["h"] ** 2) if layer.activation == "tanh" else (at["h"] > 0))
     return dz, {"state": maps.dense_adjoint(dz, layer.recurrent), "cell": cell}
 
 

@@ -33,6 +33,13 @@ def through_extreme(layer, rule, xs, y, r, book):
     return [np.where(book.kept, r, 0), np.where(book.kept, 0, r)]
 
 
+@flow.register(L.Where)
+def through_where(layer, rule, xs, y, r, book):
+    """All of it to the operand that was chosen; the condition takes nothing."""
+    chosen = xs[0] != 0
+    return [np.zeros_like(xs[0]), np.where(chosen, r, 0), np.where(chosen, 0, r)]
+
+
 @flow.register(L.Softmax)
 def through_softmax(layer, rule, xs, y, r, book):
     """R_i = x_i (R_i - s_i Σ R); what that does not conserve is booked as softmax (see `SoftmaxTaylor`)."""

@@ -43,7 +43,7 @@ def from_gate(layer, gate, x, h, s, biases, book, *, scale=1.0):
 
 
 def step_rnn(layer, rule, x, at, later, r, book):
-    """h = tanh(z),  z = W x + U h' + b."""
+    """h = f(z),  z = W x + U h' + b."""
     s = ratio(at["z"], r, rule, book)
     to_x, later["state"] = from_gate(layer, 0, x, at["before"], s, layer.bias, book)
     return to_x

@@ -155,3 +155,17 @@ def test_wide_windows_run_on_kernels(length, stride, channels, dtype):
         compiled = lrp_core.explain(network, x, rules, engine="numba", dtype=dtype).relevance
         scale = np.abs(expected).max()
         assert np.abs(compiled - expected).max() <= (1e-9 if dtype == "float64" else 1e-3) * scale
+
+
+def test_half_precision_may_cost_more(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    nodes = [onnx.helper.make_node("MatMul", ["x", "w"], ["a"]), onnx.helper.make_node("Relu", ["a"], ["y"])]
+    half = onnx.TensorProto.FLOAT16
+    graph = onnx.helper.make_graph(nodes, "g", [onnx.helper.make_tensor_value_info("x", half, ["n", 64])],
+                                   [onnx.helper.make_tensor_value_info("y", half, None)],
+                                   [onnx.numpy_helper.from_array(draw(64, 5).astype(np.float16), "w")])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    found = lrp_core.check(model, rules=["epsilon"])
+    assert found.agrees and found.tolerance == auditor.AGREES_HALF

@@ -363,7 +363,7 @@ def test_a_model_file_keeps_it(layer, shapes, tmp_path):
 @pytest.mark.parametrize("type, arguments", [(type, a) for types, several in (
     ("Slice", [(0, 1, 0), (0, 1, 1, 0), (1.5,), (0, "1")]),
     ("Gather", [((-1,),), ((0,), 0)]), ("Gather Tile", [((),), ((0.5,),), ("2",), (3,)]),
-    ("Pad", [(((1, 2, 3),),), (((-1, 0),),), (3,), (((1, 1),), "wrap"), (((1, 1),), "edge", NAN)]),
+    ("Pad", [(((1, 2, 3),),), (((-1, 0),),), (3,), (((1, 1),), "wavy"), (((1, 1),), "edge", NAN)]),
     ("Sum Mean Max", [((),), ((0,),), ("1",), ((1.5,),), (1.5,)]),
     ("LayerNorm RMSNorm GroupNorm", [(MATRIX, MATRIX), (FOUR, ONES), (FOUR, NAN * FOUR), (FOUR, FOUR, 0)]),
     ("GroupNorm", [(FOUR, FOUR, 1e-3, groups) for groups in (3, 0, 2.0)]), ("Tile", [((0,),)]),

@@ -16,8 +16,11 @@ from .activations import (
 from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape, frozen
 from .functions import (
     Abs,
+    Atan,
+    Ceil,
     Clip,
     Cos,
+    Cosh,
     Erf,
     Exp,
     Floor,
@@ -32,9 +35,12 @@ from .functions import (
     Selu,
     Sign,
     Sin,
+    Sinh,
     Softplus,
     Softsign,
     Sqrt,
+    Step,
+    Tan,
 )
 from .linear import Affine, BatchNorm, Conv1D, Conv2D, Conv2DTranspose, Dense, DepthwiseConv2D, Projection
 from .moves import (
@@ -61,7 +67,7 @@ from .pools import (
     MaxPool2D,
     WinnerTakesAll,
 )
-from .products import Divide, Extreme, MatMul, Maximum, Minimum, Multiply, Product
+from .products import Divide, Extreme, MatMul, Maximum, Minimum, Multiply, Product, Where
 from .recurrent import GRU, LSTM, RNN, Recurrent
 from .reduce import Max, Mean, Sum
 from .select import MODES, Gather, Pad, Selection, Slice, Tile
@@ -73,7 +79,7 @@ LAYER_TYPES = {cls.__name__: cls for cls in (
     Add, Subtract, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Dropout,
     ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax, LogSoftmax,
     Abs, Clip, Cos, Erf, Exp, Floor, HardSigmoid, HardSwish, Log, Mish, Power, PReLU, Reciprocal, Round, Selu,
-    Sign, Sin, Softplus, Softsign, Sqrt,
+    Sign, Sin, Softplus, Softsign, Sqrt, Atan, Ceil, Cosh, Sinh, Step, Tan, Where,
     Affine, Projection, GroupNorm, RMSNorm, LocalResponseNorm, Divide, MatMul, Maximum, Minimum, Multiply,
     RNN, LSTM, GRU, Max, Mean, Sum, Gather, Pad, Slice, Tile)}
 

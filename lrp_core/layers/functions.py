@@ -38,6 +38,11 @@ HardSwish = function("HardSwish", "x · min(max(x + 3, 0), 6) / 6.", lambda x: x
 Sin = function("Sin", "sin x.", np.sin, np.cos)
 Cos = function("Cos", "cos x.", np.cos, lambda x: -np.sin(x))
 Erf = function("Erf", "erf x.", scipy.special.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-np.square(x)))
+Tan = function("Tan", "tan x.", np.tan, lambda x: 1 / np.square(np.cos(x)))
+Atan = function("Atan", "arctan x.", np.arctan, lambda x: 1 / (1 + np.square(x)))
+Sinh = function("Sinh", "sinh x.", np.sinh, np.cosh)
+Cosh = function("Cosh", "cosh x.", np.cosh, np.sinh)
+Ceil = function("Ceil", "The next whole number above.", np.ceil, np.zeros_like)
 Sign = function("Sign", "-1, 0 or 1.", np.sign, np.zeros_like)
 Floor = function("Floor", "The next whole number below.", np.floor, np.zeros_like)
 Round = function("Round", "The nearest whole number, the even one of two.", np.round, np.zeros_like)
@@ -68,6 +73,23 @@ class HardSigmoid(Activation):
 
     def derivative(self, x):
         return _inside(0, 1)(self.alpha * x + self.beta) * x.dtype.type(self.alpha)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step(Activation):
+    """1 where x > 0, else 0: a comparison. With `closed`, 1 where x is 0 too."""
+    closed: bool = False
+    options = ("closed",)
+
+    def __post_init__(self):
+        if not isinstance(self.closed, bool):
+            raise ValueError(f"Step: closed must be true or false, got {quote(self.closed)}")
+
+    def forward(self, x):
+        return (x >= 0 if self.closed else x > 0).astype(x.dtype)
+
+    def derivative(self, x):
+        return np.zeros_like(x)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -85,3 +85,13 @@ class Minimum(Extreme):
 
     def forward_keeping(self, a, b):
         return np.minimum(a, b), a <= b
+
+
+@dataclasses.dataclass(frozen=True)
+class Where(Layer):
+    """y = a where the condition is not 0, else b, number by number: the inputs are condition, a, b."""
+    inputs = 3
+    output_shape = Product.output_shape
+
+    def forward(self, condition, a, b):
+        return np.where(condition != 0, a, b)

@@ -96,13 +96,20 @@ def stacked(steps):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class RNN(Recurrent):
-    """h_t = tanh(W x_t + U h_{t-1} + b)."""
+    """h_t = f(W x_t + U h_{t-1} + b), f the activation: "tanh" or "relu"."""
+    activation: str = "tanh"
+    options = ("reverse", "activation")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.activation not in ("tanh", "relu"):
+            raise ValueError(f"RNN: the activation must be 'tanh' or 'relu', got {quote(self.activation)}")
 
     def forward_keeping(self, x):
         h, wx, steps = self.first("state", x), self.by_input(x), [None] * x.shape[1]
         for t in self.steps(x.shape[1]):
             before, z = h, wx[:, t] + maps.dense(h, self.recurrent, None)
-            h = np.tanh(z)
+            h = np.tanh(z) if self.activation == "tanh" else np.maximum(z, 0)
             steps[t] = {"before": before, "z": z, "h": h}
         kept = stacked(steps)
         return kept["h"], kept

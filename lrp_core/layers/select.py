@@ -155,15 +155,16 @@ class Tile(Selection, Move):
         return (r.reshape(len(r), *pairs).sum(axis=tuple(range(1, len(pairs) + 1, 2))),)
 
 
-MODES = ("constant", "reflect", "edge")
+MODES = ("constant", "reflect", "edge", "wrap")
 
 
 @dataclasses.dataclass(frozen=True)
 class Pad(Selection):
     """Numbers before and after along any axes: a constant, the mirrored input, or its edge.
 
-    margin: (before, after) for each axis but the batch's. mode: "constant", "reflect" or "edge". value: the
-    constant. Relevance on a constant goes nowhere, and is booked as gated; a mirrored number's copies add up.
+    margin: (before, after) for each axis but the batch's. mode: "constant", "reflect", "edge" or "wrap".
+    value: the constant. Relevance on a constant goes nowhere, and is booked as gated; a mirrored number's
+    copies add up.
     """
     margin: tuple
     mode: str = "constant"

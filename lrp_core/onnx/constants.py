@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-MORE = 1 << 20  # numbers that may be made beside as many as the file holds, twice
+MORE = 1 << 24  # numbers that may be made beside as many as the file holds, twice
 
 # Whose result is at most as large as its inputs together.
 PLAIN = {"Abs", "ArgMax", "ArgMin", "Atan", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip",

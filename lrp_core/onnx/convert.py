@@ -9,7 +9,18 @@ from ..files import INVALID, ModelFileError
 from ..limits import MAX_AXES, MAX_SAMPLE
 from ..network import INPUT, Network
 from ..text import clean, listing, quote
-from . import moves, norms, pointwise, pools, recurrent, select, transforms, weighted
+from . import (
+    comparisons,
+    contractions,
+    moves,
+    norms,
+    pointwise,
+    pools,
+    recurrent,
+    select,
+    transforms,
+    weighted,
+)
 from .builder import Builder, Tensor, plain
 from .constants import Folder
 from .older import modern
@@ -18,8 +29,9 @@ from .rewrites import rewrite
 
 # By operator: a function of (builder, name, the inputs ...) with the attributes it knows as keywords. Its
 # signature says what is supported; anything else in a file is refused.
-OPERATORS = {**weighted.OPERATORS, **pointwise.OPERATORS, **pools.OPERATORS, **moves.OPERATORS,
-             **select.OPERATORS, **norms.OPERATORS, **recurrent.OPERATORS, **transforms.OPERATORS}
+FAMILIES = (weighted, pointwise, comparisons, pools, moves, select, contractions, norms, recurrent,
+            transforms)
+OPERATORS = {kind: function for family in FAMILIES for kind, function in family.OPERATORS.items()}
 OLD = ("Upsample",)
 UNKNOWN = object()  # stands for what an operation that is refused would have made
 MOST = 10  # refused operations that an error names
@@ -38,10 +50,15 @@ def network_of(graph, source, output, constants, onnx, opset, facts, class_names
     conversion.run(graph.operations, [output], values)
     found = values.get(output)
     if found is UNKNOWN:
-        raise conversion.error()
+        error = conversion.error()
+        raise error if batch == 1 else ModelFileError(f"{error} (the model is fixed to batches of {batch}: "
+                                                      "export it for batches of 1, or of any size)")
     if not isinstance(found, Tensor) or not build.nodes:
         raise ModelFileError(f"the output {quote(output)} does not depend on the input {quote(name)} through "
                              "any layer")
+    if batch > 1 and found.shape[:1] != (1,):
+        raise ModelFileError(f"the input {quote(name)} is fixed to batches of {batch}, and so is what the "
+                             "model computes; export it for batches of 1, or of any size")
     found = build.in_order(found.node, found)
     nodes = rewrite(build.nodes, found.node)
     if not nodes:
@@ -178,17 +195,16 @@ def _known(kind):
     return kind in OPERATORS or kind in OLD or kind in ("Shape", "Size", "If") or Folder.knows(kind)
 
 
-COMPARED = {"Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "Not", "And", "Or", "Xor", "IsNaN",
-            "IsInf", "ArgMax", "ArgMin", "NonZero", "TopK"}
+CHOOSING = {"ArgMax", "ArgMin", "NonZero", "TopK", "Hardmax"}
 
 
 def _unsupported(operation):
     """The error for an operator that is not supported, with what to do."""
     if operation.kind in ("Loop", "Scan", "SequenceMap"):
         return operation.refused("loops are not supported; export the layer as ONNX's own LSTM, GRU or RNN")
-    if operation.kind in COMPARED:
-        return operation.refused("relevance cannot pass a comparison of what depends on the input; name an "
-                                 "output before it")
+    if operation.kind in CHOOSING:
+        return operation.refused("relevance cannot pass a choice of places that depends on the input; name "
+                                 "an output before it")
     if operation.kind.startswith(("QLinear", "Quantize", "DynamicQuantize")) or "Integer" in operation.kind:
         return operation.refused("quantized networks are not supported; export the model in float32")
     return operation.refused("this operator is not supported; before the export, put others in its place, or "

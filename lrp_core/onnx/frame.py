@@ -1,9 +1,13 @@
 """ONNX's description of a sliding window, in one or two dimensions, as ours in two."""
 import dataclasses
+import functools
 
 from ..text import quote
 from ..window import Window
 from .builder import Tensor
+from .moves import concat, cut
+
+MAPS = 128  # that one operation takes, one after the other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +68,21 @@ class Frame:
                 count -= 1
             more.append(max((count - 1) * stride + size - extent - front - back, 0))
         return tuple(more)
+
+
+def each_map(convert):
+    """A function of one map [1, c, h, w] for several [n, c, h, w]: map by map, joined."""
+    @functools.wraps(convert)
+    def converted(build, name, x: Tensor, *more, **attributes):
+        if x.rank != 4 or x.shape[0] == 1:
+            return convert(build, name, x, *more, **attributes)
+        if x.shape[0] > MAPS:
+            raise ValueError(f"{x.shape[0]} maps at once are too many (at most {MAPS})")
+        maps = [cut(build, f"{name}/map", x, 0, n, n + 1, 1) for n in range(x.shape[0])]
+        made = [convert(build, f"{name}/{n}" if n else name, one, *more, **attributes)
+                for n, one in enumerate(maps)]
+        return concat(build, f"{name}/maps", *made, axis=0)
+    return converted
 
 
 def frame(x: Tensor, size, strides, pads, dilations, auto_pad):

@@ -24,7 +24,7 @@ def dropout(build, name, x: Tensor, ratio: Constant = None, training: Constant =
 
 
 def cast(build, name, x: Tensor, *, to: int, saturate=1, round_mode="up"):
-    if to not in (1, 10, 11):
+    if to not in (1, 9, 10, 11):  # a comparison is a number here, 0 or 1
         raise ValueError("only conversions between floating-point types are supported")
     return x
 

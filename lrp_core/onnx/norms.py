@@ -5,6 +5,7 @@ import numpy as np
 
 from .. import layers as L
 from .builder import Tensor
+from .frame import each_map
 from .weighted import weights
 
 Constant = np.ndarray
@@ -43,6 +44,7 @@ def group_norm(build, name, x: Tensor, scale: Constant, shift: Constant, *, num_
     return _grouped(build, name, x, scale, shift, num_groups, epsilon)
 
 
+@each_map
 def _grouped(build, name, x, scale, shift, groups, epsilon):
     if x.rank < 3 or x.shape[0] != 1 or scale.shape != x.shape[1:2] or shift.shape != scale.shape:
         raise ValueError(f"takes one map [batch, channels, ...] at a time and a scale and shift for each "

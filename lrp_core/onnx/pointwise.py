@@ -144,40 +144,41 @@ def mean(build, name, *xs):
     return y if len(xs) == 1 else build.add(f"{name}/mean", L.Scale(1 / len(xs)), y)
 
 
-def _extreme(layer, scalar):
+def extreme(layer, scalar):
     def convert(build, name, *xs):
         y = None
         for x in sorted(xs, key=lambda x: isinstance(x, Constant)):  # the tensors first
             if y is None:
                 y = x
-            elif isinstance(x, Constant):
-                if x.size != 1:
-                    raise ValueError("only one bound for all numbers is supported")
+            elif isinstance(x, Constant) and x.size == 1:
                 y = clip(build, name, y, **{scalar: x})
             else:
+                x = as_tensor(build, name, x, y)
                 y = build.add(name, layer(), *build.together(name, y, x))
         return y
     return convert
 
 
-def where(build, name, condition: Constant, a, b):
-    """A choice by a constant mask: m·a + (1 - m)·b."""
-    mask = condition.astype(np.float32)
-    if isinstance(a, Constant) and isinstance(b, Constant):
-        raise ValueError("a choice between constants must be worked out before")
-    if isinstance(b, Constant):
-        return affine(build, name, a, mask, np.where(condition, 0, _finite(b)))
-    if isinstance(a, Constant):
-        return affine(build, name, b, 1 - mask, np.where(condition, _finite(a), 0))
-    parts = affine(build, f"{name}/mask", a, mask, 0), affine(build, f"{name}/rest", b, 1 - mask, 0)
-    return build.add(name, L.Add(), *build.together(name, *parts))
+def as_tensor(build, name, value, like):
+    """A constant as a Tensor that gets no relevance: 0·x + c, x any tensor; a Tensor as it is."""
+    if isinstance(value, Tensor):
+        return value
+    shape = np.broadcast_shapes(value.shape, like.shape)
+    x = build.spread(name, like, shape)
+    return affine(build, f"{name}/constant", x, 0, np.broadcast_to(value, shape))
+
+
+def triangle(build, name, x: Tensor, k: Constant = None, *, upper=1):
+    """The upper or lower triangle of matrices, zeros elsewhere."""
+    ones, diagonal = np.ones(x.shape[-2:], np.float32), 0 if k is None else int(k.reshape(()))
+    return affine(build, name, x, np.triu(ones, diagonal) if upper else np.tril(ones, diagonal), 0)
 
 
 def _tensor_first(a, b):
     return (b, a) if isinstance(a, Constant) else (a, b)
 
 
-def _finite(array):
+def finite(array):
     """-infinity, which masks are made of, as a number that is low enough."""
     return np.where(np.isneginf(np.asarray(array, np.float64)), LOWEST, np.asarray(array, np.float64))
 
@@ -196,7 +197,7 @@ def affine(build, name, x, factor, shift):
     """factor·x + shift by constants: a BatchNorm where they vary along one axis at most, which
     `fold_batch_norm` may take into a neighbour; an Affine elsewhere.
     """
-    factor, shift = np.asarray(factor, np.float64), _finite(shift)
+    factor, shift = np.asarray(factor, np.float64), finite(shift)
     L.check_shape(np.broadcast_shapes(x.shape, factor.shape, shift.shape))
     shape = np.broadcast_shapes(x.shape, factor.shape, shift.shape)
     if shape != x.shape:
@@ -219,8 +220,10 @@ OPERATORS = {
         "Relu": L.ReLU, "Sigmoid": L.Sigmoid, "Tanh": L.Tanh, "HardSwish": L.HardSwish, "Mish": L.Mish,
         "Softplus": L.Softplus, "Softsign": L.Softsign, "Exp": L.Exp, "Log": L.Log, "Sqrt": L.Sqrt,
         "Abs": L.Abs, "Reciprocal": L.Reciprocal, "Erf": L.Erf, "Sin": L.Sin, "Cos": L.Cos, "Sign": L.Sign,
-        "Floor": L.Floor, "Round": L.Round}.items()},
+        "Floor": L.Floor, "Round": L.Round, "Ceil": L.Ceil, "Tan": L.Tan, "Atan": L.Atan, "Sinh": L.Sinh,
+        "Cosh": L.Cosh}.items()},
     "LeakyRelu": leaky_relu, "PRelu": prelu, "Elu": elu, "Celu": celu, "Selu": selu, "Gelu": gelu,
     "Swish": swish, "HardSigmoid": hard_sigmoid, "Clip": clip, "Pow": power, "Add": add, "Sub": subtract,
     "Mul": multiply, "Div": divide, "Neg": negate, "Sum": total, "Mean": mean,
-    "Max": _extreme(L.Maximum, "low"), "Min": _extreme(L.Minimum, "high"), "Where": where}
+    "Trilu": triangle,
+    "Max": extreme(L.Maximum, "low"), "Min": extreme(L.Minimum, "high")}

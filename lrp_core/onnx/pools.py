@@ -3,11 +3,12 @@ import numpy as np
 
 from .. import layers as L
 from .builder import Tensor
-from .frame import frame
+from .frame import each_map, frame
 
 Constant = np.ndarray
 
 
+@each_map
 def max_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, dilations=(), kernel_shape: tuple,
              pads=(),
              storage_order=0, strides=()):
@@ -15,6 +16,7 @@ def max_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, dilation
     return _pool(build, name, x, L.MaxPool1D, L.MaxPool2D, where, ceil_mode)
 
 
+@each_map
 def average_pool(build, name, x: Tensor, *, auto_pad="NOTSET", ceil_mode=0, count_include_pad=0, dilations=(),
                  kernel_shape: tuple, pads=(), strides=()):
     """Ours takes the mean over positions inside the map; where ONNX counts the padding, the map gets a margin
@@ -118,4 +120,5 @@ OPERATORS = {"MaxPool": max_pool, "AveragePool": average_pool, "GlobalAveragePoo
              "ReduceSum": _reduction(SUMS), "ReduceSumSquare": _reduction(SUMS, (L.Power(2.0),)),
              "ReduceL1": _reduction(SUMS, (L.Abs(),)),
              "ReduceL2": _reduction(SUMS, (L.Power(2.0),), (L.Sqrt(),)),
-             "ReduceLogSum": _reduction(SUMS, (), (L.Log(),)), "LpNormalization": lp_norm}
+             "ReduceLogSum": _reduction(SUMS, (), (L.Log(),)),
+             "ReduceLogSumExp": _reduction(SUMS, (L.Exp(),), (L.Log(),)), "LpNormalization": lp_norm}

@@ -91,7 +91,10 @@ class Reader:
         self.graph = self._graph(model.graph, 0)
         self.declared = [self._input(value) for value in model.graph.input
                          if value.name not in self.graph.constants]
+        half = onnx.TensorProto.FLOAT16
         self.facts = {"format": "ONNX", "opset": self.opset,
+                      **({"precision": "float16"} if any(one.kind == half for one in self.declared)
+                         or any(a.dtype == np.float16 for a in self.graph.constants.values()) else {}),
                       "producer": f"{model.producer_name} {model.producer_version}".strip()}
 
     def _graph(self, graph, depth):

@@ -20,6 +20,7 @@ def _recurrent(kind):
                 output_sequence=1):
         count = 2 if direction == "bidirectional" else 1
         _check(kind, activations, count, input_forget, clip, peepholes)
+        relu = tuple(activations[:1]) == ("Relu",)
         time, batch = (1, 0) if layout else (0, 1)
         if x.rank != 3 or x.shape[batch] != 1 or len(kernel) != count:
             raise ValueError(f"takes one sequence at a time, {'[1, t, c]' if layout else '[t, 1, c]'}, with "
@@ -34,7 +35,7 @@ def _recurrent(kind):
             reverse = direction == "reverse" or number == 1
             first = [None if array is None else _state(array, layout, number) for array in (state, cell)]
             layer = _layer(kind, kernel[number], recurrent[number],
-                           None if bias is None else bias[number], first, reverse, linear_before_reset)
+                           None if bias is None else bias[number], first, reverse, linear_before_reset, relu)
             y = build.add(name if not number else f"{name}/reverse", layer, x, axes=(time, 2), rank=3)
             end = 0 if reverse else length - 1
             made.append(y)
@@ -45,6 +46,8 @@ def _recurrent(kind):
 
 def _check(kind, activations, count, input_forget, clip, peepholes):
     """Refuse variants that are not what the layer computes."""
+    if kind == "RNN" and tuple(activations) == ("Relu",) * count:
+        return
     if activations and tuple(activations) != ACTIVATIONS[kind] * count:
         raise ValueError(f"the activations {', '.join(activations)} are not supported, only "
                          f"{', '.join(ACTIVATIONS[kind])}")
@@ -56,12 +59,14 @@ def _state(array, layout, number):
     """A direction's initial state [h] of ONNX's [directions, 1, h], or [1, directions, h]."""
     array = np.asarray(array)
     array = array.swapaxes(0, 1) if layout else array
+    if array.ndim == 3 and (array == array[:, :1]).all():  # zeros for a batch of another size
+        array = array[:, :1]
     if array.ndim != 3 or array.shape[1] != 1:
         raise ValueError(f"an initial state must be [directions, 1, h], found {array.shape}")
     return weights(array[number, 0])
 
 
-def _layer(kind, kernel, recurrent, bias, first, reverse, linear_before_reset):
+def _layer(kind, kernel, recurrent, bias, first, reverse, linear_before_reset, relu):
     gates, h = len(ORDER[kind]), recurrent.shape[-1]
 
     def ours(array):
@@ -75,7 +80,7 @@ def _layer(kind, kernel, recurrent, bias, first, reverse, linear_before_reset):
         return L.GRU(kernel, recurrent, by_input, first[0], reverse, by_state, bool(linear_before_reset))
     if kind == "LSTM":
         return L.LSTM(kernel, recurrent, by_input + by_state, first[0], reverse, first[1])
-    return L.RNN(kernel, recurrent, by_input + by_state, first[0], reverse)
+    return L.RNN(kernel, recurrent, by_input + by_state, first[0], reverse, "relu" if relu else "tanh")
 
 
 def _sequence(build, name, made, layout):

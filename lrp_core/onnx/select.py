@@ -1,9 +1,14 @@
 """ONNX's operators that choose numbers along axes by constants."""
+import math
+
 import numpy as np
 
 from .. import layers as L
-from .builder import Tensor
+from ..limits import MAX_SAMPLE
+from ..text import quote
+from .builder import Tensor, axis_of
 from .moves import cut
+from .pointwise import affine
 
 Constant = np.ndarray
 
@@ -63,4 +68,83 @@ def gather(build, name, x: Tensor, places: Constant, *, axis=0):
                                                                          *x.shape[axis + 1:]))
 
 
-OPERATORS = {"Slice": slices, "Split": split, "Gather": gather}
+def picked(build, name, x, places):
+    """The numbers of x at flat `places`, in ONNX's order and in their shape; zeros where they are -1."""
+    count = math.prod(x.shape)
+    y = build.reshaped(f"{name}/flat", x, (count,))
+    y = build.arrange(name, y, (0,))
+    if (places < 0).any():
+        y = build.add(f"{name}/zero", L.Pad(((0, 1),)), y)
+        places = np.where(places < 0, count, places)
+    if places.size > MAX_SAMPLE:
+        raise ValueError(f"{places.size} places are too many")
+    y = build.add(name, L.Gather(tuple(places.reshape(-1).tolist()), 1), y)
+    return build.reshaped(f"{name}/shape", y, places.shape)
+
+
+def numbered(shape):
+    """The flat place of each number of an array."""
+    return np.arange(math.prod(shape)).reshape(shape)
+
+
+def gather_elements(build, name, x: Tensor, places: Constant, *, axis=0):
+    axis = x.axis(axis)
+    places = np.asarray(places, np.int64) % x.shape[axis]
+    around = tuple(slice(0, n) for a, n in enumerate(places.shape) if a != axis)
+    source = numbered(x.shape)[around[:axis] + (slice(None),) + around[axis:]]
+    return picked(build, name, x, np.take_along_axis(source, places, axis))
+
+
+def gather_nd(build, name, x: Tensor, places: Constant, *, batch_dims=0):
+    if batch_dims:
+        raise ValueError("only batch_dims=0 is supported")
+    places = np.asarray(places, np.int64)
+    return picked(build, name, x, numbered(x.shape)[tuple(np.moveaxis(places, -1, 0))])
+
+
+def scatter_nd(build, name, x, places: Constant, new, *, reduction="none"):
+    """x with other numbers at constant places."""
+    places = np.asarray(places, np.int64)
+    at = numbered(x.shape)[tuple(np.moveaxis(places, -1, 0))]
+    return _replaced(build, name, x, at, new, reduction)
+
+
+def scatter_elements(build, name, x, places: Constant, new, *, axis=0, reduction="none"):
+    axis = axis_of(axis, len(x.shape))
+    places = np.asarray(places, np.int64) % x.shape[axis]
+    around = tuple(slice(0, n) for a, n in enumerate(places.shape) if a != axis)
+    source = numbered(x.shape)[around[:axis] + (slice(None),) + around[axis:]]
+    return _replaced(build, name, x, np.take_along_axis(source, places, axis), new, reduction)
+
+
+def _replaced(build, name, x, at, new, reduction):
+    """x with the numbers at flat places `at` replaced by those of `new`, or these added."""
+    if reduction not in ("none", "add") or len(np.unique(at)) != at.size:
+        raise ValueError(f"reduction={quote(reduction)} is not supported, or a place comes twice among "
+                         f"{at.size}")
+    shape, flat = tuple(x.shape), np.full(math.prod(x.shape), -1)
+    flat[at.reshape(-1)] = np.arange(at.size)
+    stay = np.float32(flat.reshape(shape) < 0) if reduction == "none" else np.ones(shape, np.float32)
+    put = flat.reshape(shape)
+    if isinstance(new, Constant):
+        values = np.append(new.reshape(-1), 0)[put].astype(np.float32)
+        return affine(build, name, x, stay, values)
+    made = picked(build, f"{name}/new", new, put)
+    if isinstance(x, Constant):
+        return affine(build, name, made, 1, x * stay)
+    return build.add(name, L.Add(), *build.together(name, affine(build, f"{name}/old", x, stay, 0), made))
+
+
+def reverse_sequence(build, name, x: Tensor, lengths: Constant, *, batch_axis=1, time_axis=0):
+    """The first numbers along an axis in reverse, as many as the lengths tell."""
+    time, batch = x.axis(time_axis), x.axis(batch_axis)
+    lengths = np.broadcast_to(np.asarray(lengths, np.int64).reshape(-1), (x.shape[batch],))
+    places = np.moveaxis(numbered(x.shape).copy(), (batch, time), (0, 1))
+    for row, length in zip(places, lengths):
+        row[:length] = row[:length][::-1].copy()
+    return picked(build, name, x, np.moveaxis(places, (0, 1), (batch, time)))
+
+
+OPERATORS = {"Slice": slices, "Split": split, "Gather": gather, "GatherElements": gather_elements,
+             "GatherND": gather_nd, "ScatterND": scatter_nd, "ScatterElements": scatter_elements,
+             "ReverseSequence": reverse_sequence}

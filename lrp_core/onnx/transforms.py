@@ -41,7 +41,8 @@ def resize(build, name, x: Tensor, region: Constant = None, scales: Constant = N
         scale = {axis: float(s) for axis, s in zip(axes, given.reshape(-1))}
         if not all(0 < s < MAX_SAMPLE for s in scale.values()):
             raise ValueError(f"the scales must be above 0, found {given.tolist()}")
-        made = {axis: math.floor(x.shape[axis] * s) for axis, s in scale.items()}
+        # in single precision, as runtimes do it
+        made = {axis: math.floor(np.float32(x.shape[axis]) * np.float32(s)) for axis, s in scale.items()}
     changed = [axis for axis in axes if scale[axis] != 1]
     if min(made.values()) < 1 or math.prod(made.values()) > MAX_SAMPLE:
         raise ValueError(f"it makes {quote(made)} of {x.shape}")
@@ -73,7 +74,7 @@ def _repeated(build, name, x, factors):
 
 def _weights_of(extent, made, scale, coordinates, mode, nearest, cubic):
     """What each output takes of each input, [extent, made]."""
-    place = np.arange(made, dtype=np.float64)
+    place, scale = np.arange(made, dtype=np.float32), np.float32(scale)  # as runtimes do it
     if coordinates == "asymmetric":
         at = place / scale
     elif coordinates == "align_corners":
@@ -82,6 +83,8 @@ def _weights_of(extent, made, scale, coordinates, mode, nearest, cubic):
         at = np.zeros(1)
     elif coordinates in ("half_pixel", "pytorch_half_pixel"):
         at = (place + 0.5) / scale - 0.5
+    elif coordinates == "tf_half_pixel_for_nn":
+        at = (place + 0.5) / scale
     elif coordinates == "half_pixel_symmetric":
         at = extent / 2 * (1 - made / (scale * extent)) + (place + 0.5) / scale - 0.5
     else:

@@ -7,7 +7,7 @@ from .. import layers as L
 from ..limits import MAX_SAMPLE
 from ..text import quote
 from .builder import Tensor
-from .frame import frame
+from .frame import each_map, frame
 from .pointwise import add as pointwise_add
 
 Constant = np.ndarray
@@ -35,6 +35,7 @@ def kernel_of(array, given):
     return weights((array if array.ndim == 4 else array[:, :, None]).transpose(2, 3, 1, 0))
 
 
+@each_map
 def conv(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, auto_pad="NOTSET", dilations=(),
          group=1, kernel_shape=(), pads=(), strides=()):
     hwio, bias = kernel_of(kernel, kernel_shape), weights(bias)
@@ -53,6 +54,7 @@ def conv(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, aut
     return build.add(name, layer, build.arrange(name, x, where.map))
 
 
+@each_map
 def conv_transpose(build, name, x: Tensor, kernel: Constant, bias: Constant = None, *, auto_pad="NOTSET",
                    dilations=(), group=1, kernel_shape=(), output_padding=(), output_shape=(), pads=(),
                    strides=()):
@@ -204,5 +206,4 @@ def batch_norm(build, name, x: Tensor, scale: Constant, shift: Constant, mean: C
     return build.add(name, L.BatchNorm(weights(kernel), weights(bias)), build.with_last(name, x, 1))
 
 
-OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "MatMul": product,
-             "BatchNormalization": batch_norm}
+OPERATORS = {"Conv": conv, "ConvTranspose": conv_transpose, "Gemm": gemm, "BatchNormalization": batch_norm}
