@@ -66,7 +66,8 @@ class Check:
     """What `check` found; prints as a report.
 
     difference: the largest difference of the scores from `beside`'s, as a share of the largest score; None
-    where there is nothing to compare with. tolerance: how large it may be. findings: sentences, the most important first.
+    where there is nothing to compare with. tolerance: how large it may be. findings: sentences, the most
+    important first.
     """
     model: str
     input_shape: tuple

@@ -62,8 +62,9 @@ def recurrent():
         ("clip", L.Clip(-3.0, 3.0)), ("soft", L.Softplus()), ("root", L.Sqrt()), ("log", L.Log()),
         ("square", L.Power(2.0)), ("exp", L.Exp()), ("inverse", L.Reciprocal()), ("sign", L.Abs()),
         ("erf", L.Erf()), ("signs", L.Softsign()), ("sine", L.Sin()),
-        ("cosine", L.Cos()), ("tangent", L.Tan()), ("angle", L.Atan()), ("sinh", L.Sinh()), ("cosh", L.Cosh()),
-        ("up", L.Ceil()), ("step", L.Step(True)), ("chosen", L.Where(), ("step", "up", "sine")), ("first", L.Slice(-1, None, 1, 1)),
+        ("cosine", L.Cos()), ("tangent", L.Tan()), ("angle", L.Atan()), ("sinh", L.Sinh()),
+        ("cosh", L.Cosh()), ("up", L.Ceil()), ("step", L.Step(True)),
+        ("chosen", L.Where(), ("step", "up", "sine")), ("first", L.Slice(-1, None, 1, 1)),
         ("tile", L.Tile((2, 1))), ("mean", L.Mean((1,))),
         ("most", L.GlobalMaxPool1D(), ("lstm",)), ("both", L.Add(), ("mean", "most")),
         ("out", L.Dense(draw(4, 3)))], (5, 3))
