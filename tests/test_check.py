@@ -169,3 +169,18 @@ def test_half_precision_may_cost_more(tmp_path):
     model.ir_version = 8
     found = lrp_core.check(model, rules=["epsilon"])
     assert found.agrees and found.tolerance == auditor.AGREES_HALF
+
+
+def test_inputs_that_nothing_reads_are_given_to_onnxruntime():
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    nodes = [onnx.helper.make_node("Relu", ["x"], ["y"]), onnx.helper.make_node("Add", ["h", "h"], ["z"])]
+    inputs = [onnx.helper.make_tensor_value_info(*one) for one in (
+        ("x", 1, ["n", 4]), ("h", 1, ["n", 2]), ("rate", onnx.TensorProto.INT64, []))]
+    outputs = [onnx.helper.make_tensor_value_info(name, 1, None) for name in ("y", "z")]
+    model = onnx.helper.make_model(onnx.helper.make_graph(nodes, "g", inputs, outputs),
+                                   opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    for constants in ({}, {"rate": 16000, "h": 1}):
+        found = lrp_core.check(model, output="y", constants=constants, rules=["epsilon"])
+        assert found.beside == "onnxruntime" and found.difference == 0

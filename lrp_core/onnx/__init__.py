@@ -89,7 +89,7 @@ def _bound_graph(reader, onnx, wanted, output, shape, constants):
         for name in sorted(operation.reads - made - {*graph.constants} - {*declared}):
             raise operation.refused(f"reads {quote(name)}, which nothing makes")
     chosen = _chosen(reader.declared, needed, constants, wanted, output)
-    bound = {name: _bound(declared[name], value, onnx) for name, value in constants.items() if name in needed}
+    bound = {name: _bound(declared[name], value, onnx) for name, value in constants.items()}
     return (chosen.name, *_shape(chosen, shape, onnx)), output, bound
 
 

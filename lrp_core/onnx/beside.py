@@ -6,6 +6,9 @@ import numpy as np
 from ..files import ModelFileError
 from .source import package
 
+DTYPES = {"tensor(double)": np.float64, "tensor(float16)": np.float16, "tensor(int64)": np.int64,
+          "tensor(int32)": np.int32, "tensor(bool)": np.bool_}
+
 
 def onnxruntime_scores(source, x, *, input=None, output=None, constants=None):
     """The value that `from_onnx` explains, as onnxruntime computes it for each sample of x [n, ...]: an array
@@ -39,14 +42,18 @@ def onnxruntime_scores(source, x, *, input=None, output=None, constants=None):
                 cut.graph.output.append(onnx.helper.make_empty_tensor_value_info(output))
             session = onnxruntime.InferenceSession(cut.SerializeToString(), options,
                                                    providers=["CPUExecutionProvider"])
-        known = {value.name: value.type for value in session.get_inputs()}
-        dtype = {"tensor(double)": np.float64, "tensor(float16)": np.float16}.get(known[name], np.float32)
+        given = {value.name: feeds.get(value.name, unread(value)) for value in session.get_inputs()}
         rows = []
         for sample in x:
-            given = {key: value for key, value in feeds.items() if key in known}
-            given[name] = sample.reshape(whole).astype(dtype)
+            given[name] = sample.reshape(whole).astype(given[name].dtype)
             rows.append(np.asarray(session.run([output], given)[0], np.float64))
     except Exception as error:  # onnxruntime raises kinds of its own
         raise ModelFileError(f"onnxruntime refuses the model: {error}") from None
     return np.stack([row.reshape(row.shape[1:] if row.ndim > 1 and len(row) == 1 else row.shape or (1,))
                      for row in rows])
+
+
+def unread(value):
+    """Zeros for an input of a session that is neither explained nor bound, as nothing reads it."""
+    dtype = DTYPES.get(value.type, np.float32)
+    return np.zeros([n if isinstance(n, int) else 1 for n in value.shape], dtype)
