@@ -30,5 +30,7 @@ def check_scores(network, trace):
         return
     for node in network.nodes:
         if not np.abs(trace.outputs[node.name]).max() < np.finfo(np.float32).max:
-            raise ValueError(f"the output of node {quote(node.name)} overflows: its weights or the input are "
-                             "too large")
+            why = ("is not a number: a logarithm or a root of a negative number, or 0 divided by 0"
+                   if np.isnan(trace.outputs[node.name]).any()
+                   else "overflows: its weights or the input are too large")
+            raise ValueError(f"the output of node {quote(node.name)} {why}")

@@ -45,19 +45,20 @@ def batch_of(shape, count=3):
     return np.random.default_rng(5).standard_normal((count, *shape)).astype(np.float32)
 
 
-def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, rules=("epsilon", "epsilon_plus"), **options):
+def parity(tmp_path, model, shape, *, count=3, tolerance=1e-5, rules=("epsilon", "epsilon_plus"),
+           given=None, **options):
     """The network of a model, which takes the model's own input, agrees with onnxruntime and explains itself
-    with a ledger that closes.
+    with a ledger that closes. given: from_onnx's shape.
     """
     import onnxruntime as runtime  # the fuzzer makes models without it
     path = save(tmp_path, model)
     x = batch_of(shape, count)
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    parts = [x] if given.shape[0] != 1 else [one[None] for one in x]
-    expected = np.concatenate([session.run(None, {given.name: part})[0].reshape(len(part), -1)
+    (source,) = session.get_inputs()
+    parts = [x] if source.shape[0] != 1 else [one[None] for one in x]
+    expected = np.concatenate([session.run(None, {source.name: part})[0].reshape(len(part), -1)
                                for part in parts])
-    network = lrp_core.from_onnx(path, **options)
+    network = lrp_core.from_onnx(path, shape=given, **options)
     assert network.input_shape == tuple(shape)
     found = network.forward(x).outputs[network.nodes[-1].name].reshape(count, -1)
     assert found.shape == expected.shape

@@ -5,8 +5,8 @@ import pytest
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from onnx import helper
-from onnx_models import LINE, MAP, ROW, draw, ints, make, node, parity
+from onnx import TensorProto, helper
+from onnx_models import LINE, MAP, ROW, draw, ints, make, node, parity, save
 
 import lrp_core
 
@@ -250,6 +250,19 @@ GRAPHS = {
                                       {"s": ints(0), "e": ints(2), "t": ints(2),
                                        "i": np.stack(np.meshgrid([0], range(4), [8, 3], range(7),
                                                                  indexing="ij"), -1)}, MAP),
+    "is it another number than 0": ([node("Relu", "x", "r"), node("Cast", "r", "b", to=9),
+                                     node("Not", "b", "n"), node("Cast", "n", "f", to=1),
+                                     node("Mul", "x f")], {}, MAP),
+    "clip by a tensor": ([node("ReduceMax", "x", "m", axes=[0, 1, 2, 3], keepdims=0),
+                          node("Sub", "m c", "l"), node("Clip", "x l")], {"c": np.float32(1.5)}, MAP),
+    "log of a sum of exponentials of large numbers": (
+        [node("Mul", "x c", "a"), node("ReduceLogSumExp", "a", axes=[3])], {"c": np.float32(500)}, MAP),
+    "sequences at once": ([node("Reshape", "x s", "t"),
+                           helper.make_node("LSTM", ["t", "w", "r", "", "", "h"], ["a", "b"], hidden_size=5,
+                                            direction="bidirectional"),
+                           node("ReduceMean", "a", "c", axes=[0, 1], keepdims=0), node("Add", "c b")],
+                          {"s": ints(9, 4, 7), "w": draw(2, 20, 7), "r": draw(2, 20, 5),
+                           "h": draw(2, 4, 5)}, MAP),
     "constants that only the evaluator knows": (
         [node("Shape", "x", "s"), node("ConstantOfShape", "s", "o", value=helper.make_tensor(
             "v", 1, [1], [2.0])), node("Mul", "x o", "a"), node("Range", "zero n one", "i"),
@@ -268,9 +281,66 @@ def test_all_that_is_unsupported_is_named_at_once(tmp_path):
     nodes = [node("Det", "x", "a", name="/encoder/first/Det"), node("Relu", "x", "b"),
              node("NonZero", "b", "c", name="second"), node("Hardmax", "b", "d", name="third"),
              node("Add", "a d")]
-    from onnx_models import save
     with pytest.raises(lrp_core.ModelFileError) as raised:
         lrp_core.from_onnx(save(tmp_path, make(nodes, {}, (4, 4))))
     text = str(raised.value)
     assert "2 operations are not supported" in text and "(Hardmax" in text and "'second'" not in text
     assert "'encoder/first/Det' (Det, in encoder.first)" in text
+
+
+def body(nodes, inputs, outputs):
+    """A loop's body; inputs: (name, type, shape)."""
+    def value(name, kind=TensorProto.FLOAT, shape=None):
+        return helper.make_tensor_value_info(name, kind, shape)
+    return helper.make_graph(nodes, "body", [value(*one) for one in inputs], [value(*one) for one in outputs])
+
+
+TURN, GO = ("i", TensorProto.INT64, []), ("go", TensorProto.BOOL, [])
+
+
+def test_a_loop_is_unrolled(tmp_path):
+    """As converters write recurrence: a step read by number, a state carried along, outputs stacked."""
+    inner = body([node("Gather", "steps i", "x_t", axis=0), node("MatMul", "x_t w", "a"),
+                  node("MatMul", "h u", "b"), node("Add", "a b", "z"), node("Tanh", "z", "h2"),
+                  node("Identity", "h2", "row"), node("Less", "i last", "more")],
+                 [TURN, GO, ("h", 1, [1, 5])], [("more", TensorProto.BOOL, []), ("h2",), ("row",)])
+    nodes = [node("Transpose", "x", "steps", perm=[1, 0, 2]),
+             helper.make_node("Loop", ["count", "yes", "h0"], ["h_n", "rows"], body=inner),
+             node("ReduceMean", "rows", "mean", axes=[0], keepdims=0), node("Add", "mean h_n")]
+    constants = {"count": np.array(100), "yes": np.array(True), "h0": draw(1, 5), "w": draw(3, 5),
+                 "u": draw(5, 5), "last": np.array(5)}
+    network = parity(tmp_path, make(nodes, constants, (7, 3), batch=1), (7, 3), rules=("epsilon",))
+    assert sum(one.layer.type == "Tanh" for one in network.nodes) == 6
+
+
+def test_a_scan_is_unrolled(tmp_path):
+    inner = body([node("MatMul", "x_t w", "a"), node("Add", "a h", "z"), node("Tanh", "z", "h2"),
+                  node("Identity", "h2", "row")], [("h", 1, [1, 5]), ("x_t", 1, [1, 3])], [("h2",), ("row",)])
+    nodes = [node("Transpose", "x", "steps", perm=[1, 0, 2]),
+             helper.make_node("Scan", ["h0", "steps"], ["h_n", "rows"], body=inner, num_scan_inputs=1,
+                              scan_input_directions=[1], scan_output_directions=[1]),
+             node("Squeeze", "rows one")]
+    constants = {"h0": draw(1, 5), "w": draw(3, 5), "one": ints(1)}
+    parity(tmp_path, make(nodes, constants, (7, 3), batch=1), (7, 3), rules=("epsilon",))
+
+
+@pytest.mark.parametrize("count, message", [(10**9, "more than 4096 turns"), (3000, "once its loops")])
+def test_loops_without_end_are_refused(count, message, tmp_path):
+    inputs, outputs = [TURN, GO, ("c", 1, [])], [("g", TensorProto.BOOL, []), ("d", 1, [])]
+    deep = body([node("Add", "c one", "d"), node("Identity", "go", "g")], inputs, outputs)
+    outer = body([helper.make_node("Loop", ["count", "yes", "c"], ["d"], body=deep),
+                  node("Identity", "go", "g")], inputs, outputs)
+    nodes = [helper.make_node("Loop", ["count", "yes", "zero"], ["s"], body=outer), node("Mul", "x s")]
+    constants = {"count": np.array(count), "yes": np.array(True), "zero": np.float32(0),
+                 "one": np.float32(1)}
+    with pytest.raises(lrp_core.ModelFileError, match=message):
+        lrp_core.from_onnx(save(tmp_path, make(nodes, constants, ROW)))
+
+
+def test_a_first_axis_that_may_be_time_is_not_taken_for_a_batch(tmp_path):
+    nodes = [helper.make_node("GRU", ["x", "w", "r"], ["", "h"], hidden_size=5), node("Squeeze", "h axes")]
+    constants = {"w": draw(1, 15, 8), "r": draw(1, 15, 5), "axes": ints(0)}
+    path = save(tmp_path, make(nodes, constants, (1, 8), batch=20))
+    with pytest.raises(lrp_core.ModelFileError, match=r"no batch, give its whole shape, shape=\(20, 1, 8\)"):
+        lrp_core.from_onnx(path)
+    assert lrp_core.from_onnx(path, shape=(20, 1, 8)).input_shape == (20, 1, 8)

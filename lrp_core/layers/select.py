@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ..checks import is_number, is_whole
-from ..limits import MAX_EXTENT, MAX_SAMPLE
+from ..limits import MAX_SAMPLE
 from ..text import quote
 from .base import Layer, Move, sequence
 
@@ -176,9 +176,9 @@ class Pad(Selection):
             margin = tuple((before, after) for before, after in self.margin)
         except (TypeError, ValueError):
             margin = ()
-        if not margin or not all(is_whole(n) and 0 <= n <= MAX_EXTENT for pair in margin for n in pair):
+        if not margin or not all(is_whole(n) and 0 <= n <= MAX_SAMPLE for pair in margin for n in pair):
             raise ValueError("Pad's margin must be a (before, after) for each axis, whole numbers in "
-                             f"0..{MAX_EXTENT}, got {quote(self.margin)}")
+                             f"0..{MAX_SAMPLE}, got {quote(self.margin)}")
         if self.mode not in MODES or not is_number(self.value):
             raise ValueError(f"Pad's mode must be one of {', '.join(MODES)} and its value a number, got "
                              f"{quote(self.mode)} and {quote(self.value)}")

@@ -11,6 +11,7 @@ transforms. Shapes and other constants that the model computes are worked out. `
 list; whatever else a file holds is refused by name.
 """
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -48,12 +49,21 @@ def from_onnx(source, *, input=None, output=None, shape=None, constants=None, cl
     with parsed(source, onnx) as (model, what):
         try:
             network = _network(Reader(onnx, inlined(model, onnx)), onnx, input, output, shape,
-                               dict(constants or {}), class_names)
+                               named(constants), class_names)
             return fold_batch_norm(network) if fold else network
         except ValueError as error:  # names the node already
             raise ModelFileError(f"{what}: {error}") from None
         except INVALID as error:
             raise ModelFileError(f"{what}: the model is not valid: {error}") from None
+
+
+def named(constants):
+    """The constants by name; ModelFileError where they are none."""
+    if constants is None:
+        return {}
+    if not isinstance(constants, Mapping):
+        raise ModelFileError(f"constants must be {{name: value}}, got {quote(constants)}")
+    return dict(constants)
 
 
 def bound_inputs(model, *, input=None, output=None, shape=None, constants=None):
@@ -62,7 +72,7 @@ def bound_inputs(model, *, input=None, output=None, shape=None, constants=None):
     """
     onnx = package()
     reader = Reader(onnx, inlined(model, onnx))
-    (name, whole, _), output, bound = _bound_graph(reader, onnx, input, output, shape, dict(constants or {}))
+    (name, whole, _), output, bound = _bound_graph(reader, onnx, input, output, shape, named(constants))
     return name, whole, bound, output
 
 
@@ -145,10 +155,11 @@ def _shape(one, given, onnx):
         raise ModelFileError(f"{what} must be floating point; convert whole numbers before the network, or "
                              "bind it: constants={name: value}")
     if given is not None:
+        wanted = given
         given = (given,) if is_whole(given) else () if isinstance(given, str) else tuple(given)
         if not given or not all(is_whole(n) and n > 0 for n in given):
             raise ModelFileError(f"shape must be whole numbers above 0, without the batch axis, got "
-                                 f"{quote(given)}")
+                                 f"{quote(wanted)}")
     if one.shape is None:
         if given is None:
             raise ModelFileError(f"{what} is no tensor of declared shape: give it, without the batch axis, "
@@ -170,6 +181,12 @@ def _batched(what, declared, given):
                              f"{list(declared)}; for one without a batch axis give its whole shape, "
                              "shape=(...)")
     if given is None:
+        if is_whole(declared[0]) and declared[0] > 1:
+            rest = ", ".join(str(n or "?") for n in declared[1:])
+            comma = "," * (len(declared) == 2)
+            raise ModelFileError(f"{what} is declared as {list(declared)}: if its first axis is no batch, "
+                                 f"give its whole shape, shape=({declared[0]}, {rest}); if it is one, export "
+                                 f"the model for batches of 1, or of any size, or try shape=({rest}{comma})")
         for axis, extent in enumerate(declared[1:], 1):
             if not is_whole(extent):
                 raise ModelFileError(f"{what} leaves axis {axis} open ({quote(extent or 'unnamed')}) of "

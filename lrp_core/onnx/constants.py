@@ -35,7 +35,12 @@ def _gather(attributes, x, indices):
 
 
 def _gather_nd(attributes, x, indices):
-    return indices.size * x.size
+    depth = indices.shape[-1] + attributes.get("batch_dims", 0)
+    return indices.size // max(indices.shape[-1], 1) * math.prod(x.shape[depth:])
+
+
+def _einsum(attributes, *arrays):
+    return math.prod(a.size for a in arrays)
 
 
 def _matmul(attributes, a, b, *more):
@@ -59,7 +64,7 @@ GROWTH = {
     "HannWindow": lambda attributes, size: int(size), "HammingWindow": lambda attributes, size: int(size),
     "BlackmanWindow": lambda attributes, size: int(size), "MelWeightMatrix": _mel,
     "Range": _range, "Gather": _gather, "GatherElements": lambda attributes, x, indices: indices.size,
-    "GatherND": _gather_nd, "MatMul": _matmul, "Gemm": _matmul, "Pad": _pad,
+    "GatherND": _gather_nd, "Einsum": _einsum, "MatMul": _matmul, "Gemm": _matmul, "Pad": _pad,
 }
 FOLDED = {*PLAIN, *BROADCAST, *GROWTH}
 
@@ -106,6 +111,8 @@ class Folder:
 
     def _evaluate(self, operation, arrays):
         helper, node = self._onnx.helper, operation.proto
+        if operation.kind == "CumSum":  # the evaluator wants a number for the axis, exporters write a list
+            arrays = [arrays[0], np.reshape(arrays[1], ())]
         feeds = {name: array for name, array in zip(node.input, arrays) if name}
         graph = helper.make_graph(
             [node], "constant", [helper.make_tensor_value_info(name, 1, None) for name in feeds],

@@ -23,6 +23,7 @@ from . import (
 )
 from .builder import Builder, Tensor, plain
 from .constants import Folder
+from .loops import LOOPS
 from .older import modern
 from .reading import Graph
 from .rewrites import rewrite
@@ -35,6 +36,7 @@ OPERATORS = {kind: function for family in FAMILIES for kind, function in family.
 OLD = ("Upsample",)
 UNKNOWN = object()  # stands for what an operation that is refused would have made
 MOST = 10  # refused operations that an error names
+MOST_STEPS = 100_000  # operations, each as often as a loop takes it
 
 
 def network_of(graph, source, output, constants, onnx, opset, facts, class_names):
@@ -90,7 +92,7 @@ class Conversion:
     """Goes through operations in order; keeps what is refused, to name all of it at once."""
 
     def __init__(self, build, onnx, opset, graph):
-        self._build, self._opset = build, opset
+        self._build, self._opset, self._steps = build, opset, 0
         self._folder, self._refused, self._makers = Folder(onnx, opset, graph.constants), [], {}
 
     def error(self):
@@ -105,6 +107,10 @@ class Conversion:
     def run(self, operations, outputs, values):
         """Put what the operations make into `values`, by name: Tensors, constants or UNKNOWN."""
         used = alive(operations, outputs)
+        self._steps += len(used) + 1
+        if self._steps > MOST_STEPS:
+            raise ModelFileError(f"the model takes more than {MOST_STEPS:,} operations once its loops are "
+                                 "unrolled: too many")
         read = set(outputs).union(*(operation.reads for operation in used))
         for operation in used:
             try:
@@ -122,6 +128,8 @@ class Conversion:
         given = [self._value(operation, values, name) for name in operation.inputs]
         if operation.kind == "If":
             return self._branch(operation, given, values, read)
+        if operation.kind in LOOPS and isinstance(operation.attributes.get("body"), Graph):
+            return self._loop(operation, given, values)
         if any(value is UNKNOWN for value in given):
             if not _known(operation.kind):
                 raise _unsupported(operation)
@@ -165,6 +173,25 @@ class Conversion:
         self.run(branch.operations, [name for name in wanted if name], inner)
         return [name and self._value(operation, inner, name) for name in wanted]
 
+    def _loop(self, operation, given, values):
+        """The results of a loop that is unrolled."""
+        if any(value is UNKNOWN for value in given):
+            return [UNKNOWN] * len(operation.outputs)
+
+        def run(body, inputs):
+            inner = values.new_child({**body.constants, **dict(zip(body.inputs, inputs))})
+            self.run(body.operations, body.outputs, inner)
+            found = [self._value(operation, inner, name) for name in body.outputs]
+            if any(value is UNKNOWN for value in found):
+                raise operation.refused("something inside it is not supported")
+            return found
+        try:
+            return LOOPS[operation.kind](self._build, operation, given, run)
+        except INVALID as error:
+            if isinstance(error, ModelFileError):
+                raise
+            raise operation.refused(error) from None
+
     def _apply(self, operation, given):
         """The Tensors of an operation, with its nodes added to the builder."""
         if operation.kind not in OPERATORS:
@@ -192,7 +219,7 @@ def _shape(operation, tensor):
 
 
 def _known(kind):
-    return kind in OPERATORS or kind in OLD or kind in ("Shape", "Size", "If") or Folder.knows(kind)
+    return kind in OPERATORS or kind in OLD or kind in ("Shape", "Size", "If", *LOOPS) or Folder.knows(kind)
 
 
 CHOOSING = {"ArgMax", "ArgMin", "NonZero", "TopK", "Hardmax"}
@@ -200,16 +227,14 @@ CHOOSING = {"ArgMax", "ArgMin", "NonZero", "TopK", "Hardmax"}
 
 def _unsupported(operation):
     """The error for an operator that is not supported, with what to do."""
-    if operation.kind in ("Loop", "Scan", "SequenceMap"):
-        return operation.refused("loops are not supported; export the layer as ONNX's own LSTM, GRU or RNN")
     if operation.kind in CHOOSING:
         return operation.refused("relevance cannot pass a choice of places that depends on the input; name "
                                  "an output before it")
     if operation.kind.startswith(("QLinear", "Quantize", "DynamicQuantize")) or "Integer" in operation.kind:
         return operation.refused("quantized networks are not supported; export the model in float32")
+    known = sorted([*OPERATORS, *LOOPS, "Constant", "If", "Shape", "Size"])
     return operation.refused("this operator is not supported; before the export, put others in its place, or "
-                             "name an output before it. Supported are "
-                             + ", ".join(sorted([*OPERATORS, "Constant", "If", "Shape", "Size"])))
+                             f"name an output before it. Supported are {', '.join(known)}")
 
 
 def _check_inputs(operation, given, parameters):

@@ -10,6 +10,7 @@ from .builder import Tensor, axis_of, plain
 from .pointwise import LOWEST, affine
 
 Constant = np.ndarray
+BOOL, FLOATS = 9, (1, 10, 11)  # ONNX's numbers of types
 
 
 def same(build, name, x: Tensor):
@@ -24,7 +25,9 @@ def dropout(build, name, x: Tensor, ratio: Constant = None, training: Constant =
 
 
 def cast(build, name, x: Tensor, *, to: int, saturate=1, round_mode="up"):
-    if to not in (1, 9, 10, 11):  # a comparison is a number here, 0 or 1
+    if to == BOOL:  # 0 or 1 here: is it another number than 0?
+        return build.add(name, L.Step(), build.add(f"{name}/size", L.Abs(), x))
+    if to not in FLOATS:
         raise ValueError("only conversions between floating-point types are supported")
     return x
 

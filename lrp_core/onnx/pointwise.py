@@ -61,7 +61,10 @@ def hard_sigmoid(build, name, x: Tensor, *, alpha=0.2, beta=0.5):
     return build.add(name, L.HardSigmoid(float(alpha), float(beta)), x)
 
 
-def clip(build, name, x: Tensor, low: Constant = None, high: Constant = None):
+def clip(build, name, x: Tensor, low=None, high=None):
+    if any(isinstance(bound, Tensor) or (bound is not None and bound.size != 1) for bound in (low, high)):
+        y = x if low is None else extreme(L.Maximum, "low")(build, name, x, low)
+        return y if high is None else extreme(L.Minimum, "high")(build, f"{name}/high", y, high)
     low, high = (-math.inf if low is None else float(low.reshape(()))), (math.inf if high is None
                                                                          else float(high.reshape(())))
     if low == 0 and high in (6, math.inf):

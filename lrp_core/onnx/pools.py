@@ -104,6 +104,20 @@ def reduced(build, name, x, axes, keepdims, layers):
     return x if keepdims else build.without(x, axes)
 
 
+def log_sum_exp(build, name, x: Tensor, given: Constant = None, *, axes=(), keepdims=1,
+                noop_with_empty_axes=0):
+    """max + ln Σ e^(x - max), which does not overflow."""
+    axes = tuple(axes) if given is None else tuple(given.reshape(-1).tolist())
+    if not axes and noop_with_empty_axes:
+        return x
+    axes = {x.axis(axis) for axis in axes} or set(range(x.rank))
+    largest = reduced(build, f"{name}/max", x, axes, True, MAXIMA)
+    below = build.add(f"{name}/below", L.Subtract(), *build.together(f"{name}/below", x, largest))
+    total = reduced(build, f"{name}/sum", build.add(f"{name}/exp", L.Exp(), below), axes, True, SUMS)
+    y = build.add(name, L.Add(), *build.together(name, build.add(f"{name}/log", L.Log(), total), largest))
+    return y if keepdims else build.without(y, axes)
+
+
 def lp_norm(build, name, x: Tensor, *, axis=-1, p=2):
     """x / sqrt(Σ x²) along an axis."""
     if p != 2:
@@ -121,4 +135,4 @@ OPERATORS = {"MaxPool": max_pool, "AveragePool": average_pool, "GlobalAveragePoo
              "ReduceL1": _reduction(SUMS, (L.Abs(),)),
              "ReduceL2": _reduction(SUMS, (L.Power(2.0),), (L.Sqrt(),)),
              "ReduceLogSum": _reduction(SUMS, (), (L.Log(),)),
-             "ReduceLogSumExp": _reduction(SUMS, (L.Exp(),), (L.Log(),)), "LpNormalization": lp_norm}
+             "ReduceLogSumExp": log_sum_exp, "LpNormalization": lp_norm}

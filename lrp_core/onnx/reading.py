@@ -126,7 +126,8 @@ class Reader:
         what = f"node {quote(name)} ({clean(node.op_type)})"
         if node.domain not in DOMAINS:
             raise ModelFileError(f"{what}: operators of the domain {quote(node.domain)} are not supported; "
-                                 "export the model with ONNX's own operators")
+                                 "export the model with ONNX's own operators, or, where a program has "
+                                 "optimised the file, take the original")
         attributes = {a.name: self._attribute(a, f"{what}: attribute {quote(a.name)}", depth)
                       for a in node.attribute}
         operation = Operation(name, node.op_type, tuple(node.input), tuple(node.output), attributes, node,
@@ -164,7 +165,8 @@ class Reader:
             known = tensor.data_type in kinds.DataType.values()
             raise ModelFileError(f"{what} holds "
                                  f"{kinds.DataType.Name(tensor.data_type) if known else tensor.data_type} "
-                                 "numbers, which are not supported; export the model in float32")
+                                 "numbers, which are not supported; export the model in float32, not "
+                                 "quantized")
         shape = tuple(tensor.dims)
         if len(shape) > MAX_AXES + 1 or any(n < 0 for n in shape) or math.prod(shape) > MAX_PARAMETERS:
             raise ModelFileError(f"{what} is declared as {quote(shape)}: negative or too large (at most "

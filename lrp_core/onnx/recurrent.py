@@ -3,7 +3,8 @@ import numpy as np
 
 from .. import layers as L
 from .builder import Tensor
-from .moves import cut
+from .frame import MAPS
+from .moves import concat, cut
 from .weighted import weights
 
 Constant = np.ndarray
@@ -22,6 +23,12 @@ def _recurrent(kind):
         _check(kind, activations, count, input_forget, clip, peepholes)
         relu = tuple(activations[:1]) == ("Relu",)
         time, batch = (1, 0) if layout else (0, 1)
+        if x.rank == 3 and 1 < x.shape[batch] <= MAPS:
+            return _each(build, name, x, batch, layout, lambda name, one, number: convert(
+                build, name, one, kernel, recurrent, bias, lengths, *(
+                    _one(array, layout, number) for array in (state, cell)), peepholes,
+                direction=direction, layout=layout, activations=activations,
+                linear_before_reset=linear_before_reset))
         if x.rank != 3 or x.shape[batch] != 1 or len(kernel) != count:
             raise ValueError(f"takes one sequence at a time, {'[1, t, c]' if layout else '[t, 1, c]'}, with "
                              f"weights for {count} directions, found {x.shape} and {kernel.shape}")
@@ -42,6 +49,24 @@ def _recurrent(kind):
             last.append(cut(build, f"{name}/last", y, time, end, end + 1, 1))
         return _sequence(build, name, made, layout), _last(build, name, last, layout), None
     return convert
+
+
+def _each(build, name, x, batch, layout, convert):
+    """Several sequences, one after the other: Y and Y_h of all of them, side by side."""
+    made = [convert(f"{name}/{n}" if n else name,
+                    cut(build, f"{name}/sequence", x, batch, n, n + 1, 1), n) for n in range(x.shape[batch])]
+    rank = 4
+    return (concat(build, f"{name}/sequences", *(y for y, _, _ in made), axis=0 if layout else rank - 2),
+            concat(build, f"{name}/states", *(h for _, h, _ in made), axis=0 if layout else 1), None)
+
+
+def _one(array, layout, number):
+    """One sequence's initial state, where each has its own."""
+    if array is None:
+        return None
+    axis = 0 if layout else 1
+    array = np.asarray(array)
+    return array if array.ndim != 3 or array.shape[axis] == 1 else array.take([number], axis)
 
 
 def _check(kind, activations, count, input_forget, clip, peepholes):

@@ -146,7 +146,9 @@ def dft(build, name, x: Tensor, length: Constant = None, axis: Constant = None, 
     """The discrete Fourier transform along an axis of [..., 1] or [..., 2], real and imaginary parts last."""
     axis = x.axis(-2 if axis is None else int(axis.reshape(())))
     parts, extent = x.shape[-1], x.shape[axis]
-    if axis == x.rank - 1 or parts not in (1, 2) or (onesided and inverse):
+    if onesided and inverse:
+        raise ValueError("an inverse transform of one side is not supported")
+    if axis == x.rank - 1 or parts not in (1, 2):
         raise ValueError(f"takes [..., 1] or [..., 2] and another axis than the last, found {x.shape} and "
                          f"axis {axis}")
     n = extent if length is None else int(length.reshape(()))
