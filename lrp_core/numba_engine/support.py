@@ -26,11 +26,13 @@ from ..rules import above_zero, below_zero, crosses_by_itself, negative, ones, p
 from ..window import Window
 from .kernels.elementwise import ABOVE_ZERO, BELOW_ZERO, NO_GATE
 from .kernels.simd_llvm import lanes_of
+from .kernels.winograd import TILES
 
 ALIASES = (L.Dropout, L.Flatten, L.Reshape)
 GATES = {None: NO_GATE, above_zero: ABOVE_ZERO, below_zero: BELOW_ZERO}
 # Rows or columns of a window: of a convolution, as wide as the longest Fourier transform; of a pool.
 LARGEST, LARGEST_POOL = 1 << 13, 64
+LARGEST_TRANSFORMED = 1 << 24  # bytes of transformed weights for a map that makes few tiles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,13 @@ class Form:
 
     @property
     def suits_winograd(self):
-        """3x3, stride 1, channels that fill whole vectors on both sides."""
+        """3x3, stride 1, channels that fill whole vectors on both sides; and not so many weights for so small
+        a map that reading the four times as many transformed ones would take longer than it saves.
+        """
+        tiles = -(-self.made[0] // 4) * -(-self.made[1] // 4)
+        weights = 36 * self.source[2] * self.made[2] * np.dtype(self.dtype).itemsize
+        if tiles < TILES and weights > LARGEST_TRANSFORMED:
+            return False
         return (self.window.size == (3, 3) and self.window.strides == (1, 1)
                 and self.window.dilation == (1, 1)
                 and self.source[2] % lanes_of(self.dtype) == 0 and self.made[2] % lanes_of(self.dtype) == 0)

@@ -25,8 +25,18 @@ G = np.array([[1/4, 0, 0], [-1/6, -1/6, -1/6], [-1/6, 1/6, -1/6], [1/24, 1/12, 1
 
 def transform_kernel(kernel, dtype):
     """U = G g Gᵀ: [3, 3, c, m] -> packed [36, panels, c, width], computed in float64."""
-    u = np.einsum("ai,ijcm,bj->abcm", G, kernel.astype(np.float64), G).reshape(36, *kernel.shape[2:])
-    return np.stack([pack(plane, dtype) for plane in u])
+    channels, filters = kernel.shape[2:]
+    first, both = pack(np.zeros((channels, filters)), dtype), np.kron(G, G)  # vec(G g Gᵀ) = (G ⊗ G) vec(g)
+    packed = np.empty((36, *first.shape), dtype)
+    rows = max(1, (1 << 20) // filters)  # at a time, so that double precision takes little memory
+    padded = first.shape[0] * first.shape[2]
+    for begin in range(0, channels, rows):
+        part = kernel[:, :, begin:begin + rows]
+        u = both @ part.reshape(9, -1).astype(np.float64)
+        plane = np.zeros((36, part.shape[2], padded), dtype)
+        plane[..., :filters] = u.reshape(36, -1, filters)
+        packed[:, :, begin:begin + rows] = plane.reshape(36, -1, *first.shape[::2]).transpose(0, 2, 1, 3)
+    return packed
 
 
 def scratch_size(channels, filters, dtype):
