@@ -253,6 +253,10 @@ GRAPHS = {
     "is it another number than 0": ([node("Relu", "x", "r"), node("Cast", "r", "b", to=9),
                                      node("Not", "b", "n"), node("Cast", "n", "f", to=1),
                                      node("Mul", "x f")], {}, MAP),
+    "plus a product of constants": ([node("Gemm", "a b x", alpha=0.5, beta=2.0)],
+                                    {"a": draw(1, 4), "b": draw(4, 6)}, ROW),
+    "plus a convolved constant": ([node("Conv", "c w", "k", pads=[1, 1, 1, 1]), node("Add", "x k")],
+                                  {"c": draw(1, 2, 9, 7), "w": draw(4, 2, 3, 3)}, MAP),
     "clip by a tensor": ([node("ReduceMax", "x", "m", axes=[0, 1, 2, 3], keepdims=0),
                           node("Sub", "m c", "l"), node("Clip", "x l")], {"c": np.float32(1.5)}, MAP),
     "log of a sum of exponentials of large numbers": (

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-MORE = 1 << 24  # numbers that may be made beside as many as the file holds, twice
+MORE, TIMES = 1 << 24, 6  # numbers that may be made, beside so many times as many as the file holds
 
 # Whose result is at most as large as its inputs together.
 PLAIN = {"Abs", "ArgMax", "ArgMin", "Atan", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip",
@@ -39,6 +39,10 @@ def _gather_nd(attributes, x, indices):
     return indices.size // max(indices.shape[-1], 1) * math.prod(x.shape[depth:])
 
 
+def _conv(attributes, x, kernel, *more):
+    return x.size * kernel.size
+
+
 def _einsum(attributes, *arrays):
     return math.prod(a.size for a in arrays)
 
@@ -64,7 +68,7 @@ GROWTH = {
     "HannWindow": lambda attributes, size: int(size), "HammingWindow": lambda attributes, size: int(size),
     "BlackmanWindow": lambda attributes, size: int(size), "MelWeightMatrix": _mel,
     "Range": _range, "Gather": _gather, "GatherElements": lambda attributes, x, indices: indices.size,
-    "GatherND": _gather_nd, "Einsum": _einsum, "MatMul": _matmul, "Gemm": _matmul, "Pad": _pad,
+    "GatherND": _gather_nd, "Einsum": _einsum, "Conv": _conv, "MatMul": _matmul, "Gemm": _matmul, "Pad": _pad,
 }
 FOLDED = {*PLAIN, *BROADCAST, *GROWTH}
 
@@ -75,7 +79,7 @@ class Folder:
 
     def __init__(self, onnx, opset, constants):
         self._onnx, self._opset = onnx, opset
-        self._left = MORE + 2 * sum(a.size for a in constants.values())
+        self._left = MORE + TIMES * sum(a.size for a in constants.values())
 
     @staticmethod
     def knows(kind):

@@ -121,6 +121,8 @@ def gemm(build, name, a, b, bias=None, *, alpha=1.0, beta=1.0, transA=0, transB=
     a, b = (_turned(m) if turn else m for m, turn in ((a, transA), (b, transB)))
     if any(len(m.shape) != 2 for m in (a, b)):
         raise ValueError(f"takes rows and a matrix, found {a.shape} and {b.shape}")
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return pointwise_add(build, name, _times(build, name, bias, beta), np.float32(alpha) * (a @ b))
     if isinstance(bias, Tensor) or isinstance(a, Constant) or isinstance(b, Tensor):
         y = _scaled(build, name, product(build, name, a, b), alpha)
         return y if bias is None else pointwise_add(build, f"{name}/sum", y, _times(build, name, bias, beta))
