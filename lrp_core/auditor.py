@@ -28,13 +28,15 @@ SIGNED = (L.Sigmoid, L.HardSigmoid, L.Exp, L.Softplus)  # positive where their i
 
 @dataclasses.dataclass(frozen=True)
 class NodeCheck:
-    """One node: its layer, the shape it makes, the rule of the first preset, and what the compiled engine
-    leaves to NumPy, with the reason ("" where kernels do it).
+    """One node: its layer, the shape it makes, the rule of the first preset, and what computes it in the
+    compiled engine: "numba", "numpy", or "numba, numpy" (one forward, the other back); with the reasons for
+    NumPy, "" where kernels do it.
     """
     name: str
     type: str
     shape: tuple
     rule: str
+    engine: str
     forward: str
     backward: str
 
@@ -89,8 +91,8 @@ class Check:
         return {**dataclasses.asdict(self), "agrees": self.agrees}
 
     def __str__(self):
-        rows = [("layer", "type", "output", "rule", "left to NumPy because")]
-        rows += [(node.name, node.type, str(node.shape), node.rule,
+        rows = [("layer", "type", "output", "rule", "engine", "left to NumPy because")]
+        rows += [(node.name, node.type, str(node.shape), node.rule, node.engine,
                   "; ".join(dict.fromkeys(filter(None, (node.forward, node.backward)))))
                  for node in self.nodes]
         shares = [("rules", "score", "arrives", "biases", "stabilizers", "gated", "softmaxes", "state")]
@@ -99,7 +101,7 @@ class Check:
                 one.rules, f"{one.score:.4g}", *(f"{share:.1%}" for share in (
                     one.arrived, one.bias, one.stabilizer, one.gated, one.softmax, one.state))))
         return "\n\n".join([f"{self.model}: input {self.input_shape}, output {self.output_shape}",
-                            table(rows, "<<<<<"), table(shares, "<" + ">" * 7),
+                            table(rows, "<<<<<<"), table(shares, "<" + ">" * 7),
                             "\n".join(f"- {sentence}" for sentence in self.findings)])
 
 
@@ -204,10 +206,13 @@ def node_checks(network, rules, batch):
         from .numba_engine.left import left_to_numpy
         left = left_to_numpy(network, method, "float32", bool(batch.min() >= 0))
     missing = "" if has_numba() else "Numba is not installed"
-    return tuple(NodeCheck(node.name, node.layer.type, scoring.shapes[node.name], str(rule),
-                           left.get(node.name, {}).get("forward", missing),
-                           left.get(node.name, {}).get("backward", missing))
-                 for node, rule in zip(scoring.nodes, method.rules_for(scoring)))
+    found = []
+    for node, rule in zip(scoring.nodes, method.rules_for(scoring)):
+        why = [left.get(node.name, {}).get(direction, missing) for direction in ("forward", "backward")]
+        engines = ["numpy" if one else "numba" for one in why]
+        found.append(NodeCheck(node.name, node.layer.type, scoring.shapes[node.name], str(rule),
+                               ", ".join(dict.fromkeys(engines)), *why))
+    return tuple(found)
 
 
 # ---- findings: sentences

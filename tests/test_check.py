@@ -46,8 +46,10 @@ def test_every_node_has_its_layer_rule_and_engine(network):
         ("conv", "Conv2D", (6, 6, 8)), ("relu", "ReLU", (6, 6, 8)), ("flat", "Flatten", (288,)),
         ("out", "Dense", (3,))]
     assert found.nodes[0].rule == "Flat()" and not found.nodes[0].forward
+    assert [node.engine for node in found.nodes] == ["numba"] * 4
     gelu = network.replace(nodes=[network.nodes[0], ("gelu", L.GELU()), ("flat", L.Flatten()),
                                   ("out", network.nodes[3].layer)])
+    assert lrp_core.check(gelu, rules=["epsilon"]).nodes[1].engine == "numpy, numba"
     assert "no kernel for GELU" in lrp_core.check(gelu, rules=["epsilon"]).nodes[1].forward
     assert "2 of 2 convolutions" in str(found)
 
