@@ -12,6 +12,7 @@ import sys
 import warnings
 
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -283,6 +284,18 @@ def settled(model):
     return model.eval()
 
 
+def without_traces(path):
+    """Take out of a file where on this machine its nodes were made."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        kept = [(note.key, note.value) for note in node.metadata_props if "name_scopes" in note.key]
+        del node.metadata_props[:]
+        for key, value in kept:
+            node.metadata_props.add(key=key, value=value)
+        node.ClearField("doc_string")
+    onnx.save(model, path)
+
+
 def main(wanted):
     FOLDER.mkdir(exist_ok=True)
     for number, (name, (make, shape)) in enumerate(MODELS.items()):
@@ -299,6 +312,7 @@ def main(wanted):
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
                 warnings.simplefilter("ignore")
                 torch.onnx.export(model, (x[:1],), str(path), input_names=["x"], output_names=["y"], **more)
+            without_traces(path)
             print(name, exporter, path.stat().st_size)
 
 
