@@ -22,6 +22,7 @@ from .flow import Book, through_max_pool, through_move, total
 from .network import Node
 from .steps import cross
 from .text import quote
+from .through_products import through_extreme, through_where
 
 
 def plain(layer, x, r):
@@ -110,19 +111,8 @@ def through_log_softmax(layer, method, xs, y, r, book):
     return [r - np.exp(y) * r.sum(axis=layer.axis, keepdims=True)]
 
 
-@gradient_flow.register(L.Extreme)
-def through_extreme(layer, method, xs, y, r, book):
-    """To the operand that won."""
-    return [np.where(book.kept, r, 0), np.where(book.kept, 0, r)]
-
-
-@gradient_flow.register(L.Where)
-def through_where(layer, method, xs, y, r, book):
-    """To the operand that was chosen."""
-    chosen = xs[0] != 0
-    return [np.zeros_like(xs[0]), np.where(chosen, r, 0), np.where(chosen, 0, r)]
-
-
+gradient_flow.register(L.Extreme)(through_extreme)
+gradient_flow.register(L.Where)(through_where)
 gradient_flow.register(L.Move)(through_move)
 gradient_flow.register(L.Pad)(through_move)
 gradient_flow.register(L.WinnerTakesAll)(through_max_pool)
