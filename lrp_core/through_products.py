@@ -18,13 +18,17 @@ def through_product(layer, rule, xs, y, r, book):
 @flow.register(L.MatMul)
 def through_matmul(layer, rule, xs, y, r, book):
     """R_A = A ⊙ (s Vᵀ), R_V = V ⊙ (Aᵀ s) with s = R / stabilize(O): one of them (`Gate`), or half of each."""
+    if not r.any():  # what a gate was made of, at no cost
+        return [np.zeros_like(x) for x in xs]
     (a, v), y, r = exact(layer, xs, y, r)
     book.gated += total(r)
     s = divide(r, y, rule, 1.0, book)
-    to_a, to_v = (x * share for x, share in zip((a, v), layer.gradients(a, v, y, s)))
     if isinstance(rule, Gate):
-        return [np.zeros_like(a), to_v] if rule.operand == 0 else [to_a, np.zeros_like(v)]
-    return [0.5 * to_a, 0.5 * to_v]
+        if rule.operand == 0:
+            return [np.zeros_like(a), v * np.matmul(a.swapaxes(-1, -2), s)]
+        return [a * np.matmul(s, v.swapaxes(-1, -2)), np.zeros_like(v)]
+    to_a, to_v = layer.gradients(a, v, y, s)
+    return [0.5 * a * to_a, 0.5 * v * to_v]
 
 
 @flow.register(L.Extreme)
@@ -43,6 +47,8 @@ def through_where(layer, rule, xs, y, r, book):
 @flow.register(L.Softmax)
 def through_softmax(layer, rule, xs, y, r, book):
     """R_i = x_i (R_i - s_i Σ R); what that does not conserve is booked as softmax (see `SoftmaxTaylor`)."""
+    if not r.any():
+        return [np.zeros_like(xs[0])]
     (x,), y, r = exact(layer, xs, y, r)
     r_in = x * (r - y * r.sum(axis=layer.axis, keepdims=True))
     book.softmax += total(r) - total(r_in)
