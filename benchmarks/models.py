@@ -8,14 +8,17 @@ explanation by each engine, and zennit's, where torch has the model; the relevan
 is refused stands there with its reason. Exits with 1 where scores or relevances disagree.
 """
 import argparse
+import functools
 import pathlib
 import statistics
 import sys
+import textwrap
 import time
 
 import numpy as np
 
 import lrp_core
+from lrp_core.files import replacing
 from lrp_core.onnx.beside import onnxruntime_scores
 from lrp_core.text import clean
 
@@ -120,18 +123,21 @@ def page(rows, facts):
     """The page as Markdown."""
     machine, made = facts["machine"], facts["versions"]
     packages = ", ".join(f"{name} {version}" for name, version in PACKAGES.items())
+    wrapped = functools.partial(textwrap.fill, width=118, break_long_words=False, break_on_hyphens=False)
     return "\n".join([
         "# Audio models that people ship", "",
-        f"Made by `{facts['command']}` on {facts['date']}: {machine['cores']} cores, {machine['vectors']}, "
-        f"{machine['sgemm']:.0f} GFLOP/s in a large float32 product; "
-        + ", ".join(f"{name} {version}" for name, version in made.items()) + f". Packages: {packages}.", "",
-        "Scores: the largest difference from onnxruntime's, of the largest score, for one input of normally "
-        "distributed numbers. Explained is the first score by the preset `epsilon`: which share of it the "
-        "biases keep and which arrives at the input (these add up to 100 % with what stabilizers, softmaxes "
-        "and initial states take), and what rounding leaves of the ledger. Times: one explanation of one "
-        "input, both ways through the network, the median; zennit's with the same rule and epsilon, beside "
-        "it how far its relevance (in float64) is from ours. Random input says nothing about sounds: what a "
-        "model makes of yours, `audio-lrp check` tells.", "",
+        wrapped(f"Made by `{facts['command']}` on {facts['date']}: {machine['cores']} cores, "
+                f"{machine['vectors']}, {machine['sgemm']:.0f} GFLOP/s in a large float32 product; "
+                + ", ".join(f"{name} {version}" for name, version in made.items())
+                + f". Packages: {packages}."), "",
+        wrapped("Scores: the largest difference from onnxruntime's, of the largest score, for one input of "
+                "normally distributed numbers. Explained is the first score by the preset `epsilon`: which "
+                "share of it the biases keep and which arrives at the input (these add up to 100 % with what "
+                "stabilizers, softmaxes and initial states take), and what rounding leaves of the ledger. "
+                "Times: one explanation of one input, both ways through the network, the median; zennit's "
+                "with the same rule and epsilon, beside it how far its relevance (in float64) is from ours. "
+                "Random input says nothing about sounds: what a model makes of yours, `audio-lrp check` "
+                "tells."), "",
         "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD),
         *("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in rows), ""])
 
@@ -153,7 +159,8 @@ def main():
             rows.append(cells)
             held &= bool(agreed)
     if not options.only:
-        PAGE.write_text(page(rows, circumstances("python -m benchmarks.models")), encoding="utf-8")
+        with replacing(PAGE) as partial:
+            partial.write_text(page(rows, circumstances("python -m benchmarks.models")), encoding="utf-8")
     sys.exit(not held)
 
 

@@ -6,13 +6,15 @@
                                                       attention "attnlrp": half each
     one operand bounded by a sigmoid, hard sigmoid    gates "take-all": it is held fixed
       or softmax                                      gates "half": half each
+    one operand clipped between two bounds, the       the same
+      other unbounded, as a hard sigmoid spelled out
     neither, or both, or one tensor twice             half each
 """
 from . import layers as L
 from .product_rules import Gate, Half, SoftmaxTaylor
 
 ATTENTION, GATES = ("cp", "attnlrp"), ("take-all", "half")
-BOUNDED = (L.Sigmoid, L.HardSigmoid, L.Softmax, L.ReLU6, L.Step)
+BOUNDED = (L.Sigmoid, L.HardSigmoid, L.Softmax, L.Step)
 # What may stand between: numbers only change places, or are scaled, masked or clipped one by one.
 BETWEEN = (L.Move, L.Pad, L.Affine, L.Scale, L.BatchNorm)
 
@@ -31,10 +33,15 @@ def rule_of_product(network, node, attention, gates):
     for fixed in (
         [is_inverse(source(network, name)) for name in node.inputs],
         [is_function_of(network, name, other) for name, other in zip(node.inputs, node.inputs[::-1])],
-        [gates == "take-all" and is_bounded(source(network, name)) for name in node.inputs],
     ):
         if sum(fixed) == 1:
             return Gate(fixed.index(True))
+    if gates == "take-all":
+        sources = [source(network, name) for name in node.inputs]
+        bounded = [isinstance(layer, BOUNDED) for layer in sources]
+        bounded = bounded if any(bounded) else list(map(is_clipped, sources))
+        if sum(bounded) == 1:
+            return Gate(bounded.index(True))
     return Half()
 
 
@@ -43,10 +50,9 @@ def is_inverse(layer):
     return isinstance(layer, L.Reciprocal) or (isinstance(layer, L.Power) and layer.exponent < 0)
 
 
-def is_bounded(layer):
-    """Does a layer keep its output between two bounds, as a gate's?"""
-    clips = isinstance(layer, L.Clip) and None not in (layer.low, layer.high)
-    return clips or isinstance(layer, BOUNDED)
+def is_clipped(layer):
+    """Does a layer cut its output off at two bounds?"""
+    return isinstance(layer, L.ReLU6) or (isinstance(layer, L.Clip) and None not in (layer.low, layer.high))
 
 
 def source(network, name):

@@ -94,3 +94,17 @@ def test_a_pool_whose_mean_is_nearly_nothing(name):
         page = lrp_core.explain(network, x, rules, 0).ledger["pool"]
         # x is rounded to float32
         assert page.stabilizer == pytest.approx(share * page.received, rel=0.02, abs=1e-12)
+
+
+@pytest.mark.parametrize("signal, gate, fixed", [
+    (L.ReLU6(), L.Sigmoid(), 1), (L.Clip(0.0, 6.0), L.HardSigmoid(), 1), (L.ReLU(), L.ReLU6(), 1),
+    (L.Clip(None, 6.0), L.Clip(0.0, 1.0), 1), (L.ReLU6(), L.ReLU6(), None), (L.Sigmoid(), L.Sigmoid(), None)])
+def test_a_clipped_signal_is_no_gate_beside_a_sigmoid(signal, gate, fixed):
+    """As of squeeze and excitation on ReLU6; a clip is a gate, a hard sigmoid spelled out, beside none."""
+    nodes = [("a", L.Scale(2.0)), ("b", L.Dense(np.eye(3, dtype=np.float32)), ("input",)),
+             ("signal", signal, ("a",)), ("gate", gate, ("b",)),
+             ("product", L.Multiply(), ("signal", "gate"))]
+    network = lrp_core.Network(nodes, (3,))
+    rule = lrp_core.composite("epsilon").rules_for(network)[-1]
+    assert (rule.operand if fixed is not None else None) == fixed
+    assert isinstance(rule, lrp_core.Half if fixed is None else lrp_core.Gate)

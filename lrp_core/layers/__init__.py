@@ -26,6 +26,8 @@ from .functions import (
     Floor,
     HardSigmoid,
     HardSwish,
+    IsInf,
+    IsNaN,
     Log,
     Mish,
     Power,
@@ -79,7 +81,7 @@ LAYER_TYPES = {cls.__name__: cls for cls in (
     Add, Subtract, Concatenate, Flatten, Reshape, Permute, ZeroPadding2D, Cropping2D, UpSampling2D, Dropout,
     ReLU, ReLU6, LeakyReLU, ELU, GELU, SiLU, Tanh, Sigmoid, Scale, Softmax, LogSoftmax,
     Abs, Clip, Cos, Erf, Exp, Floor, HardSigmoid, HardSwish, Log, Mish, Power, PReLU, Reciprocal, Round, Selu,
-    Sign, Sin, Softplus, Softsign, Sqrt, Atan, Ceil, Cosh, Sinh, Step, Tan, Where,
+    Sign, Sin, Softplus, Softsign, Sqrt, Atan, Ceil, Cosh, Sinh, Step, Tan, Where, IsInf, IsNaN,
     Affine, Projection, GroupNorm, RMSNorm, LocalResponseNorm, Divide, MatMul, Maximum, Minimum, Multiply,
     RNN, LSTM, GRU, Max, Mean, Sum, Gather, Pad, Slice, Tile)}
 

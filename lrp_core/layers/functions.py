@@ -16,8 +16,11 @@ from .base import Activation, frozen
 
 def function(name, formula, forward, derivative):
     """A layer class without options from y = forward(x) and dy/dx = derivative(x)."""
+    def quietly(self, x):
+        with np.errstate(all="ignore"):  # what is not finite is refused later, by the node's name
+            return forward(x)
     methods = {"__doc__": formula, "__module__": __name__,
-               "forward": lambda self, x: forward(x), "derivative": lambda self, x: derivative(x)}
+               "forward": quietly, "derivative": lambda self, x: derivative(x)}
     return dataclasses.dataclass(frozen=True)(type(name, (Activation,), methods))
 
 
@@ -43,6 +46,10 @@ Atan = function("Atan", "arctan x.", np.arctan, lambda x: 1 / (1 + np.square(x))
 Sinh = function("Sinh", "sinh x.", np.sinh, np.cosh)
 Cosh = function("Cosh", "cosh x.", np.cosh, np.sinh)
 Ceil = function("Ceil", "The next whole number above.", np.ceil, np.zeros_like)
+IsNaN = function("IsNaN", "1 where x is not a number, else 0.", lambda x: np.isnan(x).astype(x.dtype),
+                 np.zeros_like)
+IsInf = function("IsInf", "1 where x is infinite, else 0.", lambda x: np.isinf(x).astype(x.dtype),
+                 np.zeros_like)
 Sign = function("Sign", "-1, 0 or 1.", np.sign, np.zeros_like)
 Floor = function("Floor", "The next whole number below.", np.floor, np.zeros_like)
 Round = function("Round", "The nearest whole number, the even one of two.", np.round, np.zeros_like)

@@ -32,10 +32,11 @@ def from_onnx(source, *, input=None, output=None, shape=None, constants=None, cl
     source: the path of a file, its weights inside or in files beside it; the file's bytes; a file open for
     reading bytes; or a ModelProto. input: the name of the input that is explained, where there are several.
     output: the name of the value that is explained: an output, or any value inside. shape: the explained
-    input's shape without the batch axis, where the file leaves axes open; for an input without a batch axis,
-    its whole shape. constants: {name: array or number} for the other inputs; a number fills its shape.
-    class_names: names of the outputs, or None. fold: take batch normalisation into the convolutions and dense
-    layers beside it (`fold_batch_norm`), as explanations want it.
+    input's shape without the batch axis, where the file leaves axes open; for an input without a batch
+    axis, its whole shape; needed also where the file fixes the first axis to more than 1, to tell which it
+    is. constants: {name: array or number} for the other inputs; a number fills its shape. class_names:
+    names of the outputs, or None. fold: take batch normalisation into the convolutions and dense layers
+    beside it (`fold_batch_norm`), as explanations want it.
 
     The network takes the array that the ONNX model takes, its axes in the same order, the batch axis first,
     for batches of any size; relevance comes back in that order. Nodes keep their ONNX names; what only

@@ -44,9 +44,14 @@ def _numbers(x):
     return x.astype(np.float32) if isinstance(x, Constant) and x.dtype == bool else x
 
 
-def not_a_number(build, name, x: Tensor, *, detect_negative=1, detect_positive=1):
-    """What is not finite is refused when it is explained; so nothing is."""
-    return np.zeros(x.shape, bool)
+def not_a_number(build, name, x: Tensor):
+    return build.add(name, L.IsNaN(), x)
+
+
+def infinite(build, name, x: Tensor, *, detect_negative=1, detect_positive=1):
+    if not (detect_negative and detect_positive):
+        raise ValueError("only both infinities together are supported")
+    return build.add(name, L.IsInf(), x)
 
 
 def thresholded_relu(build, name, x: Tensor, *, alpha=1.0):
@@ -75,4 +80,4 @@ def where(build, name, condition, a, b):
 OPERATORS = {
     "Greater": compared(True, False), "GreaterOrEqual": compared(False, False), "Less": compared(True, True),
     "LessOrEqual": compared(False, True), "Equal": equal, "Not": negation, "And": both, "Or": either,
-    "IsNaN": not_a_number, "IsInf": not_a_number, "ThresholdedRelu": thresholded_relu, "Where": where}
+    "IsNaN": not_a_number, "IsInf": infinite, "ThresholdedRelu": thresholded_relu, "Where": where}

@@ -55,8 +55,7 @@ def _each(build, name, x, batch, layout, convert):
     """Several sequences, one after the other: Y and Y_h of all of them, side by side."""
     made = [convert(f"{name}/{n}" if n else name,
                     cut(build, f"{name}/sequence", x, batch, n, n + 1, 1), n) for n in range(x.shape[batch])]
-    rank = 4
-    return (concat(build, f"{name}/sequences", *(y for y, _, _ in made), axis=0 if layout else rank - 2),
+    return (concat(build, f"{name}/sequences", *(y for y, _, _ in made), axis=0 if layout else 2),
             concat(build, f"{name}/states", *(h for _, h, _ in made), axis=0 if layout else 1), None)
 
 

@@ -63,8 +63,8 @@ def recurrent():
         ("square", L.Power(2.0)), ("exp", L.Exp()), ("inverse", L.Reciprocal()), ("sign", L.Abs()),
         ("erf", L.Erf()), ("signs", L.Softsign()), ("sine", L.Sin()),
         ("cosine", L.Cos()), ("tangent", L.Tan()), ("angle", L.Atan()), ("sinh", L.Sinh()),
-        ("cosh", L.Cosh()), ("up", L.Ceil()), ("step", L.Step(True)),
-        ("chosen", L.Where(), ("step", "up", "sine")), ("first", L.Slice(-1, None, 1, 1)),
+        ("cosh", L.Cosh()), ("up", L.Ceil()), ("step", L.Step(True)), ("nan", L.IsNaN()), ("inf", L.IsInf()),
+        ("chosen", L.Where(), ("inf", "up", "sine")), ("first", L.Slice(-1, None, 1, 1)),
         ("tile", L.Tile((2, 1))), ("mean", L.Mean((1,))),
         ("most", L.GlobalMaxPool1D(), ("lstm",)), ("both", L.Add(), ("mean", "most")),
         ("out", L.Dense(draw(4, 3)))], (5, 3))
