@@ -82,6 +82,24 @@ def predict(model, level, batch=256):
                            for images, _ in batches(level, np.zeros(len(level), np.float32), batch)])
 
 
+def resume(directory, settings, steps):
+    """(model, history) of the run that `directory` holds, or None; ValueError where its settings differ.
+
+    steps: optimizer steps of an epoch.
+    """
+    checkpoint, record = directory / "checkpoint.keras", directory / "history.json"
+    if not (checkpoint.exists() and record.exists()):
+        return None
+    found = read_record(record)
+    if found["settings"] != settings:
+        raise ValueError(f"{directory} holds a run with other settings ({found['settings']} against "
+                         f"{settings}): choose another directory or delete it")
+    model = keras.models.load_model(checkpoint)
+    # The record is written before the checkpoint: what it says beyond the checkpoint's own count is run
+    # again.
+    return model, found["epochs"][:model.optimizer.iterations.numpy() // steps]
+
+
 def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, seed=0, precision="float32",
           progress=True,
           report=print):
@@ -101,22 +119,13 @@ def train(training, watched, directory, *, epochs=EPOCHS, batch=32, rate=1e-3, s
                 "precision": precision,
                 "clips": len(training.level),
                 "data": fingerprint(training)}
-    history = []
-    if checkpoint.exists() and record.exists():
-        found = read_record(record)
-        if found["settings"] != settings:
-            raise ValueError(f"{directory} holds a run with other settings ({found['settings']} against "
-                             f"{settings}): "
-                             "choose another directory or delete it")
-        history = found["epochs"]
-        model = keras.models.load_model(checkpoint)
-        # The record is written before the checkpoint: what it says beyond the checkpoint's own count is run
-        # again.
-        history = history[:model.optimizer.iterations.numpy() // steps]
+    found = resume(directory, settings, steps)
+    if found:
+        model, history = found
         report(f"resuming after epoch {len(history)} of {epochs}")
     else:
         keras.utils.set_random_seed(seed)
-        model = compile_cnn(epochs * steps, rate, precision)
+        model, history = compile_cnn(epochs * steps, rate, precision), []
 
     for epoch in range(len(history), epochs):
         seed_dropout(model, seed, epoch)

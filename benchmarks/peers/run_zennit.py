@@ -13,8 +13,7 @@ import torch  # noqa: E402
 # installing it.
 for module in ("torchvision", "torchvision.models", "torchvision.models.resnet"):
     sys.modules[module] = types.ModuleType(module)
-resnet = sys.modules["torchvision.models.resnet"]
-resnet.Bottleneck = resnet.BasicBlock = torch.nn.Module
+vars(sys.modules["torchvision.models.resnet"]).update(Bottleneck=torch.nn.Module, BasicBlock=torch.nn.Module)
 
 from zennit import composites, rules  # noqa: E402
 from zennit.attribution import Gradient  # noqa: E402

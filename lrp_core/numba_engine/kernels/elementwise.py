@@ -4,7 +4,7 @@ products.
 from ...stabilize import SMALLEST
 from ...target import WINNER
 from .bounds import made, map_to_map, optional
-from .jit import kernel, loop_kernel
+from .jit import inlined, kernel, loop_kernel
 from .op import NONE, RARE, Field, by_row, by_sample, kind, targets_of
 from .simd_llvm import (
     broadcast,
@@ -55,6 +55,15 @@ def ratio_reach(f, at):
         yield "weights", f["bias"], f["filters"]
 
 
+@inlined
+def where_gate(data, gate, output, value):
+    """value where the output is above zero (gate ABOVE_ZERO) or below (BELOW_ZERO), 0 elsewhere."""
+    zero = broadcast(data, 0)
+    if gate == ABOVE_ZERO:
+        return where_greater(output, zero, value, zero)
+    return where_greater(zero, output, value, zero)
+
+
 @kind("ratio", units=by_row, reach=ratio_reach, fields={
     "z": Field("the denominators; among the constants where they are shared", -1, position=True),
     "output": Field("the layer's output, which `gate` looks at", -1, position=True),
@@ -93,10 +102,7 @@ def ratio(op, memory, first, last):
                 gated = divisible * coefficient
                 if gate != NO_GATE:
                     output = load_part(data, y + source + k, count)
-                    if gate == ABOVE_ZERO:
-                        gated = where_greater(output, zero, gated, zero)
-                    else:
-                        gated = where_greater(zero, output, gated, zero)
+                    gated = where_gate(data, gate, output, gated)
                 share = relevance * gated
                 unit = share / where_greater(divisible, zero, stable, broadcast(data, 1))
                 store_part(data, s + line * row + k, unit, count)

@@ -234,13 +234,12 @@ def dots(op, memory, first, last):
     never_inline()
     # What the loops need of the op, read once: a store to the maps might change it, as far as the compiler
     # knows.
-    data, weights, places, at, targets = (memory.data, memory.weights, memory.places, memory.places_at,
-                                          memory.targets)
+    data, weights, targets = memory.data, memory.weights, memory.targets
+    places, at = memory.places, memory.places_at
     rows, columns, filters, height, width, channels = (op.rows, op.columns, op.filters, op.height, op.width,
                                                        op.channels)
     x, z, r, whole, other = (op.x * memory.capacity, op.y * memory.capacity, op.r * memory.capacity,
-                             op.whole * memory.capacity,
-                             op.other * memory.capacity)
+                             op.whole * memory.capacity, op.other * memory.capacity)
     w, bias, rest, flag, size_down, size_right = (op.weights, op.bias, op.rest, op.flag * memory.capacity,
                                                   op.size_down, op.size_right)
     stride_down, stride_right, dilation, top, left = (op.stride_down, op.stride_right, op.dilation_down,

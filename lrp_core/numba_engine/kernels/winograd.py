@@ -60,6 +60,20 @@ def output_transform(m0, m1, m2, m3, m4, m5):
     return m0 + p + r, q + 2 * s, p + 4 * r, q + 8 * s + m5
 
 
+@inlined
+def pad_patch(data, here, y0, x0, height, width, channels, patch):
+    """patch[6, 6, channels] = the map's pixels from (y0, x0) on, zeros beyond its edges."""
+    for i in range(6):
+        for j in range(6):
+            inside = 0 <= y0 + i < height and 0 <= x0 + j < width
+            for c in range(0, channels, lanes(data)):
+                if inside:
+                    store(data, patch + (i * 6 + j) * channels + c,
+                          load(data, here + ((y0 + i) * width + x0 + j) * channels + c))
+                else:
+                    store(data, patch + (i * 6 + j) * channels + c, broadcast(data, 0))
+
+
 @kernel
 def transform_inputs(data, x, height, width, channels, top, left, tiles_down, tiles_across, first, last, v,
                      patch, rows, flag, targets):
@@ -74,15 +88,7 @@ def transform_inputs(data, x, height, width, channels, top, left, tiles_down, ti
         here = x + sample * height * width * channels
         at, step_down, step_right = here + (y0 * width + x0) * channels, width * channels, channels
         if not (y0 >= 0 and x0 >= 0 and y0 + 6 <= height and x0 + 6 <= width):
-            for i in range(6):
-                for j in range(6):
-                    inside = 0 <= y0 + i < height and 0 <= x0 + j < width
-                    for c in range(0, channels, lanes(data)):
-                        if inside:
-                            store(data, patch + (i * 6 + j) * channels + c,
-                                  load(data, here + ((y0 + i) * width + x0 + j) * channels + c))
-                        else:
-                            store(data, patch + (i * 6 + j) * channels + c, broadcast(data, 0))
+            pad_patch(data, here, y0, x0, height, width, channels, patch)
             at, step_down, step_right = patch, 6 * channels, channels
         for c in range(0, channels, lanes(data)):
             for j in range(6):
