@@ -9,6 +9,7 @@ a class of layers without weights, they take its rule instead.
 """
 import dataclasses
 import fnmatch
+import functools
 import weakref
 from collections.abc import Callable
 
@@ -20,7 +21,7 @@ from .gates import ATTENTION, GATES, rule_of_product
 from .gradients import METHODS, GradientMethod
 from .network import INPUT, Network, Node
 from .product_rules import Gate, Half, SoftmaxTaylor
-from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself
+from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself, is_declared
 from .text import listing, quote, table
 from .through_products import through_extreme, through_where
 
@@ -48,6 +49,7 @@ class Firsts:
 
 
 _FIRSTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_KEPT: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()  # {network: {preset: (crossings, its rules)}}
 
 
 def firsts(network):
@@ -101,6 +103,22 @@ def everywhere(network, node):
     return True
 
 
+class Chosen(tuple):
+    """The rule for each node of a network; a key by which plans are found again, whose hash is made once."""
+
+    @functools.cached_property
+    def declared(self):
+        """Do all rules declare what their answers depend on? Only then may a plan be kept for them."""
+        return all(map(is_declared, self))
+
+    @functools.cached_property
+    def _hash(self):
+        return super().__hash__()
+
+    def __hash__(self):
+        return self._hash
+
+
 @dataclasses.dataclass(frozen=True)
 class Composite:
     """An ordered list of (condition, rule) pairs under a name.
@@ -128,12 +146,21 @@ class Composite:
                                 f"{condition!r}")
 
     def check(self, network: Network) -> None:
-        """Refuse name patterns that match no layer: they are misspelt."""
+        """Refuse name patterns that choose no layer: they are misspelt, or mean layers that patterns do not
+        choose.
+        """
         for condition, _ in self.pairs:
-            if isinstance(condition, str) and not any(fnmatch.fnmatchcase(node.name, condition)
-                                                      for node in network.nodes):
+            if not isinstance(condition, str) or condition in network.positions:
+                continue
+            found = [node for node in network.nodes if fnmatch.fnmatchcase(node.name, condition)]
+            if not found:
                 raise ValueError(f"the pattern {quote(condition)} matches no layer; "
                                  f"the layers are {listing(network.positions)}")
+            if condition != "*" and not any(map(ruled, found)):
+                raise ValueError(f"the pattern {quote(condition)} matches {quote(found[0].name)} "
+                                 f"({found[0].layer.type}), but a pattern chooses only among layers with "
+                                 "weights (dense ones and convolutions); give the layer's exact name, or its "
+                                 "class")
 
     def rule_for(self, network: Network, node: Node) -> Rule:
         """The rule for one node; raises ValueError that names a layer no rule fits."""
@@ -149,11 +176,22 @@ class Composite:
         raise ValueError(f"no rule matches layer {quote(node.name)} ({node.layer.type}): "
                          f"add a ({node.layer.type}, rule) pair to the list, or end it with ('*', rule)")
 
-    def rules_for(self, network: Network) -> tuple[Rule, ...]:
+    def rules_for(self, network: Network) -> "Chosen":
         """The rule for each node of a network, in its order; raises ValueError as `check` and `rule_for` do.
+
+        What a preset answers is kept for the next call: it depends on the network, and on how layers are
+        crossed. Conditions and rules of one's own are asked each time, for their answers may change.
         """
+        if self is not PRESETS.get(self.name):
+            return self._ask(network)
+        kept, crossings = _KEPT.setdefault(network, {}), tuple(flow.registry.values())
+        if kept.get(self.name, ((),))[0] != crossings:
+            kept[self.name] = crossings, self._ask(network)
+        return kept[self.name][1]
+
+    def _ask(self, network):
         self.check(network)
-        return tuple(self.rule_for(network, node) for node in network.nodes)
+        return Chosen(self.rule_for(network, node) for node in network.nodes)
 
     def table(self, network: Network) -> str:
         """Which rule each layer of a network gets, as text; without a softmax or sigmoid at its end, which is

@@ -154,11 +154,21 @@ def divide(r, z, rule, coefficient, book):
     """s = r / stabilize(z), where z is not zero; books what the stabilizer takes, and takes the rest off
     `gated`.
     """
-    stable = stabilize(z, rule.stabilizer(z))
+    stable = stabilize(z, checked_epsilon(rule, z))
     s, shared = share(r, stable)
     book.stabilizer += coefficient * total(s * (stable - z))
     book.gated -= coefficient * total(r * shared)
     return s
+
+
+def checked_epsilon(rule, z):
+    """The rule's ε for denominators z; raises ValueError for a shape it must not have."""
+    epsilon = np.asarray(rule.stabilizer(z))
+    if epsilon.ndim not in (0, z.ndim) or any(n not in (1, m) for n, m in zip(epsilon.shape, z.shape)):
+        raise ValueError(f"{rule!r}: stabilizer(z) must return a number, or an array of shape "
+                         f"({', '.join(['n', *['1'] * (z.ndim - 1)])}) with one for each sample; got shape "
+                         f"{epsilon.shape} for z of shape {z.shape}")
+    return epsilon
 
 
 def exact(layer, xs, y, r):
@@ -187,6 +197,9 @@ class Prepared(Rule):
     layer: L.Layer
     made: typing.Any
 
+    def __repr__(self):
+        return repr(self.rule)
+
     def groups(self, layer):
         return self.made if layer is self.layer else self.rule.groups(layer)
 
@@ -200,4 +213,4 @@ def is_ours(layer: L.Layer) -> bool:
     False for a subclass, which may compute something else, and where a function was registered over ours.
     """
     found = flow.dispatch(type(layer)).__module__
-    return L.LAYER_TYPES.get(type(layer).__name__) is type(layer) and found.startswith(f"{__package__}.")
+    return L.is_known(layer) and found.startswith(f"{__package__}.")

@@ -136,6 +136,11 @@ class GradientStep:
         return moved, book
 
     def _cross(self, layer, xs, y, r, book):
+        found = next(cls for cls in type(layer).__mro__ if cls in gradient_flow.registry)
+        if found is not object and not L.is_known(layer) and L.forward_alone(layer, found):
+            raise ValueError(f"its forward is its own, and its gradient that of {found.__name__}; define "
+                             "derivative(x), or register a function with "
+                             f"@lrp_core.gradient_flow.register({layer.type})")
         return gradient_flow(layer, self.method, xs, y, r, book)
 
 

@@ -27,6 +27,24 @@ class Node:
     inputs: tuple
 
 
+def run(node: Node, xs: list[np.ndarray], shape: tuple) -> tuple:
+    """(output, what it keeps) of a node for its inputs [n, ...]; `shape`: of the output, without n.
+
+    A layer from outside this package gets inputs that it cannot write to, and its errors name the node.
+    """
+    layer = node.layer
+    if L.is_known(layer):
+        return layer.forward_keeping(*xs)
+    try:
+        y, kept = layer.forward_keeping(*map(L.read_only, xs))
+    except L.MISTAKES as error:
+        raise ValueError(f"node {quote(node.name)} ({layer.type}): forward: {error!r}") from error
+    if np.shape(y)[1:] != shape:
+        raise ValueError(f"node {quote(node.name)} ({layer.type}): output_shape promises {shape}, forward "
+                         f"returned {np.shape(y)[1:]} for each sample")
+    return y, kept
+
+
 @dataclasses.dataclass(frozen=True)
 class Trace:
     """What a forward pass computed: each node's output by name, and what layers kept for the way back
@@ -185,7 +203,8 @@ class Network:
         """What `forward` returns; for callers that have seen to the memory."""
         outputs, kept = {INPUT: x}, {}
         for node in self.nodes:
-            outputs[node.name], found = node.layer.forward_keeping(*(outputs[name] for name in node.inputs))
+            outputs[node.name], found = run(node, [outputs[name] for name in node.inputs],
+                                            self.shapes[node.name])
             if found is not None:
                 kept[node.name] = found
         return Trace(outputs, kept)

@@ -14,6 +14,7 @@ Sources: Bach et al. 2015 (doi 10.1371/journal.pone.0130140); Montavon et al. 20
 (10.1016/j.patcog.2016.11.008), 2019 (10.1007/978-3-030-28954-6_10); Lapuschkin et al. 2017 (ICCV workshops).
 """
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
@@ -94,7 +95,9 @@ class Rule:
         return hash((type(self), _fields(self))) if is_declared(self) else object.__hash__(self)
 
     def stabilizer(self, z: np.ndarray) -> float | np.ndarray:
-        """The ε that the rule adds to the denominators z: a number, or one for each sample."""
+        """The ε that the rule adds to the denominators z [n, *shape]: a number, or one for each sample,
+        [n, 1, ...].
+        """
         return 0.0
 
     def groups(self, layer) -> tuple[Group, ...]:
@@ -334,8 +337,13 @@ def is_declared(rule):
     return parameters is not None and parameters.frozen
 
 
+@functools.cache
+def _field_names(kind):
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
 def _fields(rule):
-    return tuple(getattr(rule, field.name) for field in dataclasses.fields(rule))
+    return tuple([getattr(rule, name) for name in _field_names(type(rule))])
 
 
 def check_bias(bias):

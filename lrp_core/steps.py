@@ -5,7 +5,7 @@ import numpy as np
 
 from . import layers as L
 from . import through_products, through_recurrent  # noqa: F401  (they register how their layers are crossed)
-from .flow import Book, Prepared, flow, is_forward, through_linear, total
+from .flow import Book, Prepared, flow, is_forward, is_ours, through_linear, total
 from .ledger import ABSORBED
 from .network import Node
 from .rules import Pass, Rule, crosses_by_itself
@@ -63,7 +63,7 @@ def cross(node, trace, r, function):
     """
     xs, y = [trace.outputs[name] for name in node.inputs], trace.outputs[node.name]
     book = Book(len(r), trace.kept.get(node.name))
-    shares = check_shares(node, xs, function(node.layer, xs, y, r, book))
+    shares = check_shares(node, xs, obeyed(function, node, xs, y, r, book))
     for column in ABSORBED:
         if np.shape(getattr(book, column)) != (len(r),):
             raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): book.{column} must hold one "
@@ -72,14 +72,34 @@ def cross(node, trace, r, function):
     return [share.astype(r.dtype, copy=False) for share in shares], book
 
 
+def obeyed(function, node, xs, y, r, book):
+    """function(layer, xs, y, r, book); one from outside cannot write to its arrays, and errors name the node.
+    """
+    layer = node.layer
+    if not is_ours(layer):
+        xs, y, r = list(map(L.read_only, xs)), L.read_only(y), L.read_only(r)
+    try:
+        return function(layer, xs, y, r, book)
+    except Misfit:
+        raise
+    except L.MISTAKES as error:
+        raise ValueError(f"layer {quote(node.name)} ({layer.type}): {error}") from error
+
+
+class Misfit(ValueError):
+    """An error that names its layer already."""
+
+
 def check_shares(node, xs, shares):
     """What a function made of a layer's relevance, as a list of arrays; raises ValueError where they do not
     fit its inputs.
     """
+    if not isinstance(shares, (list, tuple)):
+        raise Misfit(f"layer {quote(node.name)} ({node.layer.type}): return a list of arrays, one for "
+                     f"each input, got {type(shares).__name__}")
     shares = [np.asarray(share) for share in shares]
     if [share.shape for share in shares] != [x.shape for x in xs]:
-        raise ValueError(f"layer {quote(node.name)} ({node.layer.type}): relevance of the shapes "
-                         f"{[x.shape for x in xs]} was "
-                         f"expected for its inputs, got {[share.shape for share in shares]}; return one "
-                         "array for each input")
+        raise Misfit(f"layer {quote(node.name)} ({node.layer.type}): relevance of the shapes "
+                     f"{[x.shape for x in xs]} was expected for its inputs, got "
+                     f"{[share.shape for share in shares]}; return one array for each input")
     return shares

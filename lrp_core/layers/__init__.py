@@ -13,7 +13,19 @@ from .activations import (
     Softmax,
     Tanh,
 )
-from .base import Activation, Layer, Linear, Merge, Move, Weighted, check_shape, frozen
+from .base import (
+    MISTAKES,
+    Activation,
+    Layer,
+    Linear,
+    Merge,
+    Move,
+    Weighted,
+    check_shape,
+    forward_alone,
+    frozen,
+    read_only,
+)
 from .functions import (
     Abs,
     Atan,
@@ -85,6 +97,12 @@ LAYER_TYPES = {cls.__name__: cls for cls in (
     Affine, Projection, GroupNorm, RMSNorm, LocalResponseNorm, Divide, MatMul, Maximum, Minimum, Multiply,
     RNN, LSTM, GRU, Max, Mean, Sum, Gather, Pad, Slice, Tile)}
 
-__all__ = [*LAYER_TYPES, "LAYER_TYPES", "MODES", "Activation", "Extreme", "Layer", "Linear", "Merge", "Move",
-           "Normalization", "Product", "Recurrent", "Selection", "Weighted", "WinnerTakesAll", "check_shape",
-           "frozen"]
+
+def is_known(layer):
+    """Is this exactly one of this package's layers, not a subclass?"""
+    return LAYER_TYPES.get(type(layer).__name__) is type(layer)
+
+
+__all__ = [*LAYER_TYPES, "LAYER_TYPES", "MISTAKES", "MODES", "Activation", "Extreme", "Layer", "Linear",
+           "Merge", "Move", "Normalization", "Product", "Recurrent", "Selection", "Weighted",
+           "WinnerTakesAll", "check_shape", "forward_alone", "frozen", "is_known", "read_only"]

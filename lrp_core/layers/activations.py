@@ -3,10 +3,10 @@ import dataclasses
 import math
 
 import numpy as np
-import scipy.special
 
 from ..checks import is_number, is_whole
 from ..text import quote
+from . import special
 from .base import Activation, Layer
 
 
@@ -81,13 +81,13 @@ class GELU(Activation):
     def forward(self, x):
         if self.approximate:
             return 0.5 * x * (1 + np.tanh(self._inner(x)))
-        return x * scipy.special.ndtr(x)
+        return x * special.ndtr(x)
 
     def derivative(self, x):
         if self.approximate:
             t = np.tanh(self._inner(x))
             return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-        return scipy.special.ndtr(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+        return special.ndtr(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,10 +95,10 @@ class SiLU(Activation):
     """x·σ(x), also called swish."""
 
     def forward(self, x):
-        return x * scipy.special.expit(x)
+        return x * special.expit(x)
 
     def derivative(self, x):
-        gate = scipy.special.expit(x)
+        gate = special.expit(x)
         return gate + x * gate * (1 - gate)
 
 
@@ -118,10 +118,10 @@ class Sigmoid(Activation):
     """σ(x) = 1 / (1 + e^-x)."""
 
     def forward(self, x):
-        return scipy.special.expit(x)
+        return special.expit(x)
 
     def derivative(self, x):
-        gate = scipy.special.expit(x)
+        gate = special.expit(x)
         return gate * (1 - gate)
 
 
@@ -180,7 +180,7 @@ class LogSoftmax(OverAxis):
     """x_i - ln Σ_j exp(x_j) over one axis, as of `Softmax`."""
 
     def forward(self, x):
-        return scipy.special.log_softmax(x, axis=self.axis)
+        return special.log_softmax(x, axis=self.axis)
 
 
 def check_number(layer, name, value):

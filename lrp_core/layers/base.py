@@ -43,7 +43,7 @@ class Layer:
 
     def forward(self, x):
         """The layer's output for a batch x [n, *shape]."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.type} defines no forward(x)")
 
     def forward_keeping(self, *xs):
         """(output, what the layer wants back when relevance crosses it, or None): winners, gates, states."""
@@ -130,7 +130,32 @@ class Activation(Layer):
 
     def derivative(self, x):
         """dy/dx at x."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.type} defines no derivative(x)")
+
+
+# What a layer or a function from outside may raise where it is wrong; the engine adds the node's name.
+MISTAKES = (ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+# Methods that say how a layer's output depends on its input, beside `forward`.
+TWINS = ("adjoint", "back", "derivative", "gradient_at", "gradients", "signs", "to_winners")
+
+
+def read_only(array):
+    """A view of the same numbers that cannot be written to."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def forward_alone(layer, registered):
+    """Does a subclass change `forward`, but neither what describes its derivative nor how it is crossed?
+
+    registered: the class that the function which would cross it was registered for. Such a function would
+    answer for the parent's `forward`.
+    """
+    order = type(layer).__mro__
+    changed = next(place for place, cls in enumerate(order) if "forward" in vars(cls))
+    return changed < order.index(registered) and not any(name in vars(cls) for cls in order[:changed + 1]
+                                                         for name in TWINS)
 
 
 def sequence(value):

@@ -6,10 +6,10 @@ import dataclasses
 import math
 
 import numpy as np
-import scipy.special
 
 from ..checks import is_number
 from ..text import quote
+from . import special
 from .activations import check_number
 from .base import Activation, frozen
 
@@ -33,14 +33,14 @@ Log = function("Log", "ln x.", np.log, lambda x: 1 / x)
 Sqrt = function("Sqrt", "√x.", np.sqrt, lambda x: 0.5 / np.sqrt(x))
 Abs = function("Abs", "|x|.", np.abs, np.sign)
 Reciprocal = function("Reciprocal", "1 / x.", lambda x: 1 / x, lambda x: -1 / np.square(x))
-Softplus = function("Softplus", "ln(1 + e^x).", lambda x: np.logaddexp(x, 0), scipy.special.expit)
+Softplus = function("Softplus", "ln(1 + e^x).", lambda x: np.logaddexp(x, 0), special.expit)
 Softsign = function("Softsign", "x / (1 + |x|).", lambda x: x / (1 + np.abs(x)),
                     lambda x: 1 / np.square(1 + np.abs(x)))
 HardSwish = function("HardSwish", "x · min(max(x + 3, 0), 6) / 6.", lambda x: x * np.clip(x + 3, 0, 6) / 6,
                      lambda x: np.where(x < -3, 0, np.where(x > 3, 1, (2 * x + 3) / 6)).astype(x.dtype))
 Sin = function("Sin", "sin x.", np.sin, np.cos)
 Cos = function("Cos", "cos x.", np.cos, lambda x: -np.sin(x))
-Erf = function("Erf", "erf x.", scipy.special.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-np.square(x)))
+Erf = function("Erf", "erf x.", special.erf, lambda x: 2 / math.sqrt(math.pi) * np.exp(-np.square(x)))
 Tan = function("Tan", "tan x.", np.tan, lambda x: 1 / np.square(np.cos(x)))
 Atan = function("Atan", "arctan x.", np.arctan, lambda x: 1 / (1 + np.square(x)))
 Sinh = function("Sinh", "sinh x.", np.sinh, np.cosh)
@@ -56,7 +56,7 @@ Round = function("Round", "The nearest whole number, the even one of two.", np.r
 
 
 def _mish_derivative(x):
-    t, gate = np.tanh(np.logaddexp(x, 0)), scipy.special.expit(x)
+    t, gate = np.tanh(np.logaddexp(x, 0)), special.expit(x)
     return t + x * (1 - t * t) * gate
 
 

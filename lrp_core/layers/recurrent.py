@@ -8,10 +8,9 @@ import dataclasses
 from typing import ClassVar
 
 import numpy as np
-import scipy.special
 
 from ..text import quote
-from . import maps
+from . import maps, special
 from .base import Layer, frozen, row_shape
 
 
@@ -133,7 +132,7 @@ class LSTM(Recurrent):
         wx = self.by_input(x)
         for t in self.steps(x.shape[1]):
             z = wx[:, t] + maps.dense(h, self.recurrent, None)
-            i, f, o = (scipy.special.expit(self.part(z, number)) for number in (0, 1, 3))
+            i, f, o = (special.expit(self.part(z, number)) for number in (0, 1, 3))
             g, before, c_before = np.tanh(self.part(z, 2)), h, c
             c = f * c + i * g
             h = o * np.tanh(c)
@@ -169,7 +168,7 @@ class GRU(Recurrent):
         more = np.zeros_like(self.bias) if self.recurrent_bias is None else self.recurrent_bias
         for t in self.steps(x.shape[1]):
             before, uh = h, maps.dense(h, self.recurrent, more)
-            u, r = (scipy.special.expit(self.part(wx[:, t], number) + self.part(uh, number))
+            u, r = (special.expit(self.part(wx[:, t], number) + self.part(uh, number))
                     for number in (0, 1))
             if self.reset_after:
                 inner = r * self.part(uh, 2)

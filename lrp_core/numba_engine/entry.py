@@ -11,7 +11,6 @@ from ..explanation import Explanation
 from ..flow import flow
 from ..ledger import ROUNDING, UNDERFLOW, Ledger
 from ..memory import bound
-from ..rules import is_declared
 from ..steps import plan
 from ..target import WINNER
 from ..text import quote
@@ -70,13 +69,13 @@ def planned(network, method, *, dtype, nonnegative, start=None, stop=None, keep=
     declares no fields: its program is not stored.
     """
     keep, rules = keep or {}, method.rules_for(network.scoring)
-    flows = tuple(flow.dispatch(type(node.layer)) for node in network.nodes)
+    flows = tuple(flow.registry.values())  # how layers of each type are crossed: that may change, too
     masks = tuple((name, mask.tobytes()) for name, mask in sorted(keep.items()))
 
     def make():
         return Program(network.scoring, plan(network.scoring, rules), dtype=dtype, nonnegative=nonnegative,
                        start=start, stop=stop,
                        keep=keep, layers=layers)
-    if not all(map(is_declared, rules)):
+    if not rules.declared:
         return make()
     return programs_of(network).get((rules, flows, dtype, nonnegative, start, stop, layers, masks), make)

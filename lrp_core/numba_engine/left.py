@@ -1,7 +1,7 @@
 """What the compiled engine leaves to NumPy in a network, and why."""
 from .entry import planned
 from .stages import Back, Forward
-from .support import refusal
+from .support import is_max_pool, refusal
 
 
 def left_to_numpy(network, method, dtype, nonnegative):
@@ -17,6 +17,8 @@ def left_to_numpy(network, method, dtype, nonnegative):
 
 def why_forward(stage):
     """Why NumPy computes a node."""
+    if is_max_pool(stage.node.layer):
+        return "its relevance does not go to winners, which the kernel finds"
     return f"no kernel for {stage.node.layer.type}"
 
 

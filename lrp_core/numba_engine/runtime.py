@@ -11,7 +11,7 @@ import numpy as np
 
 from ..flow import total
 from ..memory import crossing_back, crossing_forward
-from ..network import INPUT, Trace
+from ..network import INPUT, Trace, run
 from ..steps import is_split
 from ..target import WINNER, one_hot
 from . import facts, interpreter
@@ -194,8 +194,8 @@ class Program:
 
     def _forward(self, workspace, node, samples):
         xs = [self._output(workspace, name, samples).astype(np.float64) for name in node.inputs]
-        self._output(workspace, node.name,
-                     samples)[...], workspace.kept[node.name] = node.layer.forward_keeping(*xs)
+        y, workspace.kept[node.name] = run(node, xs, self.network.shapes[node.name])
+        self._output(workspace, node.name, samples)[...] = y
 
     def _back(self, workspace, stage, samples):
         node, line = stage.step.node, stage.line
