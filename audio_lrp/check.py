@@ -8,6 +8,7 @@ import numpy as np
 import lrp_core
 
 from .common import PRESET_NAMES
+from .models import constant, target_of, whole_numbers
 from .terminal import say
 
 
@@ -59,35 +60,3 @@ def check(model, input_name, output_name, shape, constants, data, rules, target,
         say(*str(found).split("\n"))
     if not found.agrees:
         sys.exit(1)
-
-
-def whole_numbers(option, text):
-    """Numbers with commas between them as a tuple."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise click.BadParameter(f"{option} takes whole numbers with commas between them, got "
-                                 f"{text!r}") from None
-
-
-def constant(text):
-    """(name, number or array) of NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"--const takes NAME=VALUE, got {text!r}")
-    if value.endswith(".npy"):
-        return name, np.load(value, allow_pickle=False)
-    try:
-        return name, float(value)
-    except ValueError:
-        raise click.BadParameter(f"--const {name}: the value must be a number or a .npy file, got "
-                                 f"{value!r}") from None
-
-
-def target_of(text):
-    """A target as `explain` takes it: "max", "sum", a class's name or number, or a tuple of places."""
-    parts = text.split(",")
-    if all(part.strip().isdigit() for part in parts):
-        numbers = tuple(int(part) for part in parts)
-        return numbers if len(numbers) > 1 else numbers[0]
-    return text

@@ -1,4 +1,5 @@
 """What the commands share: options, a model or a clip opened with errors for people."""
+import dataclasses
 import difflib
 import functools
 import os
@@ -8,24 +9,87 @@ import click
 
 import features
 import lrp_core
+from features import FrontEnd
 from lrp_core.target import resolve
-from lrp_core.text import MESSAGE, clean
 
 from . import EMBEDDED_MODEL
+from .models import NAMES, constant, front_end_of, load, target_of, whole_numbers
 from .terminal import say
 
 FORMATS = ("png", "svg", "pdf")
 PRESET_NAMES = [*lrp_core.PRESETS, *lrp_core.ALIASES]
+LEADING = "preset_a_flat"  # the rule whose picture reads best: it draws what sounds, epsilon noise
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The model that a command was asked to use. inputs: of an ONNX model, as `models.load` takes them."""
+    path: str
+    front_end: str | None
+    inputs: dict
+
+    def network(self):
+        """The network, or an error for people."""
+        try:
+            return load(self.path, **self.inputs)
+        except (ValueError, OSError, ImportError, TypeError) as error:
+            raise self.complaint(error) from None
+
+    def open(self) -> tuple[lrp_core.Network, FrontEnd]:
+        """(network, front end), or an error for people."""
+        network = self.network()
+        try:
+            return network, front_end_of(network, self.front_end)
+        except (ValueError, OSError) as error:
+            raise self.complaint(error) from None
+
+    def complaint(self, error):
+        """An error for people that names the model."""
+        message = str(error)
+        return click.ClickException(message if self.path in message else f"{self.path}: {message}")
+
+
+INPUTS = (
+    click.option("--input", "input_name", metavar="NAME",
+                 help="ONNX: the input that takes the sound, where the model has several."),
+    click.option("--output", "output_name", metavar="NAME",
+                 help="ONNX: the output to explain, or any value inside the model."),
+    click.option("--shape", metavar="N,N,...",
+                 help="ONNX: the input's shape without the batch axis, where the file leaves axes open."),
+    click.option("--const", "constants", multiple=True, metavar="NAME=VALUE",
+                 help="ONNX: a value for another input: a number, which fills it, or a .npy file."),
+)
+MODEL = click.option("--model", "model_path", type=click.Path(dir_okay=False), default=str(EMBEDDED_MODEL),
+                     show_default="the embedded urban-sound network",
+                     help="The model to ask: .npz, .onnx, or .keras where TensorFlow is installed.")
+FRONT_END = click.option("--front-end", metavar="FILE|NAME", show_default="what the model's file says",
+                         help=f"How a sound becomes what the model takes: {NAMES}.")
+
+
+def model_options(*, outputs="--output", front_end=True):
+    """The options that choose a model; the command gets them as one argument, `model`: an Asked.
+
+    outputs: what the option for an ONNX model's output is called, where --output means something else.
+    """
+    renamed = click.option(outputs, "output_name", metavar="NAME",
+                           help="ONNX: the output to explain, or any value inside the model.")
+
+    def decorate(command):
+        @functools.wraps(command)
+        def run(*arguments, model_path, input_name, output_name, shape, constants, front_end=None, **options):
+            inputs = {"input": input_name, "output": output_name,
+                      "shape": None if shape is None else whole_numbers("--shape", shape),
+                      "constants": dict(map(constant, constants)) or None}
+            return command(*arguments, model=Asked(model_path, front_end, inputs), **options)
+        made = [MODEL, *([FRONT_END] if front_end else []), INPUTS[0], renamed, *INPUTS[2:]]
+        return functools.reduce(lambda done, one: one(done), reversed(made), run)
+    return decorate
 
 
 def options(*names):
     """The options that several commands share."""
     made = {
-        "model": click.option("--model", "model_path", type=click.Path(dir_okay=False),
-                              default=str(EMBEDDED_MODEL),
-                              show_default="the embedded urban-sound network",
-                              help="The model file (.npz) to ask."),
-        "rules": click.option("--rules", type=click.Choice(PRESET_NAMES), default="epsilon",
+        "rules": click.option("--rules", type=click.Choice(PRESET_NAMES), default=LEADING,
                               show_default=True,
                               help="The preset that shares relevance out; 'flat' is the study's LRP-flat."),
         "engine": click.option("--engine", type=click.Choice(lrp_core.ENGINES), default="auto",
@@ -37,31 +101,14 @@ def options(*names):
                               help="The precision: double (float64), or single, about twice as fast "
                                    "(float32)."),
         "target": click.option("--target", default="max", show_default="the winning class",
-                               help="The class to explain, by name or number."),
+                               help="What to explain: a class by name or number, places like 0,3, or 'sum'."),
+        "start": click.option("--start", type=click.FloatRange(0), default=0.0, metavar="SECONDS",
+                              help="Where in the file to begin."),
+        "end": click.option("--end", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+                            show_default="the end, or what the model takes",
+                            help="Where in the file to stop."),
     }
     return lambda command: functools.reduce(lambda done, name: made[name](done), reversed(names), command)
-
-
-def load_model(path):
-    """The network with class names that can be printed anywhere, or an error for people."""
-    try:
-        network = lrp_core.load(path)
-    except (lrp_core.ModelFileError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    names = network.class_names or [f"class {number}" for number in range(network.scores)]
-    try:
-        return network.replace(class_names=[clean(name, MESSAGE) for name in names])
-    except ValueError as error:  # two names that differ only in characters that cannot be shown
-        raise click.ClickException(f"{path}: {error}") from None
-
-
-def load_image_model(path):
-    """The network, or an error for people; refused if it does not take the images `features` makes."""
-    network = load_model(path)
-    if network.input_shape != features.IMAGE_SHAPE:
-        raise click.ClickException(f"{path}: the model takes inputs of shape {network.input_shape}; "
-                                   f"sounds become {features.IMAGE_SHAPE} images")
-    return network
 
 
 def make_folder(directory):
@@ -91,12 +138,13 @@ def check_engine(engine):
 
 
 def parse_target(network, target):
-    """A class name or number as `explain` takes it, or a usage error."""
-    target = int(target) if target.isdecimal() and target not in network.class_names else target
+    """A target as `explain` takes it, or a usage error."""
+    names = network.class_names or ()
+    target = target if target in names else target_of(target)
     try:
         resolve(target, 1, network)
     except ValueError as error:
-        message = f"{error}{did_you_mean(str(target), network.class_names)}"
+        message = f"{error}{did_you_mean(str(target), names)}"
         raise click.BadParameter(message, param_hint="--target") from None
     return target
 
@@ -108,14 +156,14 @@ def did_you_mean(name, known):
     return f"; did you mean {' or '.join(alike[:3])}?" if alike else ""
 
 
-def open_or_complain(path):
-    """A Clip, or None after naming on stderr what is wrong with the file."""
+def open_or_complain(path, front_end, **part):
+    """A Clip, or None after naming on stderr what is wrong with the file. part: start and end, in seconds."""
     if os.path.isdir(path):
         command = f"audio-lrp dataset {shlex.quote(os.fspath(path))} -o OUTPUT"
         say(f"skipped: {path}: is a folder: `{command}` explains all of it", err=True)
         return None
     try:
-        return features.open_clip(path)
-    except (features.AudioError, OSError) as error:
+        return front_end.open(path, **part)
+    except (features.AudioError, OSError, ValueError) as error:
         say(f"skipped: {error}", err=True)
         return None

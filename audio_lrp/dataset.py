@@ -1,5 +1,6 @@
 """audio-lrp dataset: a whole data set explained, sorted into right and wrong by class; interrupted at will.
 """
+import dataclasses
 import importlib.util
 import pathlib
 import sys
@@ -11,9 +12,10 @@ from lrp_core.chunks import default_threads
 
 from .common import (
     FORMATS,
+    LEADING,
     PRESET_NAMES,
     check_engine,
-    load_image_model,
+    model_options,
     options,
 )
 from .terminal import say
@@ -30,6 +32,15 @@ def check_installed(backend):
     if missing:
         raise click.ClickException(f"this needs {', '.join(missing)}, which is not installed: "
                                    f"pip install {' '.join(missing)}")
+
+
+def open_classifier(model):
+    """(network, front end) of a model with one row of scores, or an error for people."""
+    network, front_end = model.open()
+    if network.class_names is None:
+        raise click.ClickException(f"{model.path}: its output has the shape {network.output_shape}; a data "
+                                   "set is sorted by the classes of one row of scores")
+    return network, front_end
 
 
 def read_or_complain(source, network, target):
@@ -55,13 +66,14 @@ def read_or_complain(source, network, target):
 @click.option("-o", "--output", "directory", required=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path),
               help="The folder to write to: new, empty, or of the run to go on with.")
-@click.option("--rules", "presets", multiple=True, type=click.Choice(PRESET_NAMES), default=("epsilon",),
+@click.option("--rules", "presets", multiple=True, type=click.Choice(PRESET_NAMES), default=(LEADING,),
               show_default=True,
               help="A preset that shares relevance out; may be given several times. The first one decides "
                    "what is typical.")
 @click.option("--target", type=click.Choice(["max", "true"]), default="max", show_default=True,
               help="Explain the winning class, or the class of the label.")
-@options("model", "engine", "dtype")
+@model_options(outputs="--model-output")
+@options("engine", "dtype")
 @click.option("--jobs", type=click.IntRange(1), default=default_threads, show_default="all processors",
               help="How many workers explain at a time. Results do not depend on it.")
 @click.option("--backend", type=click.Choice(["loky", "threading", *CLUSTERS]), default="loky",
@@ -78,7 +90,7 @@ def read_or_complain(source, network, target):
                    "the arrays holds.")
 @click.option("--format", "picture", type=click.Choice(FORMATS), default="png", show_default=True,
               help="The pictures' format.")
-def dataset(source, directory, presets, target, model_path, engine, dtype, jobs, backend, scheduler, batch,
+def dataset(source, directory, presets, target, model, engine, dtype, jobs, backend, scheduler, batch,
             picture):
     """Explain a whole data set: features, predictions and relevance of every clip, and what each class looks
     like.
@@ -92,8 +104,8 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
     In the output folder:
     index.csv       a line per clip: label, prediction, what was explained, relevance
     errors.csv      the clips that could not be read, and why; the exit code is then 1
-    arrays.zarr     level images, logits, relevance of every clip, in the index's order
-    classes/        mean spectrogram, mean relevance map and profiles of each class,
+    arrays.zarr     spectrograms as the network sees them, logits, relevance of every clip, in the index's
+    order classes/        mean spectrogram, mean relevance map and profiles of each class,
                     for right and for wrong decisions
     typical.csv     the clips that stand for each class
     confused.csv    the wrong decisions the network was surest of
@@ -103,7 +115,7 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
     time works in a folder; another one is refused and names it.
 
     \b
-    audio-lrp dataset UrbanSound8K -o explained --rules epsilon --rules flat
+    audio-lrp dataset UrbanSound8K -o explained --rules flat --rules epsilon
     audio-lrp dataset clips.csv -o explained --backend dask --jobs 2
     """
     check_installed(backend)
@@ -115,10 +127,11 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
     from .dataset_run import Work, coordinator_of, forget_mended, settings_of
     from .dataset_store import make_folder_of_run, open_store
     from .dataset_tables import headline
-    network = load_image_model(model_path)
+    network, front_end = open_classifier(model)
     base, items = read_or_complain(source, network, target)
     rules = list(dict.fromkeys(ALIASES.get(name, name) for name in presets))
-    settings = settings_of(base, items, network, model_path, rules, target, batch, engine=engine, dtype=dtype)
+    settings = settings_of(base, items, network, front_end, model, rules, target, batch, engine=engine,
+                           dtype=dtype)
     folder = directory.resolve()
     try:
         make_folder_of_run(folder)
@@ -128,8 +141,8 @@ def dataset(source, directory, presets, target, model_path, engine, dtype, jobs,
                 say(f"a clip can be read now that could not be before: {forgotten} clips are explained again",
                     err=True)
             threads = 1 if jobs > 1 or backend in CLUSTERS else None
-            work = Work(store, base, str(pathlib.Path(model_path).resolve()), threads,
-                        coordinator_of(backend))
+            work = Work(store, base, dataclasses.replace(model, path=str(pathlib.Path(model.path).resolve())),
+                        threads, coordinator_of(backend))
             explain_all(work, items, jobs, backend, scheduler)
             say("writing tables and pictures", err=True)
             summary = write_report(store, picture=picture)

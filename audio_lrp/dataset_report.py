@@ -9,9 +9,12 @@ import re
 
 import numpy as np
 
+from features import FrontEnd
 from features.dataset import save_arrays
+from lrp_core.chunks import default_threads
 
 from . import profiles
+from .answer import HEADINGS
 from .dataset_tables import (
     index_columns,
     index_row,
@@ -21,10 +24,11 @@ from .dataset_tables import (
     write_summary,
     write_typical,
 )
+from .explained import places_of
 from .names import unique_stems
-from .results import HEADINGS
 from .tables import csv_table
 
+MANY = 6                   # classes and outcomes that are drawn by several processes
 TYPICAL, CONFUSED = 5, 20  # how many clips of a class, and of all, the lists name
 TITLES = {"right": "heard rightly", "wrong": "heard as something else",
           "heard": "without a label, heard as this"}
@@ -34,32 +38,32 @@ TITLES = {"right": "heard rightly", "wrong": "heard as something else",
 class Sums:
     """Sums over the clips of one class and outcome.
 
-    level: [64, 64] int64. relevance: {preset: [3, 64, 64] float64}: all of it, only the positive, only the
-    negative.
+    level: [rows, columns] int64. relevance: {preset: [3, rows, columns] float64}: all of it, only the
+    positive, only the negative.
     """
     count: int
     level: np.ndarray
     relevance: dict
 
     @classmethod
-    def of_nothing(cls, presets):
+    def of_nothing(cls, presets, shape):
         """No clips yet."""
-        return cls(0, np.zeros((64, 64), np.int64), {rules: np.zeros((3, 64, 64)) for rules in presets})
+        return cls(0, np.zeros(shape, np.int64), {rules: np.zeros((3, *shape)) for rules in presets})
 
     def add(self, level, relevance):
-        """One clip more: level [64, 64], relevance {preset: [64, 64]}."""
+        """One clip more: level [rows, columns], relevance {preset: [rows, columns]}."""
         self.count += 1
         self.level += level
         for rules, r in relevance.items():
             self.relevance[rules] += (r, np.maximum(r, 0), np.minimum(r, 0))
 
     def mean_map(self, rules):
-        """The mean relevance map [64, 64] of a preset."""
+        """The mean relevance map [rows, columns] of a preset."""
         return self.relevance[rules][0] / self.count
 
-    def mean_profiles(self, rules):
+    def mean_profiles(self, rules, places):
         """The mean of the clips' Profiles: for and against stay apart, they do not cancel between clips."""
-        _, positive, negative = (profiles.profiles_of(part[::-1] / self.count)
+        _, positive, negative = (profiles.profiles_of(part[::-1].T / self.count, places)
                                  for part in self.relevance[rules])
         return dataclasses.replace(positive, bands_against=negative.bands_against,
                                    moments_against=negative.moments_against)
@@ -75,7 +79,8 @@ def outcome(row):
 
 
 def clips_of(store):
-    """Yield (row, level [64, 64], {preset: relevance [64, 64]}) for every clip that could be read, in order.
+    """Yield (row, level, {preset: relevance}), pictures [rows, columns], for every clip that could be read,
+    in order.
     """
     for number, (record, arrays) in enumerate(store.read()):
         for row in record["clips"]:
@@ -98,7 +103,9 @@ def write_report(store, *, picture="png"):
             write(index_row(row, settings))
             cut += row["cut"]
             number, how = outcome(row)
-            sums.setdefault((number, how), Sums.of_nothing(settings["rules"])).add(level, relevance)
+            if (number, how) not in sums:
+                sums[number, how] = Sums.of_nothing(settings["rules"], settings["map"])
+            sums[number, how].add(level, relevance)
             if how == "heard":
                 unlabelled[number] += 1
             else:
@@ -150,42 +157,54 @@ def title_of(settings, number, how, count):
 
 
 def write_classes(directory, settings, sums, picture):
-    """The mean maps, as pictures and arrays, and the profiles of every class and outcome that has clips."""
-    from . import plots
+    """The mean maps, as pictures and arrays, and the profiles of every class and outcome that has clips: by
+    several processes where there are many.
+    """
+    import joblib
     directory.mkdir(exist_ok=True)
+    places = places_of(FrontEnd.from_dict(settings["front_end"]))
     endings = [f"-heard-{rules}-profiles.{picture}" for rules in settings["rules"]]
     stems = unique_stems([re.sub(r"[^\w-]", "_", name) for name in settings["classes"]],
                          max(endings, key=len))
-    for (number, how), one in sorted(sums.items()):
-        stem = f"{stems[number]}-{how}"
-        title = title_of(settings, number, how, one.count)
-        plots.save(mean_figure(one, title), directory / f"{stem}.{picture}")
-        save_arrays(directory / f"{stem}.npz", count=one.count, level=one.level / one.count,
-                    **{f"relevance_{rules}": one.mean_map(rules) for rules in one.relevance})
-        for rules in one.relevance:
-            mean_profiles = one.mean_profiles(rules)
-            profiles.write_csv(mean_profiles, directory / f"{stem}-{rules}-profiles.csv")
-            plots.save(profiles.draw(mean_profiles, f"{title}   {HEADINGS.get(rules, rules)}"),
-                       directory / f"{stem}-{rules}-profiles.{picture}")
+    jobs = [joblib.delayed(write_class)(directory / f"{stems[number]}-{how}",
+                                        title_of(settings, number, how, one.count), one, places, picture)
+            for (number, how), one in sorted(sums.items())]
+    joblib.Parallel(n_jobs=default_threads() if len(jobs) >= MANY else 1)(jobs)
 
 
-def mean_figure(one, title):
+def write_class(start, title, one, places, picture):
+    """The files of one class and outcome, whose names begin with the path `start`."""
+    from . import plots
+
+    def named(ending):
+        return start.with_name(f"{start.name}{ending}")
+    plots.save(mean_figure(one, title, places), named(f".{picture}"))
+    save_arrays(named(".npz"), count=one.count, level=one.level / one.count,
+                **{f"relevance_{rules}": one.mean_map(rules) for rules in one.relevance})
+    for rules in one.relevance:
+        mean_profiles = one.mean_profiles(rules, places)
+        profiles.write_csv(mean_profiles, named(f"-{rules}-profiles.csv"))
+        plots.save(profiles.draw(mean_profiles, f"{title}   {HEADINGS.get(rules, rules)}"),
+                   named(f"-{rules}-profiles.{picture}"))
+
+
+def mean_figure(one, title, places):
     """The picture of one Sums: the mean spectrogram, and beside it the mean relevance map of each preset."""
     from . import plots
     figure = plots.new_figure(5.2 * (1 + len(one.relevance)), 4.2, title)
     axes = figure.subplots(1, 1 + len(one.relevance), sharex=True, sharey=True)
-    spectrogram = axes[0].imshow(one.level / (255 * one.count), aspect="auto", extent=plots.EXTENT,
-                                 cmap="magma", vmin=0, vmax=1,
-                                 interpolation="nearest")
+    level = one.level[::-1].T / (255 * one.count)
+    spectrogram = plots.show(axes[0], level, places, cmap="magma", vmin=0, vmax=1)
     figure.colorbar(spectrogram, ax=axes[0], label="level (0: quietest, 1: loudest)")
-    axes[0].set_title("mean mel spectrogram")
+    axes[0].set_title("mean spectrogram")
     for panel, rules in zip(axes[1:], one.relevance):
-        figure.colorbar(plots.draw_relevance(panel, one.mean_map(rules)), ax=panel, extend="both",
-                        label="relevance (red for, blue against)")
+        drawn = plots.draw_relevance(panel, one.mean_map(rules)[::-1].T, places)
         panel.set_title(f"mean {HEADINGS.get(rules, rules)}")
+    bar = figure.colorbar(drawn, ax=list(axes[1:]), extend="both", ticks=[-1, 0, 1], label=plots.SCALE)
+    bar.ax.set_yticklabels(["against", "0", "for"])
     for panel in axes:
-        panel.set(xlim=plots.EXTENT[:2], ylim=plots.EXTENT[2:], xlabel="time in seconds",
-                  ylabel="frequency in hertz")
+        panel.set(xlim=plots.extent_of(places)[:2], ylim=(0, len(places.hertz)), xlabel="seconds",
+                  ylabel="hertz")
         panel.label_outer()
-        plots.frequency_axis(panel)
+        plots.frequency_axis(panel, places.hertz)
     return figure

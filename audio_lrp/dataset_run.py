@@ -19,8 +19,10 @@ import features
 import lrp_core
 from lrp_core.chunks import single_threaded_blas
 
-from .common import load_image_model
+from .common import Asked
 from .dataset_store import Store, with_gaps
+from .explained import Explained, as_picture, level_of, places_of
+from .models import reads_as
 
 # another version of these may give other bits
 LIBRARIES = ("audio-lrp", "numba", "numpy", "scipy", "soundfile", "zarr")
@@ -30,29 +32,42 @@ LIBRARIES = ("audio-lrp", "numba", "numpy", "scipy", "soundfile", "zarr")
 class Work:
     """What a worker needs to know beside its clips; every path absolute, so that other processes find it.
 
-    store: where to write. base: the folder the clips' paths start from. model: the model file.
+    store: where to write. base: the folder the clips' paths start from. model: what to ask.
     threads: how many a single explanation may use; None for all. coordinator: the process number of the run
     whose children the workers are, None where they are threads or another program's.
     """
     store: Store
     base: pathlib.Path
-    model: str
+    model: Asked
     threads: int | None
     coordinator: int | None
 
 
-def settings_of(base, items, network, model_path, rules, target, batch, *, engine, dtype):
+def settings_of(base, items, network, front_end, model, rules, target, batch, *, engine, dtype):
     """What fixes the results, as JSON values: kept in run.json, and compared when a run goes on.
 
     The list of clips enters by each one's path, label, size and ends.
     """
     listed = [[item.path, item.label, fingerprint(base / item.path)] for item in items]
-    return {"format": 4, "clips": len(items),
+    places = places_of(front_end)
+    return {"format": 5, "clips": len(items),
             "clips_sha256": hashlib.sha256(json.dumps(listed).encode()).hexdigest(),
-            "model_sha256": sha256(model_path), "classes": list(network.class_names), "rules": list(rules),
+            "model_sha256": sha256(model.path), "model_inputs": jsonable(model.inputs),
+            "front_end": front_end.as_dict(), "map": [len(places.hertz), len(places.seconds)],
+            "reads": reads_as(network), "classes": list(network.class_names), "rules": list(rules),
             "target": target,
             "engine": engine, "dtype": dtype, "batch": batch,
             "versions": {name: importlib.metadata.version(name) for name in LIBRARIES}}
+
+
+def jsonable(inputs):
+    """The options of a model as JSON values; arrays by their digest."""
+    def value(one):
+        if isinstance(one, np.ndarray):
+            return hashlib.sha256(one.tobytes()).hexdigest()
+        return {key: value(part) for key, part in one.items()} if isinstance(one, dict) else (
+            list(one) if isinstance(one, tuple) else one)
+    return value({name: one for name, one in inputs.items() if one is not None})
 
 
 def fingerprint(path):
@@ -88,7 +103,7 @@ def forget_mended(store, base):
 def opens(path):
     """Can the sound be read?"""
     try:
-        features.open_clip(str(path))
+        features.audio.read(str(path), 1.0)
     except (features.AudioError, OSError):
         return False
     return True
@@ -99,13 +114,21 @@ def sha256(path):
     return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
-@functools.lru_cache(maxsize=1)
-def network_of(path, digest):
-    """The network, loaded once in a process; refused if the file is no longer the one the run began with."""
-    network = load_image_model(path)
-    if sha256(path) != digest:
-        raise ValueError("the model file is not the one this run began with")
-    return network
+_OPENED: dict = {}
+
+
+def network_of(model, digest):
+    """(network, front end), loaded once in a process; refused if the file is no longer the one the run began
+    with.
+    """
+    key = model.path, digest, model.front_end, json.dumps(jsonable(model.inputs))
+    if key not in _OPENED:
+        _OPENED.clear()
+        found = model.open()
+        if sha256(model.path) != digest:
+            raise ValueError("the model file is not the one this run began with")
+        _OPENED[key] = found
+    return _OPENED[key]
 
 
 def coordinator_of(backend):
@@ -142,47 +165,50 @@ def explain_batch(work, number, items):
     if store.record(number).exists():  # by a worker that outlived the killed run which started it
         return len(items)
     check_seen(store.zarr, work.base)
-    network = network_of(work.model, store.settings["model_sha256"])
-    rows, errors, levels = [], [], []
+    network, front_end = network_of(work.model, store.settings["model_sha256"])
+    rows, errors, clips = [], [], []
     with single_threaded_blas:  # as many workers as processors: each one's BLAS must not take them all
         for place, item in enumerate(items):
             row = {"number": store.rows(number).start + place, "path": item.path, "label": item.label}
             path = str(work.base / item.path)
             try:
-                clip = features.open_clip(path)
+                clip = front_end.open(path)
             except (features.AudioError, OSError) as error:
                 errors.append({**row, "error": str(error).replace(path, item.path)})
                 continue
-            levels.append(clip.level)
+            clips.append(clip)
             rows.append({**row, "duration_s": clip.duration, "heard_s": clip.heard, "cut": bool(clip.cut),
                          "sample_rate": clip.sample_rate,
                          "warnings": [words for words in ("silent" if clip.silent else "", clip.cut)
                                       if words]})
     kept = [row["number"] - store.rows(number).start for row in rows]
-    levels = np.array(levels, np.uint8).reshape(-1, *features.LEVEL_SHAPE)
-    arrays = explain_levels(work, network, rows, levels)
+    arrays = explain_clips(work, network, rows, clips)
     store.write(number, {name: with_gaps(values, kept, len(items)) for name, values in arrays.items()},
                 {"clips": rows, "errors": errors})
     return len(items)
 
 
-def explain_levels(work, network, rows, levels):
-    """{array name: [n, ...]} of level images [n, 64, 64]; what is found is added to the clips' rows."""
+def explain_clips(work, network, rows, clips):
+    """{array name: [n, ...]} of clips; what is found is added to their rows."""
     settings = work.store.settings
-    arrays = {"level": levels, "logits": np.zeros((len(levels), len(settings["classes"])), np.float32)}
+    shape = len(clips), *settings["map"]
+    arrays = {"level": np.array([level_of(clip) for clip in clips], np.uint8).reshape(shape),
+              "logits": np.zeros((len(clips), len(settings["classes"])), np.float32)}
+    inputs = np.array([clip.input for clip in clips])
     for rules in settings["rules"]:
-        arrays[f"relevance_{rules}"] = np.zeros(levels.shape, np.float32)
+        arrays[f"relevance_{rules}"] = np.zeros(shape, np.float32)
         if not rows:
             continue
         target = "max" if settings["target"] == "max" else [row["label"] for row in rows]
-        e = lrp_core.explain(network, features.colour(levels), rules, target, engine=settings["engine"],
-                             dtype=settings["dtype"],
-                             threads=work.threads)
-        arrays["logits"], arrays[f"relevance_{rules}"] = e.logits, e.relevance.sum(axis=-1).astype(np.float32)
-        for row, logits, probabilities, one, relevance in zip(rows, e.logits, e.probabilities, e.target,
-                                                              e.relevance):
+        e = lrp_core.explain(network, inputs, rules, target, engine=settings["engine"],
+                             dtype=settings["dtype"], threads=work.threads)
+        arrays["logits"] = e.logits
+        maps = [Explained(clip, e[place], rules).map for place, clip in enumerate(clips)]
+        arrays[f"relevance_{rules}"] = as_picture(np.array(maps)).astype(np.float32)
+        said = e.probabilities if settings["reads"] == "probabilities" else e.logits
+        for row, logits, values, one, relevance in zip(rows, e.logits, said, e.target, e.relevance):
             best = int(logits.argmax())
-            row.update(predicted=best, probability=float(probabilities[best]), target=int(one),
+            row.update(predicted=best, probability=float(values[best]), target=int(one),
                        logit=float(logits[one]))
             row[f"relevance_{rules}"] = float(relevance.sum(dtype=np.float64))
     return arrays

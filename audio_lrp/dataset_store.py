@@ -2,8 +2,9 @@
 batch.
 
     run.json           the settings and the digest of the list of clips, fixed by the first call
-    arrays.zarr        level [N, 64, 64] uint8, logits [N, classes] and relevance_PRESET [N, 64, 64] float32;
-                       a row for each line of the list of clips, zeros for a clip that could not be read
+    arrays.zarr        level [N, rows, columns] uint8, logits [N, classes] and relevance_PRESET [N, rows,
+                       columns] float32, rows from the highest band down and a column for each frame of the
+                       map; a row for each line of the list of clips, zeros for a clip that could not be read
     batches/00000.json the rest of what is known of a batch's clips; written last: it says that the batch is
                        done
     run.lock           held by the run that is at work (`dataset_lock`), which run.owner.json names meanwhile
@@ -19,7 +20,6 @@ import shutil
 
 import numpy as np
 
-from features import LEVEL_SHAPE
 from lrp_core.files import replacing
 
 from .dataset_lock import LOCK, OWNER
@@ -68,9 +68,10 @@ class Store:
 
     def shapes(self):
         """{array name: (shape of a row, type)}."""
-        maps = {f"relevance_{rules}": (LEVEL_SHAPE, "float32") for rules in self.settings["rules"]}
+        shape = tuple(self.settings["map"])
+        maps = {f"relevance_{rules}": (shape, "float32") for rules in self.settings["rules"]}
         logits = (len(self.settings["classes"]),), "float32"
-        return {"level": (LEVEL_SHAPE, "uint8"), "logits": logits, **maps}
+        return {"level": (shape, "uint8"), "logits": logits, **maps}
 
     def write(self, number, arrays, record):
         """Keep a batch: its rows of each array, {name: [n, ...]}, and then its record (JSON values)."""

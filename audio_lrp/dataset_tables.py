@@ -1,7 +1,6 @@
 """The tables of a data-set run: one line per clip, the clips worth a look, and the counts."""
 import json
 
-from features import SECONDS
 from lrp_core.files import replacing
 
 from .tables import csv_table, markdown_text
@@ -96,7 +95,8 @@ def headline(summary):
     if summary["errors"]:
         line += f", {summary['errors']} could not be read (errors.csv)"
     if summary["cut"]:
-        line += f"; of {summary['cut']} only the first {SECONDS:g} s were heard"
+        seconds = summary["settings"]["front_end"]["seconds"]
+        line += f"; of {summary['cut']} only the first {seconds:g} s were heard"
     if summary["labelled"]:
         line += (f"; {summary['right']} of {summary['labelled']} with a label heard rightly "
                  f"({summary['accuracy']:.1%})")
@@ -134,7 +134,8 @@ FILES = (
     "much of it was heard; in this and the other tables an apostrophe stands before text that a spreadsheet "
     "would run as a formula",
     "* `errors.csv`: the clips that could not be read, and why",
-    "* `arrays.zarr`: `level` (the images as magma indices), `logits`, `relevance_PRESET`; rows of "
+    "* `arrays.zarr`: `level` (the spectrogram as the network sees it, 0..255, the highest band first), "
+    "`logits`, `relevance_PRESET`; rows of "
     "unreadable clips are zero",
     "* `classes/CLASS-OUTCOME.npz` and a picture: mean level image and mean relevance maps. OUTCOME is right "
     "or wrong for the "

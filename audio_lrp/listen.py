@@ -8,25 +8,21 @@ import click
 import numpy as np
 import soundfile
 
-import features
-import lrp_core
-from features.listen import audible, masked, parts
+from features.listen import audible, masked
 from lrp_core.files import replacing
 
 from . import EMBEDDED_CLIP
+from .answer import answers
 from .common import (
-    PRESET_NAMES,
     check_engine,
     explain_or_complain,
-    load_image_model,
     make_folder,
+    model_options,
     open_or_complain,
     options,
     parse_target,
 )
-from .journey import down_to_sound
 from .names import unique_stems
-from .results import Result
 from .terminal import say, say_blocks
 
 PARTS = ("relevant", "against", "remainder")
@@ -49,8 +45,8 @@ def check_mask(network, clip, mask, target, *, draws, rng):
     random.
     """
     def keeps(chosen):
-        return int(network.logits(features.clip_image(masked(clip, chosen),
-                                                      features.SAMPLE_RATE)[None])[0].argmax()) == target
+        heard = clip.front_end(masked(clip, chosen), clip.front_end.sample_rate)
+        return int(network.logits(heard).argmax()) == target
     drawn = [keeps(rng.permutation(mask.ravel()).reshape(mask.shape)) for _ in range(draws)]
     return Check(keeps(mask), keeps(~mask), float(np.mean(drawn)))
 
@@ -79,18 +75,18 @@ def write_parts(clip, made, directory, stem):
         path = place_of(directory, stem, name)
         with replacing(path) as partial:
             file = io.BytesIO()  # soundfile itself insists on names in UTF-8
-            soundfile.write(file, np.clip(y, -1, 1), features.SAMPLE_RATE, format="WAV", subtype="PCM_16")
+            soundfile.write(file, np.clip(y, -1, 1), clip.front_end.sample_rate, format="WAV",
+                            subtype="PCM_16")
             partial.write_bytes(file.getvalue())
         names.append(path.name)
     return names
 
 
-def describe(result, made, share):
+def describe(answer, made, share):
     """What was found in one clip, as lines for the terminal."""
     cells, against, _ = made.masks.mean(axis=(1, 2))
-    e = result.main
-    return [result.clip.name, *(f"  warning: {warning}" for warning in result.warnings),
-            f"  {e.class_names[e.target]}: {share:.0%} of what speaks for it lies in {cells:.2%} of the "
+    return [answer.clip.name, *(f"  warning: {warning}" for warning in answer.warnings),
+            f"  {answer.target_name}: {share:.0%} of what speaks for it lies in {cells:.2%} of the "
             "cells, "
             f"of what speaks against it in {against:.2%}"]
 
@@ -107,9 +103,9 @@ def summary_line(checks, draws):
 
 @click.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
-@options("target", "model", "engine", "dtype")
-@click.option("--rules", type=click.Choice(PRESET_NAMES), default="preset_a_flat", show_default=True,
-              help="The preset that shares relevance out.")
+@options("rules", "target")
+@model_options(outputs="--model-output")
+@options("start", "end", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part carries: fewer cells are fewer sounds.")
 @click.option("--check", "draws", default=0, type=click.IntRange(0), metavar="DRAWS",
@@ -117,7 +113,7 @@ def summary_line(checks, draws):
                    "cells.")
 @click.option("-o", "--output", "directory", default="heard", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
-def listen(clips, target, model_path, engine, dtype, rules, share, draws, directory):
+def listen(clips, rules, target, model, start, end, engine, dtype, share, draws, directory):
     """Hear what a decision rests on: each CLIP taken apart by relevance.
 
     Relevance is carried down to the cells of the short-time Fourier transform. The fewest cells that carry
@@ -133,37 +129,35 @@ def listen(clips, target, model_path, engine, dtype, rules, share, draws, direct
     """
     if not share > 0:  # NaN passes click's range
         raise click.BadParameter(f"{share} is no share", param_hint="--share")
-    network = load_image_model(model_path)
+    network, front_end = model.open()
     target, rng = parse_target(network, target), np.random.default_rng(0)
     check_engine(engine)
     paths = clips or (str(EMBEDDED_CLIP),)
     stems = unique_stems(paths, "-remainder.wav")
     refuse_to_overwrite(paths, stems, directory)
     make_folder(directory)
-    answers, checks, failed = [], [], 0
+    told, checks, failed = [], [], 0
     with click.progressbar(list(zip(paths, stems)), label="listening", file=sys.stderr,
                            hidden=len(paths) == 1) as bar:
         for path, stem in bar:
-            clip = open_or_complain(path)
+            clip = open_or_complain(path, front_end, start=start, end=end)
             if clip is None:
                 failed += 1
                 continue
-            e = explain_or_complain(model_path, lrp_core.explain, network, clip.image, rules, target,
-                                    engine=engine, dtype=dtype)
-            sound, _ = down_to_sound(clip, e)
-            made = parts(clip, sound, share=share)
+            (answer,) = explain_or_complain(model.path, answers, network, [clip], [rules], target,
+                                            engine=engine, dtype=dtype)
+            made = explain_or_complain(model.path, answer.listen, share)
             try:
                 written = write_parts(clip, made, directory, stem)
             except OSError as error:
                 say(f"not written: {directory / stem}: {error}", err=True)
                 failed += 1
                 continue
-            answers.append([*describe(Result(clip, {rules: e}), made, share),
-                            f"  -> {directory}: {', '.join(written)}"])
+            told.append([*describe(answer, made, share), f"  -> {directory}: {', '.join(written)}"])
             if draws and made.masks[0].any():
-                checks.append(check_mask(network, clip, made.masks[0], e.target, draws=draws, rng=rng))
-                answers[-1].append(f"  {summary_line(checks[-1:], draws)}")
-    say_blocks(answers)
+                checks.append(check_mask(network, clip, made.masks[0], answer.e.target, draws=draws, rng=rng))
+                told[-1].append(f"  {summary_line(checks[-1:], draws)}")
+    say_blocks(told)
     if len(checks) > 1:
         say("", f"all clips: {summary_line(checks, draws)}")
     if failed:

@@ -3,9 +3,6 @@ import dataclasses
 
 import numpy as np
 
-import features
-from features.mel import BANDS, hz_to_mel
-
 from .tables import csv_table
 
 
@@ -13,7 +10,7 @@ from .tables import csv_table
 class Profiles:
     """Sums of a relevance map over one of its axes; float64.
 
-    hertz: [bands], the centre of each mel band, low to high. bands_for, bands_against: [bands], the positive
+    hertz: [bands], the centre of each band, low to high. bands_for, bands_against: [bands], the positive
     and the negative relevance in it. seconds: [frames], the middle of each frame. moments_for,
     moments_against: [frames].
     """
@@ -25,21 +22,11 @@ class Profiles:
     moments_against: np.ndarray
 
 
-def profiles_of(mel):
-    """The Profiles of relevance per mel band and frame [bands, frames], low bands first, over the four
-    seconds of a clip.
-
-    A clip's own are those of `SoundRelevance.mel`; a class's those of a mean map: profiles_of(mean_map[::-1])
-    for an image.
-    """
-    bands, frames = mel.shape
-    positive, negative = np.maximum(mel, 0), np.minimum(mel, 0)
-    # A row of an image holds two of the 128 bands: its middle lies between theirs.
-    every = features.band_edges(features.SAMPLE_RATE, BANDS)[1:-1]
-    centres = np.interp((np.arange(bands) + 0.5) * (BANDS / bands), np.arange(BANDS) + 0.5, every)
-    return Profiles(centres, positive.sum(axis=1), negative.sum(axis=1),
-                    (np.arange(frames) + 0.5) * (features.SECONDS / frames),
-                    positive.sum(axis=0), negative.sum(axis=0))
+def profiles_of(relevance, axes):
+    """The Profiles of relevance [frames, bands] whose cells lie at `axes` (`features.steps.Axes`)."""
+    positive, negative = np.maximum(relevance, 0), np.minimum(relevance, 0)
+    return Profiles(axes.hertz, positive.sum(axis=0), negative.sum(axis=0),
+                    axes.seconds, positive.sum(axis=1), negative.sum(axis=1))
 
 
 def write_csv(profiles, path):
@@ -57,8 +44,8 @@ def write_csv(profiles, path):
 
 def draw(profiles, title):
     """A figure of both profiles: what speaks for the class above the line, what speaks against it below."""
-    from .plots import AGAINST, FOR, HERTZ, hertz_label, new_figure
-    figure = new_figure(10, 3.6, title)
+    from .plots import AGAINST, FOR, mel_scale, new_figure
+    figure = new_figure(9, 3.6, title)
     frequency, time = figure.subplots(1, 2)
     for axes, places, plus, minus in ((frequency, profiles.hertz, profiles.bands_for, profiles.bands_against),
                                       (time, profiles.seconds, profiles.moments_for,
@@ -67,12 +54,8 @@ def draw(profiles, title):
         axes.fill_between(places, minus, step="mid", color=AGAINST, label="against")
         axes.axhline(0, color="black", linewidth=0.8)
         axes.margins(x=0)
-    # The mel scale: linear up to 1 kHz, logarithmic above. matplotlib takes the width of the linear part, in
-    # decades, times 0.9.
-    decades = float(hz_to_mel(1000) / (hz_to_mel(10_000) - hz_to_mel(1000)))
-    frequency.set_xscale("symlog", linthresh=1000, linscale=0.9 * decades)
-    frequency.set_xticks(HERTZ[1:], [hertz_label(hertz) for hertz in HERTZ[1:]])  # 250 Hz would touch 500
-    frequency.minorticks_off()
+        axes.locator_params(axis="y", nbins=4)
+    mel_scale(frequency, profiles.hertz)
     frequency.set(xlabel="frequency in hertz", ylabel="relevance per band")
     time.set(xlabel="time in seconds", ylabel="relevance per frame")
     time.legend()

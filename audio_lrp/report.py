@@ -1,49 +1,30 @@
 """audio-lrp report: explanations as one page that opens offline, to see, hear and compare."""
-import base64
-import hashlib
-import importlib.resources
-import json
 import pathlib
 import sys
 
 import click
-import jinja2
-import markupsafe
 import soundfile
 
 import lrp_core
 from lrp_core.files import replacing
 
 from . import EMBEDDED_CLIP
+from .answer import HEADINGS
 from .common import (
     PRESET_NAMES,
     check_engine,
     explain_or_complain,
-    load_image_model,
     make_folder,
+    model_options,
     open_or_complain,
     options,
 )
 from .names import shortest_names
-from .report_data import clip_data, common_data
-from .results import HEADINGS
+from .page import as_json, page
+from .report_data import CLASSES, clip_data, common_data
 from .terminal import say
 
-PRESETS = ("epsilon", "preset_a_flat", "preset_b")
-TEMPLATES = importlib.resources.files(__package__) / "templates"
-
-
-def embedded(*names):
-    """(text, its hash as a Content-Security-Policy names it) of styles or scripts that stand inside the page.
-    """
-    content = "\n".join(TEMPLATES.joinpath(name).read_text(encoding="utf-8") for name in names)
-    digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
-    return markupsafe.Markup(content), f"'sha256-{digest}'"
-
-
-def as_json(data):
-    """JSON that may stand inside a <script>: no `<`, so nothing in it can end the element."""
-    return markupsafe.Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"))
+PRESETS = ("preset_a_flat", "epsilon", "preset_b")
 
 
 def rules_of(preset):
@@ -63,17 +44,8 @@ def render(common, clips):
     common: of `report_data.common_data`. clips: a list of `report_data.clip_data`. The same data give the
     same text.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
-    template = environment.from_string(TEMPLATES.joinpath("report.html.j2").read_text(encoding="utf-8"))
-    (style, style_hash), (script, script_hash) = embedded("report.css"), embedded("pictures.js", "report.js")
-    # Nothing may be loaded, and nothing may run but these: not even a script that a clip's name would bring
-    # along.
-    policy = (f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; media-src blob:; "
-              "img-src data:; "
-              "base-uri 'none'; form-action 'none'")
-    return template.render(common=common, clips=clips, style=style, script=script, policy=policy,
-                           as_json=as_json, rules_of=rules_of)
+    return page("report.html.j2", ("report.css",), ("pictures.js", "report.js"), common=common, clips=clips,
+                as_json=as_json, rules_of=rules_of)
 
 
 def presets_asked(names):
@@ -88,10 +60,11 @@ def presets_asked(names):
 @click.option("--rules", "names", type=click.Choice(PRESET_NAMES), multiple=True, default=PRESETS,
               show_default=True,
               help="A preset to switch to in the page; repeat the option for several.")
-@options("model", "engine", "dtype")
+@model_options(outputs="--model-output")
+@options("start", "end", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part to hear carries.")
-def report(clips, path, names, model_path, engine, dtype, share):
+def report(clips, path, names, model, start, end, engine, dtype, share):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 
     For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor
@@ -108,35 +81,60 @@ def report(clips, path, names, model_path, engine, dtype, share):
     """
     if not share > 0:  # NaN passes click's range
         raise click.BadParameter(f"{share} is no share", param_hint="--share")
-    network, presets = load_image_model(model_path), presets_asked(names)
+    (network, front_end), presets = model.open(), presets_asked(names)
     check_engine(engine)
     # What cannot be written should be known before the work, not after it.
     make_folder(path.parent)
-    if "MP3" not in soundfile.available_formats():
-        raise click.ClickException(f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 and "
-                                   "newer can")
+    try:
+        check_mp3()
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
-    found, pages = [], {}
-    steps = len(presets) * len(network.class_names)
+    opened = ((open_or_complain(source, front_end, start=start, end=end), name)
+              for source, name in zip(paths, shortest_names(paths)))
+    steps = len(presets) * min(network.scores, CLASSES)
     with click.progressbar(length=len(paths) * steps, label="explaining", file=sys.stderr) as bar:
-        for source, name in zip(paths, shortest_names(paths)):
-            clip = open_or_complain(source)
-            if clip is None:
-                bar.update(steps)
-                continue
-            data, pages = explain_or_complain(model_path, clip_data, network, clip, name, presets, share,
-                                              lambda: bar.update(1),
-                                              engine=engine, dtype=dtype)
-            found.append(data)
-    if found:
-        page = render(common_data(network, pages, share), found).encode()
+        made, count = explain_or_complain(model.path, page_of, network, opened, presets, share,
+                                          bar.update, engine=engine, dtype=dtype)
+    if count:
         try:
             with replacing(path) as partial:
-                partial.write_bytes(page)
+                partial.write_bytes(made)
         except OSError as error:
             raise click.ClickException(f"{path}: cannot be written ({error.strerror})") from None
-        say(f"{len(found)} clip{'s' * (len(found) > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
-            f"{path} ({len(page) / 1e6:.1f} MB)")
-    if len(found) < len(paths):
-        say(f"{len(paths) - len(found)} of {len(paths)} files could not be explained", err=True)
+        say(f"{count} clip{'s' * (count > 1)}, {len(presets)} preset{'s' * (len(presets) > 1)}: "
+            f"{path} ({len(made) / 1e6:.1f} MB)")
+    if count < len(paths):
+        say(f"{len(paths) - count} of {len(paths)} files could not be explained", err=True)
         raise SystemExit(1)
+
+
+def check_mp3():
+    """Raise ValueError where sounds cannot be written as a browser plays them."""
+    if "MP3" not in soundfile.available_formats():
+        raise ValueError(f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 and newer can")
+
+
+def page_of(network, opened, presets, share, progress, **how):
+    """(the page as bytes, how many clips it has) of (Clip or None, name) pairs; None are left out.
+
+    progress: called with the number of explanations done since the last call. how: as of `lrp_core.explain`.
+    """
+    found, pages, shown = [], {}, None
+    for clip, name in opened:
+        if clip is None:
+            progress(len(presets) * min(network.scores, CLASSES))
+            continue
+        data, pages = clip_data(network, clip, name, presets, share, lambda: progress(1), **how)
+        found.append(data)
+        shown = clip
+    return (render(common_data(network, pages, share, shown), found).encode() if found else b""), len(found)
+
+
+def write_page(path, network, clips, presets, share):
+    """Write the page of (Clip, name) pairs to `path`, whole or not at all; returns the path."""
+    check_mp3()
+    made, _ = page_of(network, clips, presets, share, lambda count: None)
+    with replacing(path) as partial:
+        partial.write_bytes(made)
+    return path

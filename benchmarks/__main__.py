@@ -10,6 +10,7 @@ from . import (
     arrival,
     environments,
     equality,
+    files,
     layers,
     looks,
     memory,
@@ -149,6 +150,15 @@ def run_scaling(repeats, output):
     publish(scaling, {"inputs": what, **scaling.measure(study.network(), x, repeats=repeats)}, output)
 
 
+@main.command(name="files")
+@OUTPUT
+def run_files(output):
+    """From sound files to stored relevance: a clip's way stage by stage, whole commands, an hour's recording.
+    """
+    clips, what = study.clips()
+    publish(files, {"inputs": what, **files.measure(study.network(), clips)}, output)
+
+
 @main.command(name="sound")
 @OUTPUT
 def run_sound(output):
@@ -194,8 +204,8 @@ def run_looks(before, output):
 def run_all(context, output, **peers):
     """Everything, one after the other. Exits with 1 where one of them does, after the others have run."""
     failed = []
-    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_sound, run_arrival,
-                    run_looks):
+    for command in (run_throughput, run_layers, run_startup, run_memory, run_scaling, run_files, run_sound,
+                    run_arrival, run_looks):
         say(f"\n{command.name}")
         try:
             context.invoke(command, output=output,

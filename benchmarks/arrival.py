@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 import features
-from features.audio import resample
+from features.steps import Resample
 from train_tf.augment import cut_bands
 
 from . import study
@@ -21,6 +21,13 @@ ABOUT = """The same clips as files of other rates, channels, levels and formats,
 embedded network: how many it names right, how many as it names the file as found, and how far the
 probability of that name moves on average. A rate of 16 kHz takes away what lies above 8 kHz. The network's
 test fold as a whole is there as images: their bands above 11 and 8 kHz are taken away instead."""
+
+
+def resampled(y, rate, target):
+    """Samples [n] at another rate."""
+    return Resample(float(rate), float(target)).forward(np.asarray(y, float)[None])[0]
+
+
 CUTS = {"full": None, "nothing above 11 kHz": 11_000, "nothing above 8 kHz": 8_000}
 
 
@@ -34,7 +41,7 @@ def mp3(y, rate, path):
     """Write two channels, the second a little later and softer, at 64 kbit/s, both together."""
     path = path.with_suffix(".mp3")
     # The level runs from 0 for 320 kbit/s to 1 for 32 kbit/s.
-    soundfile.write(path, stereo(resample(y, rate, 44_100)), 44_100, format="MP3", subtype="MPEG_LAYER_III",
+    soundfile.write(path, stereo(resampled(y, rate, 44_100)), 44_100, format="MP3", subtype="MPEG_LAYER_III",
                     bitrate_mode="CONSTANT", compression_level=(320 - 64) / (320 - 32))
     return path
 
@@ -46,10 +53,10 @@ def stereo(y):
 
 WAYS = {
     "as found": lambda y, rate, path: wav(y, rate, path, "FLOAT"),
-    "16 kHz": lambda y, rate, path: wav(resample(y, rate, 16_000), 16_000, path),
-    "22.05 kHz": lambda y, rate, path: wav(resample(y, rate, 22_050), 22_050, path),
-    "44.1 kHz": lambda y, rate, path: wav(resample(y, rate, 44_100), 44_100, path),
-    "48 kHz": lambda y, rate, path: wav(resample(y, rate, 48_000), 48_000, path),
+    "16 kHz": lambda y, rate, path: wav(resampled(y, rate, 16_000), 16_000, path),
+    "22.05 kHz": lambda y, rate, path: wav(resampled(y, rate, 22_050), 22_050, path),
+    "44.1 kHz": lambda y, rate, path: wav(resampled(y, rate, 44_100), 44_100, path),
+    "48 kHz": lambda y, rate, path: wav(resampled(y, rate, 48_000), 48_000, path),
     "stereo": lambda y, rate, path: wav(stereo(y), rate, path),
     "quiet: 40 dB below full scale": lambda y, rate, path: wav(y / np.abs(y).max() / 100, rate, path),
     "loud: clipped by 6 dB": lambda y, rate, path: wav(y / np.abs(y).max() * 2, rate, path),

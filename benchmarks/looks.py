@@ -5,7 +5,8 @@ import numpy as np
 
 import features
 import lrp_core
-from features.mel import BANDS, band_edges
+from features.dataset import level_image
+from features.steps import Mel, hz_to_mel
 from features.synth import CLASSES
 from train_tf.augment import repeated
 
@@ -25,13 +26,14 @@ RULES = "preset_a_flat"
 HERTZ = (0, 500, 2000, 8000, 22_050)
 SMALL = 32          # side of the mean maps that are kept
 COLUMNS = 64 / features.SECONDS
+BANDS = Mel(sample_rate=44_100)  # the study's
 
 
 def rows_of(low, high):
     """A boolean mask [64] of the image's rows, highest first, whose middle lies between two frequencies in
     Hz.
     """
-    centres = band_edges(features.SAMPLE_RATE, BANDS)[1:-1].reshape(64, 2).mean(axis=1)[::-1]
+    centres = BANDS.edges[1:-1].reshape(64, 2).mean(axis=1)[::-1]
     return (centres >= low) & (centres < high)
 
 
@@ -107,7 +109,7 @@ def held_out(network, real=study.REAL):
     not at hand.
     """
     if not real.exists():
-        level = np.stack([features.open_clip(study.synthesize(n % 10, n), 44_100).level
+        level = np.stack([level_image(study.synthesize(n % 10, n), 44_100)
                           for n in range(study.CLIPS)])
         return Fold(level, np.arange(study.CLIPS) % 10,
                     np.full(study.CLIPS, 4.0)), f"{study.CLIPS} procedural sounds"
@@ -253,7 +255,7 @@ def draw(result, figure):
         columns.insert(1, (before, "map_right", "named right, before"))
     grid = figure.subplots(len(now["classes"]), len(columns), sharex=True, sharey=True)
     hertz = np.array([500, 2000, 8000])
-    heights = 64 * features.mel.hz_to_mel(hertz) / features.mel.hz_to_mel(features.SAMPLE_RATE / 2)
+    heights = 64 * hz_to_mel(hertz) / hz_to_mel(features.SAMPLE_RATE / 2)
     for number, (panels, row) in enumerate(zip(grid, now["classes"])):
         for panel, (network, key, title) in zip(panels, columns):
             panel.set(xlim=(0, features.SECONDS), ylim=(0, 64), title="" if number else title)

@@ -8,14 +8,14 @@ import click
 
 from lrp_core.files import replacing
 
-from . import arrival, layers, looks, memory, scaling, sound, startup, throughput
+from . import arrival, files, layers, looks, memory, scaling, sound, startup, throughput
 from .machine import described
 from .progress import say
 from .style import write_plot
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, sound, arrival,
-                                                 looks)}
+BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, files, sound,
+                                                 arrival, looks)}
 
 INTRODUCTION = """# How fast, and how well
 

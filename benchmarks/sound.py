@@ -7,11 +7,12 @@ import numpy as np
 
 import features
 import lrp_core
-from audio_lrp.journey import down_to_sound
+from audio_lrp.explained import Explained, spectrogram
 from audio_lrp.listen import check_mask
 from audio_lrp.report_data import hertz_at, shortest_span
+from features.clip import PREFIX
 from features.listen import divide
-from features.stft import HOP, WINDOW
+from features.steps import Mel, Spectrogram
 from features.synth import synthesize
 
 from .progress import bar
@@ -36,6 +37,7 @@ LISTENED = ("epsilon", "preset_a_flat", "preset_b", "epsilon_plus", "epsilon_gam
 SEEDS, DRAWS, SHARE = 8, 5, 0.5
 PARTIALS = 420.0 * np.arange(1, 6)
 THIRD = 2 ** (1 / 3)
+STFT, MEL = Spectrogram(sample_rate=44_100), Mel(sample_rate=44_100).edges[1:-1]  # the study's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Scene:
     @property
     def hertz(self):
         """(low, high) in Hz of the bands that hold half of the power while the class sounds."""
-        return span_hertz((10 ** (self.clip.decibels[:, self.frames] / 10)).sum(axis=1))
+        return span_hertz((10 ** (spectrogram(self.clip)[0][self.frames] / 10)).sum(axis=0))
 
 
 def halves(first, second, seed):
@@ -65,8 +67,8 @@ def halves(first, second, seed):
     parts = [synthesize(name, seed, seconds=2.0) for name in (first, second)]
     clip = features.open_clip(np.concatenate([part / np.sqrt((part ** 2).mean()) for part in parts]) / 20,
                               features.SAMPLE_RATE)
-    early = np.arange(clip.decibels.shape[1]) * HOP < len(parts[0])
-    everywhere = np.ones(len(clip.decibels), bool)
+    early = np.arange(STFT.count(len(clip.sound))) * STFT.hop < len(parts[0])
+    everywhere = np.ones(len(MEL), bool)
     return [Scene(clip, first, early, everywhere, (0, 2)), Scene(clip, second, ~early, everywhere, (2, 4))]
 
 
@@ -80,17 +82,17 @@ def horn(seed):
     spectrum = np.fft.rfft(rng.standard_normal(len(time)))
     noise = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 20)), len(time))
     clip = features.open_clip(0.1 * tone / tone.std() + 0.01 * noise / noise.std(), features.SAMPLE_RATE)
-    centres = features.band_edges(features.SAMPLE_RATE, len(clip.decibels))[1:-1, None]
+    centres = MEL[:, None]
     near = ((centres < PARTIALS * THIRD) & (centres > PARTIALS / THIRD)).any(axis=1)
-    start, stop = ((seconds * features.SAMPLE_RATE + reach) / HOP for seconds,
-                   reach in ((0.5, -WINDOW), (3.0, WINDOW)))
-    frames = np.arange(clip.decibels.shape[1])
+    start, stop = ((seconds * features.SAMPLE_RATE + reach) / STFT.hop for seconds,
+                   reach in ((0.5, -STFT.n_fft), (3.0, STFT.n_fft)))
+    frames = np.arange(STFT.count(len(clip.sound)))
     return Scene(clip, "car_horn", (frames > start) & (frames < stop), near, (0.5, 3))
 
 
 def span_hertz(bands):
     """(low, high) in Hz of the fewest neighbouring mel bands that hold half of the weights [bands]."""
-    return tuple(float(hertz_at(place, len(bands))) for place in shortest_span(bands))
+    return tuple(float(hertz_at(place, MEL)) for place in shortest_span(bands))
 
 
 def where(network, scene, preset):
@@ -100,8 +102,8 @@ def where(network, scene, preset):
     Not a number where nothing is positive: a rule that knows no signs gives all of a score below zero as
     relevance below zero.
     """
-    sound, _ = down_to_sound(scene.clip, lrp_core.explain(network, scene.clip.image, preset, scene.target))
-    positive = np.maximum(sound.mel, 0)
+    e = lrp_core.explain(network, scene.clip.image, preset, scene.target)
+    positive = np.maximum(Explained(scene.clip, e, preset).stage("mel"), 0).T
     if not positive.any():
         return np.nan, (np.nan,) * 4
     share = float(positive[scene.bands][:, scene.frames].sum() / positive.sum())
@@ -112,9 +114,10 @@ def where(network, scene, preset):
 def heard(network, clip, preset, rng):
     """(Check of the most relevant cells, how well the whole book closes, share of cells) of one clip."""
     e = lrp_core.explain(network, clip.image, preset)
-    sound, ledger = down_to_sound(clip, e)
-    mask = divide(sound.cells, share=SHARE)[0]
-    error = abs(float(ledger.total.residual)) / max(step.turnover for step in sound.steps)
+    found = Explained(clip, e, preset)
+    mask = divide(found.cells, share=SHARE)[0]
+    turnover = max(entry.turnover for entry in found.ledger if entry.name.startswith(PREFIX))
+    error = abs(float(found.ledger.total.residual)) / turnover
     return check_mask(network, clip, mask, e.target, draws=DRAWS, rng=rng), error, float(mask.mean())
 
 

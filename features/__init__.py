@@ -1,15 +1,18 @@
-"""Sound to mel-spectrogram image, on NumPy and SciPy: what the network sees of a sound.
+"""Sound to what a network takes, and relevance back to the sound; on NumPy.
 
     import features
-    image = features.clip_image("siren.wav")            # (64, 64, 3) float32
-    bands = features.mel_db(samples, sample_rate=44100)  # (128, frames) decibels
+    front_end = features.FrontEnd.log_mel(sr=16_000, n_mels=64, seconds=1.0)
+    x = front_end("dog.wav")                              # what the network takes
+    clip = features.open_clip("siren.wav")                # by the study's front end, every stage at hand
 """
-from .audio import SAMPLE_RATE, SECONDS, AudioError, to_mono
-from .clip import Clip, clip_image, open_clip
-from .image import IMAGE_SHAPE, LEVEL_SHAPE, colour, level_image
-from .inverse import SoundRelevance, relevance_to_sound
-from .mel import band_edges, mel_db
+from .audio import AudioError, Recording, to_mono
+from .clip import Clip
+from .front_end import FrontEnd, clip_image, open_clip
+from .steps import colour
 
-__all__ = ["IMAGE_SHAPE", "LEVEL_SHAPE", "SAMPLE_RATE", "SECONDS", "AudioError", "Clip", "SoundRelevance",
-           "band_edges", "clip_image", "colour", "level_image", "mel_db", "open_clip",
-           "relevance_to_sound", "to_mono"]
+STUDY = FrontEnd.study()
+SAMPLE_RATE, SECONDS = STUDY.sample_rate, STUDY.seconds or 0.0
+IMAGE_SHAPE = STUDY.network().output_shape
+
+__all__ = ["IMAGE_SHAPE", "SAMPLE_RATE", "SECONDS", "STUDY", "AudioError", "Clip", "FrontEnd", "Recording",
+           "clip_image", "colour", "open_clip", "to_mono"]

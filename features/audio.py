@@ -1,16 +1,14 @@
-"""Sound in: read any file libsndfile knows, mix to mono, resample, and fit to the four seconds the network
-hears.
-"""
-import fractions
+"""Sound in: read any file libsndfile knows, or a part of it, and mix it to mono."""
+import contextlib
+import dataclasses
 import math
 import os
 
 import numpy as np
 import soundfile
 
-SAMPLE_RATE = 44_100
-SECONDS = 4.0
-RATES = (1_000, 768_000)
+from .steps.waveform import RATES
+
 BLOCK = 1 << 18
 LOUDEST = 1e30  # full scale is 1; beyond this only broken files go, and powers would overflow
 
@@ -30,12 +28,58 @@ def check_rate(sample_rate, name="the sound"):
     return sample_rate
 
 
-def read(path, seconds=SECONDS):
-    """Read the first `seconds` of a sound file and mix its channels to one.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recording:
+    """Samples of a sound as they were read.
 
-    Returns (y [n] float64 in [-1, 1], sample rate in Hz, channels, duration of the whole file in seconds).
+    name: the file's path, or "array". sample_rate, channels, duration: of the whole of it, in Hz and seconds.
+    start: where the samples begin in it, in seconds. samples: [n] float64, mono, at its own rate.
+    """
+    name: str
+    sample_rate: float
+    channels: int
+    duration: float
+    start: float
+    samples: np.ndarray
+
+
+def part_of(rate, frames, seconds, start, end, name):
+    """(first, count) of the samples from `start` to `end`, at most `seconds`; None: no bound.
+
+    Raises AudioError where that is no part of a sound of `frames` samples.
+    """
+    for what, value in (("start", start), ("end", end)):
+        if value is not None and not 0 <= value < math.inf:
+            raise AudioError(f"{name}: {what} must be seconds from the beginning, found {value!r}")
+    if end is not None and end <= start:
+        raise AudioError(f"{name}: the part from {start:g} to {end:g} s is empty")
+    first = round(start * rate)
+    if first and first >= frames:
+        raise AudioError(f"{name}: ends at {frames / rate:.2f} s, before the start at {start:g} s")
+    length = min(math.inf if end is None else end - start, math.inf if seconds is None else seconds)
+    return first, frames - first if length == math.inf else min(math.ceil(length * rate), frames - first)
+
+
+def read(path, seconds=None, *, start=0.0, end=None):
+    """Read a sound file, or the part from `start` to `end` seconds, at most `seconds` long, and mix its
+    channels to one: a Recording.
+
     Raises FileNotFoundError, or AudioError for what is not a sound, is empty, or holds NaN or infinity.
     """
+    path = os.fspath(path)
+    with opened(path) as file:
+        rate, channels, frames = check_rate(file.samplerate, path), file.channels, max(file.frames, 0)
+        first, count = part_of(rate, frames, seconds, start, end, path)
+        if first:
+            file.seek(first)
+        # Block by block: a file's header may promise any length and a thousand channels.
+        y = mixed(file, count)
+    return Recording(path, rate, channels, frames / rate, first / rate, check_samples(y, path))
+
+
+@contextlib.contextmanager
+def opened(path):
+    """A sound file, open for reading; raises FileNotFoundError, or AudioError that names it."""
     path = os.fspath(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path}: there is no such file")
@@ -44,19 +88,28 @@ def read(path, seconds=SECONDS):
     try:
         # As bytes: a file name need not be text in UTF-8, which soundfile would insist on.
         with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as file:
-            rate, channels = check_rate(file.samplerate, path), file.channels
-            wanted = math.ceil(seconds * rate)
-            # Block by block: a file's header may promise any length and a thousand channels.
-            with np.errstate(invalid="ignore"):  # infinity in both channels, which is refused below
-                blocks = [block.mean(axis=1) for block in
-                          file.blocks(max(BLOCK // channels, 1), frames=wanted, dtype="float64",
-                                      always_2d=True)]
-            duration = max(file.frames, 0) / rate
+            yield file
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless .raw
         raise AudioError(f"{path}: not a sound file that can be read (WAV, FLAC, OGG and MP3 can be): "
                          f"{getattr(error, 'error_string', error)}") from None
-    y = np.concatenate(blocks) if blocks else np.zeros(0)
-    return check_samples(y, path), rate, channels, duration
+
+
+def mixed(file, count):
+    """The next `count` samples of an open file, at most, its channels mixed to one: [n] float64."""
+    with np.errstate(invalid="ignore"):  # infinity in both channels, which is refused later
+        blocks = [block[:, 0] if block.shape[1] == 1 else block.mean(axis=1) for block in
+                  file.blocks(max(BLOCK // file.channels, 1), frames=count, dtype="float64", always_2d=True)]
+    return np.concatenate(blocks) if blocks else np.zeros(0)
+
+
+def from_array(y, sample_rate, seconds=None, *, start=0.0, end=None):
+    """A Recording of samples [n] or [n, channels]; arguments and errors as of `read`."""
+    check_rate(sample_rate)
+    y = np.asarray(y)
+    frames = y.shape[0] if y.ndim else 1
+    first, count = part_of(sample_rate, frames, seconds, start, end, "the sound")
+    return Recording("array", sample_rate, 1 if y.ndim < 2 else y.shape[1], frames / sample_rate,
+                     first / sample_rate, to_mono(y[first:first + count] if y.ndim else y))
 
 
 def check_samples(y, name="the sound"):
@@ -93,54 +146,3 @@ def to_mono(y, name="the sound"):
     elif kind == "i":
         y = y / -float(limits.min)
     return check_samples(y if y.ndim == 1 else y.mean(axis=1), name)
-
-
-def rate_ratio(sample_rate, target=SAMPLE_RATE):
-    """(up, down): the ratio target / sample_rate in whole numbers of at most 2,000.
-
-    Exact for every common rate and off by less than 1e-4 otherwise; an odd rate would need a filter of
-    millions of taps.
-    """
-    ratio = fractions.Fraction(target / sample_rate).limit_denominator(2000)
-    return ratio.numerator, ratio.denominator
-
-
-def resampling_filter(up, down):
-    """The low-pass filter between two rates: 20·max(up, down) + 1 taps of sum 1, a Kaiser window (β = 5)
-    around a sinc.
-    """
-    # takes longer to import than a clip to explain, and a sound at 44.1 kHz does not need it
-    import scipy.signal
-    longest = max(up, down)
-    return scipy.signal.firwin(20 * longest + 1, 1 / longest, window=("kaiser", 5.0))
-
-
-def resample(y, sample_rate, target=SAMPLE_RATE):
-    """Resample y [n] from `sample_rate` to `target` Hz with SciPy's polyphase filter: ceil(n·up / down)
-    samples.
-    """
-    up, down = rate_ratio(sample_rate, target)
-    if up == down:
-        return y
-    import scipy.signal
-    return scipy.signal.resample_poly(y, up, down, window=resampling_filter(up, down))
-
-
-def fit(y, samples):
-    """Exactly `samples` of y: a shorter sound is played twice, then followed by digital silence; a longer one
-    is cut.
-    """
-    if len(y) < samples:
-        y = np.concatenate((y, y))
-    return np.concatenate((y[:samples], np.zeros(max(samples - len(y), 0))))
-
-
-def fit_back(ratio, length):
-    """The transpose of `fit`: [samples] -> [length], the two times a sound was played added up, what was cut
-    left at zero.
-    """
-    back = np.zeros(length)
-    for start in (0, length) if length < len(ratio) else (0,):
-        part = ratio[start:start + length]
-        back[:len(part)] += part
-    return back

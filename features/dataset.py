@@ -12,9 +12,13 @@ import numpy as np
 from lrp_core.files import replacing
 
 from .audio import AudioError
-from .clip import open_clip
-from .image import LEVEL_SHAPE
+from .front_end import FrontEnd
+from .steps import Arrange, quantise
 
+STUDY = FrontEnd.study()
+# The study's front end without its colours: what is stored are the indices of its 256 colours.
+LEVELS = dataclasses.replace(STUDY, steps=(*STUDY.steps[:-2], Arrange("-ft")))
+LEVEL_SHAPE = LEVELS.network().output_shape
 PART = 256
 # Where UrbanSound8K keeps its table, and what names a clip there.
 URBAN_TABLE, URBAN_COLUMNS = pathlib.PurePath("metadata", "UrbanSound8K.csv"), {"slice_file_name", "fold"}
@@ -65,10 +69,18 @@ def save_arrays(path, **arrays):
         np.savez_compressed(partial, **arrays)
 
 
+def level_image(path_or_array, sample_rate=None):
+    """The study's image of a sound as magma indices: uint8 [64, 64], the highest band first.
+
+    Arguments and errors as of `open_clip`.
+    """
+    return quantise(LEVELS.run(LEVELS.read(path_or_array, sample_rate))[2])
+
+
 def level_or_error(item):
     """(level image [64, 64], "") of a clip, or (zeros, what is wrong with it)."""
     try:
-        return open_clip(item.path).level, ""
+        return level_image(item.path), ""
     except (AudioError, OSError) as error:
         return np.zeros(LEVEL_SHAPE, np.uint8), str(error)
 

@@ -2,14 +2,12 @@
 as sound.
 """
 import dataclasses
+import math
 import warnings
 
 import numpy as np
 
-from .audio import SAMPLE_RATE
-from .stft import istft, stft
-
-FADE = round(0.005 * SAMPLE_RATE)
+FADE = 0.005         # seconds
 LOUDEST_GAIN = 40.0  # dB: more would only lift hiss
 PEAK = 0.99
 SILENT = -70.0       # LUFS: the absolute gate of ITU-R BS.1770, below which there is nothing to hear
@@ -17,8 +15,8 @@ SILENT = -70.0       # LUFS: the absolute gate of ITU-R BS.1770, below which the
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """A sound taken apart by relevance; each [176400] float64 at 44.1 kHz, as loud as the original
-    where peaks and 40 dB allow it, without clicks.
+    """A sound taken apart by relevance; each [samples] float64 at the front end's rate, as loud as the
+    original where peaks and 40 dB allow it, without clicks.
 
     relevant: the cells that carry `share` of the positive relevance; against: those that carry `share` of the
     negative;
@@ -37,50 +35,82 @@ class Parts:
 def strongest(relevance, share):
     """The fewest cells that carry at least `share` of the positive relevance, as a boolean mask in its shape.
 
-    Where nothing is positive, no cell.
+    Of equals the first. Where nothing is positive, no cell.
     """
-    order = np.argsort(-relevance, axis=None, kind="stable")
-    carried = np.cumsum(np.maximum(relevance.ravel()[order], 0))
-    mask = np.zeros(relevance.size, bool)
-    if carried[-1] > 0:
-        # One cell less than the first place at which the share is reached may not do: searchsorted finds that
-        # place.
-        mask[order[:np.searchsorted(carried, share * carried[-1]) + 1]] = True
+    values = relevance.ravel()
+    mask, positive = np.zeros(values.size, bool), np.maximum(values, 0)
+    whole = positive.sum()
+    if not whole:
+        return mask.reshape(relevance.shape)
+    # Few cells carry most of it: sort only the largest, more of them where these do not suffice.
+    few = max(values.size // 64, 1)
+    while True:
+        least = np.partition(values, -few)[-few] if few < values.size else -np.inf
+        chosen = np.flatnonzero(values >= max(least, 0))
+        order = chosen[np.argsort(-values[chosen], kind="stable")]
+        carried = np.cumsum(positive[order])
+        if least <= 0 or carried[-1] >= share * whole:
+            break
+        few *= 4
+    # searchsorted finds the first place at which the share is reached.
+    mask[order[:np.searchsorted(carried, share * carried[-1] if least <= 0 else share * whole) + 1]] = True
     return mask.reshape(relevance.shape)
 
 
-def loudness(y):
-    """Integrated loudness in LUFS (ITU-R BS.1770-4, by pyloudnorm); -inf for silence."""
+def loudness_of_blocks(y, rate):
+    """The loudness of each block of 0.4 s in LUFS (ITU-R BS.1770-4, eq. 4, by pyloudnorm). A shorter sound is
+    continued by silence.
+    """
     import pyloudnorm  # only who listens needs it
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of the logarithm of silence
-        return float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(y))
+        short = max(math.ceil(0.4 * rate) + 1 - len(y), 0)
+        meter = pyloudnorm.Meter(rate)
+        meter.integrated_loudness(np.pad(y, (0, short)))
+    return np.array(meter.blockwise_loudness)
 
 
-def gain_to(target, y):
+def gated(blocks):
+    """Integrated loudness in LUFS of blocks (BS.1770-4, eq. 5 to 7): the mean power of those above -70 LUFS
+    and no more than 10 below the mean of these; -inf for silence.
+    """
+    power = 10 ** (blocks[blocks >= SILENT] / 10)
+    if not power.size:
+        return -np.inf
+    return float(10 * np.log10(power[power > power.mean() / 10].mean()))
+
+
+def loudness(y, rate):
+    """Integrated loudness of a sound in LUFS; -inf for silence."""
+    return gated(loudness_of_blocks(y, rate))
+
+
+def gain_to(target, y, rate):
     """What to multiply y by so that it is `target` LUFS loud: at most 40 dB, and no sample beyond 0.99.
 
     Nothing is raised for silence. The standard leaves out moments below -70 LUFS, and those that are much
-    softer than the
-    others: which ones they are changes with the gain, so it is measured again at the level that will be
-    heard.
+    softer than the others: which ones they are changes with the gain, so it is gated again at the level that
+    will be heard.
     """
     peak = np.abs(y).max(initial=0)
     most = min(10 ** (LOUDEST_GAIN / 20), PEAK / max(peak, np.finfo(np.float64).tiny))
-    if target < SILENT or loudness(most * y) < SILENT:
+    with np.errstate(divide="ignore"):
+        blocks = loudness_of_blocks(y, rate)
+    if target < SILENT or gated(blocks + 20 * np.log10(most)) < SILENT:
         return min(most, 1.0)
     gain = most
     for _ in range(4):
-        gain = min(gain * 10 ** ((target - loudness(gain * y)) / 20), most)
+        gain = min(gain * 10 ** ((target - gated(blocks + 20 * np.log10(gain))) / 20), most)
     return gain
 
 
-def fade(y):
+def fade(y, rate):
     """y with 5 ms faded in and out, so that a part that begins or ends loud does not click."""
-    slope = (1 - np.cos(np.pi * np.arange(FADE) / FADE)) / 2
+    size = min(round(FADE * rate), len(y) // 2)
+    slope = (1 - np.cos(np.pi * np.arange(size) / max(size, 1))) / 2
     faded = y.copy()
-    faded[:FADE] *= slope
-    faded[-FADE:] *= slope[::-1]
+    faded[:size] *= slope
+    faded[len(y) - size:] *= slope[::-1]
     return faded
 
 
@@ -101,19 +131,20 @@ def audible(sound):
 
 
 def masked(clip, mask):
-    """The sound [176400] of some cells of a clip: istft(mask · stft(sound)), at its own loudness."""
-    return istft(stft(clip.sound) * mask, len(clip.sound))
+    """The sound [samples] of some cells of a clip: the inverse of mask · transform, at its own loudness."""
+    return clip.cells.inverse(clip.spectrum * mask, len(clip.sound))
 
 
-def parts(clip, sound, *, share=0.5):
+def parts(clip, cells, *, share=0.5):
     """Take a clip apart by the relevance of its STFT cells; the original to compare with is
     `audible(clip.sound)`.
 
-    clip: a Clip. sound: the SoundRelevance carried down to it. share: how much of the positive (and of the
-    negative) relevance the part keeps. Returns Parts. Raises ValueError for a share outside (0, 1].
+    clip: a Clip. cells: relevance of its STFT's cells [frames, bins] (`Clip.cells`). share: how much of the
+    positive (and of the negative) relevance the part keeps. Returns Parts. Raises ValueError for a share
+    outside (0, 1].
     """
-    masks = divide(sound.cells, share=share)
-    cut = [fade(masked(clip, mask)) for mask in masks]
-    target = loudness(audible(clip.sound))
-    gains = tuple(gain_to(target, y) for y in cut)
+    masks, rate = divide(cells, share=share), clip.front_end.sample_rate
+    cut = [fade(masked(clip, mask), rate) for mask in masks]
+    target = loudness(audible(clip.sound), rate)
+    gains = tuple(gain_to(target, y, rate) for y in cut)
     return Parts(*(gain * y for gain, y in zip(gains, cut)), masks, gains)

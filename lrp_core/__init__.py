@@ -33,12 +33,14 @@ from .explain import (
     Engine,
     Precision,
     Rules,
+    Targets,
     check_engine,
     explain,
     explain_each,
     rank_channels,
 )
 from .explanation import Explanation
+from .extended import extend, extend_each
 from .flow import Book, flow
 from .gradients import gradient_flow
 from .interop import quantus_explain_func
@@ -75,6 +77,7 @@ __all__ = [
     "Pass",
     "Rule",
     "SoftmaxTaylor",
+    "Targets",
     "Trace",
     "WSquare",
     "ZBox",
@@ -86,6 +89,8 @@ __all__ = [
     "epsilon_gamma_box",
     "explain",
     "explain_each",
+    "extend",
+    "extend_each",
     "first_layer",
     "first_with_weights",
     "flow",

@@ -21,7 +21,19 @@ from .gates import ATTENTION, GATES, rule_of_product
 from .gradients import METHODS, GradientMethod
 from .network import INPUT, Network, Node
 from .product_rules import Gate, Half, SoftmaxTaylor
-from .rules import AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, ZBox, Zero, ZPlus, crosses_by_itself, is_declared
+from .rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    Pass,
+    Rule,
+    ZBox,
+    Zero,
+    ZPlus,
+    crosses_by_itself,
+    is_declared,
+)
 from .text import listing, quote, table
 from .through_products import through_extreme, through_where
 
@@ -42,9 +54,10 @@ class Firsts:
         self.weighted, self.last_weighted = (weighted[0] if weighted else None, weighted[-1] if weighted
                                              else None)
         self.convolution = next((node for node in network.nodes if is_convolution(network, node)), None)
-        self.views = {INPUT}  # the network's input, and what only puts it into another shape
+        self.views = {INPUT}  # the network's input, and what only prepares it or puts it into another shape
         for node in network.nodes:
-            if isinstance(node.layer, (L.Flatten, L.Reshape, L.Permute)) and node.inputs[0] in self.views:
+            prepares = node.layer.prepares or isinstance(node.layer, (L.Flatten, L.Reshape, L.Permute))
+            if prepares and node.inputs[0] in self.views:
                 self.views.add(node.name)
 
 
@@ -61,8 +74,8 @@ def firsts(network):
 
 
 def first_layer(network: Network, node: Node) -> bool:
-    """The layer with weights that reads the network's input, directly or through a reshape (iNNvestigate's
-    first).
+    """The layer with weights that reads the network's input, directly, through a reshape or through a front
+    end (iNNvestigate's first).
     """
     return ruled(node) and node.inputs[0] in firsts(network).views
 

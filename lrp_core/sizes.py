@@ -3,6 +3,7 @@ import math
 
 from . import layers as L
 from .limits import MAX_NODES, MAX_NUMBERS, MAX_PRODUCTS, MAX_SAMPLE, MAX_TAPS, MAX_UNROLLED
+from .window import Window
 
 
 def extents(layer, shapes, made):
@@ -15,10 +16,15 @@ def extents(layer, shapes, made):
     return (1, *over)[-3:-1], (1, *places)[-3:-1]
 
 
+def has_window(layer):
+    """Does a layer move a window over a map? A layer of one's own may call anything else its window."""
+    return isinstance(getattr(layer, "window", None), Window)
+
+
 def padded(layer, shapes, made):
     """Numbers in the map that a window moves over, with the padding around it; 0 for layers without a window.
     """
-    if not hasattr(layer, "window"):
+    if not has_window(layer):
         return 0
     over, _ = extents(layer, shapes, made)
     channels = (made if isinstance(layer, L.Conv2DTranspose) else shapes[0])[-1]
@@ -27,17 +33,17 @@ def padded(layer, shapes, made):
 
 def taps(layer):
     """Positions in a layer's window, for each of its groups."""
-    return math.prod(layer.window.size) * getattr(layer, "groups", 1) if hasattr(layer, "window") else 0
+    return math.prod(layer.window.size) * getattr(layer, "groups", 1) if has_window(layer) else 0
 
 
 def unrolled(layer, shapes, made):
     """Numbers that a layer's products sum up, each as often as it is taken; for a pool, positions in all its
     windows.
     """
-    places = math.prod(extents(layer, shapes, made)[1] if hasattr(layer, "window") else made[:-1])
+    places = math.prod(extents(layer, shapes, made)[1] if has_window(layer) else made[:-1])
     if isinstance(layer, L.Weighted):
         return places * math.prod(layer.kernel.shape[:-1])
-    return places * math.prod(layer.window.size if hasattr(layer, "window") else ())
+    return places * math.prod(layer.window.size if has_window(layer) else ())
 
 
 def products(layer, shapes, made):

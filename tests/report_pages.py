@@ -22,10 +22,11 @@ def run(*arguments):
 
 
 def last_layer(network, change):
-    """A network whose last layer has change(kernel, bias) instead of its own; with CLASSES."""
+    """A network whose last layer has change(kernel, bias) instead of its own, and a softmax; with CLASSES."""
     *nodes, last = network.scoring.nodes
     output = lrp_core.layers.Dense(*change(last.layer.kernel, last.layer.bias))
-    return lrp_core.Network([*((n.name, n.layer, n.inputs) for n in nodes), (last.name, output, last.inputs)],
+    return lrp_core.Network([*((n.name, n.layer, n.inputs) for n in nodes), (last.name, output, last.inputs),
+                             ("softmax", lrp_core.layers.Softmax(), (last.name,))],
                             network.input_shape, class_names=CLASSES)
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from features.mel import hz_to_mel, mel_to_hz
+from features.steps import hz_to_mel, mel_to_hz
 from train_tf import augment
 
 

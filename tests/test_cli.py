@@ -16,6 +16,7 @@ import audio_lrp
 import features
 import lrp_core
 from audio_lrp.cli import main, unique_stems
+from audio_lrp.explained import as_picture
 
 
 def run(*arguments):
@@ -53,8 +54,17 @@ def test_the_embedded_clip_is_explained(tmp_path, urban_sounds):
         assert booked == pytest.approx(facts["target"]["logit"], rel=1e-6)
         assert max(abs(layer["residual"])
                    for layer in book["ledger"]["layers"]) <= 1e-6 * facts["target"]["logit"]
-        expected = lrp_core.explain(urban_sounds, features.clip_image(audio_lrp.EMBEDDED_CLIP), rules)
-        np.testing.assert_array_equal(arrays[f"relevance_{rules}"], expected.relevance)
+        image = features.clip_image(audio_lrp.EMBEDDED_CLIP)
+        np.testing.assert_array_equal(arrays["input"], image)
+        expected = lrp_core.explain(urban_sounds, image, rules).relevance
+        np.testing.assert_array_equal(arrays[f"relevance_{rules}"], expected)
+        np.testing.assert_allclose(as_picture(arrays[f"map_{rules}"]), expected.sum(axis=-1), rtol=0,
+                                   atol=1e-6 * np.abs(expected).max())
+    assert facts["rules"]["preset_a_flat"]["relevance_for"] > 0 and list(facts["rules"]) == [
+        "preset_a_flat", "epsilon"], "LRP-flat leads"
+    assert arrays["relevance_samples"].shape == (soundfile.info(audio_lrp.EMBEDDED_CLIP).frames,)
+    assert len(arrays["seconds"]) == len(arrays["hertz"]) == 64 and (np.diff(arrays["hertz"]) > 0).all()
+    assert arrays["seconds"][[0, -1]] == pytest.approx([1 / 32, 4 - 1 / 32], abs=0.01)
     picture = matplotlib.image.imread(tmp_path / f"{name}.png")
     assert min(picture.shape[:2]) > 500 and picture[..., :3].std() > 0.1
 
@@ -68,8 +78,8 @@ def test_many_clips_are_each_what_they_are_alone(tmp_path, sounds):
         together, alone = (tmp_path / folder / f"{path.stem}.json" for folder in ("all", "one"))
         assert together.read_text() == alone.read_text()
         facts = json.loads((tmp_path / "one" / f"{path.stem}.json").read_text())
-        assert facts["target"]["class"] == "siren" and list(facts["rules"]) == ["preset_b", "epsilon",
-                                                                                "preset_a_flat"]
+        assert facts["target"]["class"] == "siren" and list(facts["rules"]) == [
+            "preset_b", "preset_a_flat", "epsilon"]
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path, sounds):
@@ -108,7 +118,9 @@ def test_a_model_for_other_inputs_is_refused(tmp_path):
     network = lrp_core.Network([("dense", lrp_core.layers.Dense(np.ones((4, 2), np.float32)))], (4,))
     network.save(tmp_path / "small.npz")
     result = run("explain", "--model", tmp_path / "small.npz", "-o", tmp_path)
-    assert result.exit_code != 0 and "(64, 64, 3)" in result.output
+    assert result.exit_code == 1 and "(4,)" in result.output and "give a front end" in result.output
+    result = run("explain", "--model", tmp_path / "small.npz", "--front-end", "study", "-o", tmp_path)
+    assert result.exit_code == 1 and "(4,)" in result.output and "(64, 64, 3)" in result.output
     assert "Dense" in run("summary", "--model", tmp_path / "small.npz").output
 
 
@@ -141,17 +153,25 @@ def test_names_may_hold_what_mathematics_uses(tmp_path, sounds):
 def test_a_model_that_cannot_be_explained_is_refused_in_words(tmp_path, sounds):
     L = lrp_core.layers
     wide = np.full((12288, 10), 1e38, np.float32)
-    map_out = lrp_core.Network([("relu", L.ReLU())], (64, 64, 3))
     large = lrp_core.Network([("flat", L.Flatten()), ("dense", L.Dense(wide))], (64, 64, 3))
-    for network, message in ((map_out, "(64, 64, 3)"), (large, "'dense' overflows")):
-        network.save(tmp_path / "odd.npz")
-        for command in (["explain", "-o", tmp_path], ["ledger"]):
-            result = run(command[0], sounds[0], "--model", tmp_path / "odd.npz", *command[1:])
-            assert (
-                result.exit_code == 1
-                and message in result.output
-                and isinstance(result.exception, SystemExit)
-            )
+    large.save(tmp_path / "odd.npz")
+    for command in (["explain", "-o", tmp_path], ["ledger"]):
+        result = run(command[0], sounds[0], "--model", tmp_path / "odd.npz", *command[1:])
+        assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+        assert "'dense' overflows" in result.output
+
+
+def test_a_map_of_scores_is_explained_by_its_place(tmp_path, sounds):
+    """A network whose output is no row of classes: the largest score is explained, by its number."""
+    network = lrp_core.Network([("relu", lrp_core.layers.ReLU())], (64, 64, 3))
+    network.save(tmp_path / "map.npz")
+    best = int(features.clip_image(sounds[1]).argmax())
+    result = run("explain", sounds[1], "--model", tmp_path / "map.npz", "-o", tmp_path)
+    assert result.exit_code == 0 and f"explained: output {best} by" in result.output, result.output
+    with np.load(tmp_path / "noise.npz") as arrays:
+        assert np.flatnonzero(arrays["relevance_epsilon"]).tolist() == [best]
+    result = run("ledger", sounds[1], "--model", tmp_path / "map.npz", "--target", "0,1,2")
+    assert result.exit_code == 0 and f"output {np.ravel_multi_index((0, 1, 2), (64, 64, 3))}" in result.output
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, sounds):

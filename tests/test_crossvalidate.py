@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from toy_levels import toy_levels
 
-from features.mel import hz_to_mel, mel_to_hz
+import lrp_core
+from features import FrontEnd
+from features.steps import hz_to_mel, mel_to_hz
 
 pytest.importorskip("tensorflow", reason="training and export need TensorFlow: pip install tensorflow joblib")
 
@@ -207,6 +209,8 @@ def test_the_network_to_use_learns_nine_folds_and_takes_the_temperature_of_eight
             and first["training_clips"] == 80)
     right = logits["full"].argmax(axis=1) == data.class_id[data.fold == 4]
     assert facts["accuracy"]["full"] == right.mean()
+    said = lrp_core.load(tmp_path / "net.npz").metadata["front_end"]
+    assert FrontEnd.from_dict(said) == FrontEnd.study(), "the file says what its network takes"
     card = (tmp_path / "MODEL_CARD.md").read_text()
     assert "90 clips of the other folds" in card and "the temperature is that of" in card
     assert "10 others calibrated" in (tmp_path / "calibration" / "MODEL_CARD.md").read_text()

@@ -2,9 +2,11 @@
 import numpy as np
 import pytest
 import soundfile
+import study
 
 import features
-from features import dataset
+from features import FrontEnd, dataset
+from features.synth import synthesize
 
 
 @pytest.fixture
@@ -34,8 +36,11 @@ def test_images_labels_and_folds_are_the_clips(folder, tmp_path):
         assert list(arrays["name"]) == [f"{n}-{n % 3}-0-0" for n in range(10) if n != 3]
         assert list(arrays["class_id"]) == [n % 3 for n in range(10) if n != 3]
         assert list(arrays["fold"]) == [1 + n % 2 for n in range(10) if n != 3]
-        np.testing.assert_array_equal(arrays["level"][1],
-                                      features.open_clip(folder / "audio" / "fold2" / "1-1-0-0.wav").level)
+        for index, number in ((0, 0), (1, 1), (8, 9)):
+            name = f"fold{1 + number % 2}/{number}-{number % 3}-0-0.wav"
+            y, rate = soundfile.read(folder / "audio" / name)
+            np.testing.assert_array_equal(arrays["level"][index], study.level(y, rate))
+        assert arrays["level"].shape == (9, 64, 64) and arrays["level"].dtype == np.uint8
     assert not (tmp_path / "f.npz.parts").exists()
 
 
@@ -49,14 +54,25 @@ def test_an_interrupted_extraction_goes_on_where_it_stopped(folder, tmp_path, mo
 
     with pytest.raises(KeyboardInterrupt):
         dataset.extract(folder, tmp_path / "f.npz", progress=stop_after_two_parts)
-    opened = []
-    monkeypatch.setattr(dataset, "open_clip", lambda path: opened.append(path.name)
-                        or features.open_clip(path))
+    opened, level_image = [], dataset.level_image
+    monkeypatch.setattr(dataset, "level_image", lambda path: opened.append(path.name) or level_image(path))
     dataset.extract(folder, tmp_path / "f.npz")
     assert sorted(opened) == [f"{n}-{n % 3}-0-0.wav" for n in range(6, 10)]
     with np.load(tmp_path / "f.npz") as ours, np.load(tmp_path / "undisturbed.npz") as theirs:
         for name in theirs.files:
             np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+def test_levels_are_the_studys_images_before_the_colours():
+    """For samples and files alike, whatever their rate; the front end of levels says so as data, too."""
+    y = synthesize("siren", 1, sample_rate=22_050, seconds=2.5)
+    level = dataset.level_image(y, 22_050)
+    np.testing.assert_array_equal(level, study.level(y, 22_050))
+    np.testing.assert_array_equal(features.colour(level), features.clip_image(y, 22_050))
+    assert FrontEnd.study() == dataset.STUDY and dataset.LEVEL_SHAPE == (64, 64)
+    assert FrontEnd.from_dict(dataset.LEVELS.as_dict()) == dataset.LEVELS
+    with pytest.raises(TypeError, match="sample rate"):
+        dataset.level_image("a.wav", 8_000)
 
 
 def test_a_folder_of_another_layout_is_refused(folder, tmp_path):

@@ -31,8 +31,8 @@ def test_a_clip_that_can_be_read_again_is_explained(model, tmp_path):
     again = run(*arguments, "-o", tmp_path / "out")
     assert again.exit_code == 0 and "3 clips are explained again" in again.stderr, again.output
     assert rows(tmp_path / "out" / "index.csv") == rows(tmp_path / "whole" / "index.csv")
-    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon"),
-                                  array(tmp_path / "whole", "relevance_epsilon"))
+    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_preset_a_flat"),
+                                  array(tmp_path / "whole", "relevance_preset_a_flat"))
 
 
 def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path):
@@ -50,7 +50,7 @@ def test_lost_or_damaged_files_are_named(undisturbed, sounds, model, tmp_path):
     assert result.exit_code == 1 and "00001.json: damaged" in result.output
 
     def lose_a_chunk(out):
-        chunk = next(path for path in sorted((out / "arrays.zarr" / "relevance_epsilon").rglob("*"))
+        chunk = next(path for path in sorted((out / "arrays.zarr" / "relevance_preset_a_flat").rglob("*"))
                      if path.stat().st_size > 5000 and path.is_file())
         chunk.unlink()
     result = after(lose_a_chunk)

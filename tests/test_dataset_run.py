@@ -2,6 +2,7 @@
 the arrays say.
 """
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import click.testing
 import numpy as np
 import pytest
 import soundfile
+import study
 
 import audio_lrp.plots
 import features
@@ -52,12 +54,16 @@ def array(folder, name):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A network of one layer: these tests are about the work around the explanations."""
-    layers = lrp_core.layers
-    kernel = np.random.default_rng(1).standard_normal((64 * 64 * 3, 10)).astype(np.float32) / 50
+    """A network of two layers: these tests are about the work around the explanations. (By LRP-flat all maps
+    of a single one would be alike.)
+    """
+    L, rng = lrp_core.layers, np.random.default_rng(1)
+    kernels = rng.standard_normal((3, 3, 3, 2)), rng.standard_normal((31 * 31 * 2, 10)) / 30
+    conv, dense = (kernel.astype(np.float32) for kernel in kernels)
     path = tmp_path_factory.mktemp("model") / "small.npz"
-    lrp_core.Network([("flat", layers.Flatten()), ("dense", layers.Dense(kernel))], (64, 64, 3)).replace(
-        class_names=CLASSES).save(path)
+    lrp_core.Network([("conv", L.Conv2D(conv, strides=(2, 2))), ("flat", L.Flatten()),
+                      ("dense", L.Dense(dense)), ("softmax", L.Softmax())], (64, 64, 3),
+                     class_names=CLASSES).save(path)
     return path
 
 
@@ -97,7 +103,7 @@ def test_each_clip_is_what_it_is_alone(tmp_path, urban_sounds):
               for name in ("level", "logits", "relevance_preset_a_flat", "relevance_epsilon")}
     for number, row in enumerate(index):
         clip = features.open_clip(folder / row["path"])
-        np.testing.assert_array_equal(arrays["level"][number], clip.level)
+        np.testing.assert_array_equal(arrays["level"][number], study.level_of(folder / row["path"]))
         for rules in ("preset_a_flat", "epsilon"):
             e = lrp_core.explain(urban_sounds, clip.image, rules)
             np.testing.assert_array_equal(arrays[f"relevance_{rules}"][number],
@@ -118,7 +124,7 @@ def test_a_bad_file_is_listed_and_left_out(undisturbed, sounds):
     assert errors[0]["error"].startswith("104-3-0-9.wav: not a sound file")
     gap = int(errors[0]["number"])
     assert sorted(int(row["number"]) for row in index) == [number for number in range(15) if number != gap]
-    for name in ("level", "logits", "relevance_epsilon"):
+    for name in ("level", "logits", "relevance_preset_a_flat"):
         empty = ~array(undisturbed, name).reshape(15, -1).any(axis=1)
         assert np.flatnonzero(empty).tolist() == [gap], name
 
@@ -182,22 +188,29 @@ def test_ended_at_any_file_it_gives_the_same_bytes(model, tmp_path, monkeypatch)
 
 
 def test_ctrl_c_keeps_what_is_done(undisturbed, sounds, model, tmp_path, monkeypatch):
-    opened, really_open = [], features.open_clip
+    opened, most, really_open = [], [9], features.FrontEnd.open
 
-    def open_nine(path):
-        opened.append(path)
-        if len(opened) > 9:
+    def watched(front_end, source, *arguments):
+        if isinstance(source, str):  # not the silence that shows how long maps are
+            opened.append(source)
+        if len(opened) > most[0]:
             raise KeyboardInterrupt
-        return really_open(path)
+        return really_open(front_end, source, *arguments)
 
     arguments = (sounds, "-o", tmp_path / "out", "--model", model, "--jobs", 1, "--batch", 4)
-    monkeypatch.setattr(features, "open_clip", open_nine)
+    monkeypatch.setattr(features.FrontEnd, "open", watched)
     stopped = run(*arguments)
     assert stopped.exit_code == 130 and "8 of 15" in stopped.stderr and "goes on" in stopped.stderr
     opened.clear()
-    monkeypatch.setattr(features, "open_clip", lambda path: opened.append(path) or really_open(path))
+    most[0] = 99
     assert "8 clips were done before, 7 are left" in run(*arguments).stderr and len(opened) == 7
     assert tree(tmp_path / "out") == tree(undisturbed)
+
+
+def other_front_end(folder):
+    """The path of the study's front end, but for what follows a short sound."""
+    dataclasses.replace(features.STUDY, short="zeros").save(folder / "other.json")
+    return folder / "other.json"
 
 
 def test_another_run_is_refused_by_name(undisturbed, sounds, model, tmp_path):
@@ -207,7 +220,8 @@ def test_another_run_is_refused_by_name(undisturbed, sounds, model, tmp_path):
     before = tree(tmp_path / "out")
     # elsewhere, but the same clips
     assert run(tmp_path / "in", *begun).exit_code == 1 and tree(tmp_path / "out") == before
-    for changed, name in ((("--rules", "flat"), "rules was ['epsilon'], is now ['preset"),
+    for changed, name in ((("--rules", "epsilon"), "rules was ['preset_a_flat'], is now ['epsilon"),
+                          (("--front-end", other_front_end(tmp_path)), "front_end was"),
                           (("--batch", 5), "batch was 4"),
                           (("--target", "true"), "target"),
                           (("--model", audio_lrp.EMBEDDED_MODEL), "the model file is another one")):
@@ -240,7 +254,7 @@ def test_what_is_not_ours_is_not_removed(sounds, tmp_path):
 
 def test_mean_maps_are_means_and_lists_are_ranked(undisturbed):
     index, groups = rows(undisturbed / "index.csv"), {}
-    level, relevance = array(undisturbed, "level"), array(undisturbed, "relevance_epsilon")
+    level, relevance = array(undisturbed, "level"), array(undisturbed, "relevance_preset_a_flat")
     for row in index:
         groups.setdefault((row["label"], "right" if row["label"] == row["predicted"] else "wrong"),
                           []).append(row)
@@ -252,8 +266,9 @@ def test_mean_maps_are_means_and_lists_are_ranked(undisturbed):
         with np.load(undisturbed / "classes" / f"{name}-{how}.npz") as means:
             assert means["count"] == len(numbers)
             np.testing.assert_allclose(means["level"], level[numbers].mean(axis=0), rtol=1e-12)
-            np.testing.assert_allclose(means["relevance_epsilon"], maps.mean(axis=0), rtol=1e-12, atol=1e-15)
-        profile = rows(undisturbed / "classes" / f"{name}-{how}-epsilon-profiles.csv")
+            np.testing.assert_allclose(means["relevance_preset_a_flat"], maps.mean(axis=0), rtol=1e-12,
+                                       atol=1e-15)
+        profile = rows(undisturbed / "classes" / f"{name}-{how}-preset_a_flat-profiles.csv")
         for axis, sums in (("frequency", maps[:, ::-1].clip(min=0).sum(axis=2)),
                            ("time", maps.clip(min=0).sum(axis=1))):
             found = [float(line["for"]) for line in profile if line["axis"] == axis]
@@ -270,8 +285,8 @@ def test_typical_clips_are_the_surest_and_the_likest(tmp_path, model):
     for path in folder.iterdir():
         path.rename(folder / path.name.replace("-", "_"))  # no labels: sorted by what was heard
     done(folder, "-o", tmp_path / "out", "--model", model, "--jobs", 1)
-    index, relevance = rows(tmp_path / "out" / "index.csv"), array(tmp_path / "out",
-                                                                   "relevance_epsilon").astype(float)
+    index = rows(tmp_path / "out" / "index.csv")
+    relevance = array(tmp_path / "out", "relevance_preset_a_flat").astype(float)
     typical = rows(tmp_path / "out" / "typical.csv")
     for name in {row["predicted"] for row in index}:
         chosen = [row for row in index if row["predicted"] == name]
@@ -317,8 +332,8 @@ def test_a_table_brings_labels_and_true_explains_them(tmp_path, model):
     assert [(row["path"], row["label"], row["target"]) for row in rows(tmp_path / "out" / "index.csv")] == [
         ("wavs/100-3-0-0.wav", "dog_bark", "dog_bark"), ("wavs/102-3-0-2.wav", "siren", "siren")]
     e = lrp_core.explain(lrp_core.load(model), features.clip_image(tmp_path / "in/wavs/102-3-0-2.wav"),
-                         "epsilon", "siren")
-    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_epsilon")[1],
+                         "preset_a_flat", "siren")
+    np.testing.assert_array_equal(array(tmp_path / "out", "relevance_preset_a_flat")[1],
                                   e.relevance.sum(axis=-1).astype(np.float32))
     table.write_text("path,class\nwavs/102-3-0-2.wav,\n")
     result = run(table, "-o", tmp_path / "other", "--model", model, "--target", "true")

@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+import study
 
 import features
-from features import audio, image, mel, stft
+from features import FrontEnd, audio, steps
+from features.steps import area_weights, magma, quantise, rate_ratio
+from features.synth import synthesize
 
 RNG = np.random.default_rng(0)
 
@@ -21,7 +24,7 @@ def chirp(rate=44_100, seconds=4.0):
 
 def test_the_transform_is_the_sum_it_claims_to_be():
     y, window, hop = RNG.standard_normal(50), 16, 6
-    spectrum = stft.stft(y, window, hop)
+    spectrum = steps.Frames(window, hop).transform(y)
     for m in range(1 + len(y) // hop):
         for k in range(1 + window // 2):
             expected = 0
@@ -37,11 +40,16 @@ def test_the_transform_is_the_sum_it_claims_to_be():
 @pytest.mark.parametrize("rate", [44_100, 22_050, 16_000, 48_000])
 def test_filters_are_librosas(rate):
     theirs = librosa.filters.mel(sr=rate, n_fft=2048, n_mels=128, dtype=np.float64)
-    np.testing.assert_allclose(mel.mel_filters(float(rate)), theirs, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(steps.Mel(float(rate)).kernel.T, theirs, rtol=1e-9, atol=1e-15)
+
+
+def mel_db(y, rate):
+    """Decibels below a sound's maximum at its own rate, laid out as librosa does: [128, frames]."""
+    return FrontEnd.log_mel(sr=rate, ref="max", order="ft").run(audio.from_array(y, rate))[2]
 
 
 def librosas_decibels(y, rate):
-    """The oracle of `mel_db`."""
+    """The oracle."""
     return librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate, n_fft=2048, hop_length=512,
                                                               n_mels=128), ref=np.max)
 
@@ -51,13 +59,13 @@ def librosas_decibels(y, rate):
 @pytest.mark.parametrize("level", [1.0, 1e-4])
 def test_decibels_are_librosas(rate, seconds, level):
     y = level * chirp(rate, seconds)
-    assert np.abs(features.mel_db(y, rate) - librosas_decibels(y, rate)).max() < 1e-4
+    assert np.abs(mel_db(y, rate) - librosas_decibels(y, rate)).max() < 1e-4
 
 
 def test_decibels_of_real_clips_are_librosas(real_clips):
     for path in real_clips:
         y, rate = soundfile.read(path)
-        assert np.abs(features.mel_db(y, rate) - librosas_decibels(y, rate)).max() < 1e-4, path.name
+        assert np.abs(mel_db(y, rate) - librosas_decibels(y, rate)).max() < 1e-4, path.name
 
 
 def test_images_of_real_clips_are_the_studys(real_clips, real_levels):
@@ -65,19 +73,55 @@ def test_images_of_real_clips_are_the_studys(real_clips, real_levels):
     for path in real_clips:
         index = place[path.stem]
         y, rate = soundfile.read(path)
-        level = features.open_clip(y[:round(float(real_levels["duration_s"][index]) * rate)], rate).level
+        level = study.level_of(y[:round(float(real_levels["duration_s"][index]) * rate)], rate)
         # The clips at hand are sampled at 22,050 Hz: rows 0..11, above 11 kHz, exist in the study's images
         # only.
         correlation = np.corrcoef(level[12:].ravel(), real_levels["level"][index][12:].ravel())[0, 1]
         assert correlation >= 0.98, (path.name, correlation)
 
 
+def bits_of(y, rate):
+    """The samples that are analysed, the oracle's way."""
+    return study.fitted(study.resampled(np.asarray(y, np.float64)[:int(np.ceil(4 * rate))], rate))
+
+
+SOUNDS = {"four seconds": (44_100, 4.0, 1.0), "half a rate": (22_050, 4.0, 0.3), "twice": (48_000, 1.3, 1e-3),
+          "cut": (16_000, 5.5, 1.0), "short": (44_100, 0.02, 1.0), "odd rate": (11_111, 2.1, 0.5)}
+
+
+@pytest.mark.parametrize("case", SOUNDS)
+def test_images_are_the_formulas(case):
+    """The same bits as the study's front end written out: filters, decibels, stretch, area, colours."""
+    rate, seconds, level = SOUNDS[case]
+    y = level * chirp(rate, seconds)
+    clip = features.open_clip(y, rate)
+    np.testing.assert_allclose(clip.sound, bits_of(y, rate), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(clip.stage("decibels").T, study.mel_db(bits_of(y, rate)), rtol=0, atol=1e-8)
+    np.testing.assert_array_equal(study.level_of(y, rate), study.level(y, rate))
+    np.testing.assert_array_equal(clip.image, features.colour(study.level(y, rate)))
+    assert clip.image.dtype == np.float32 and clip.image.shape == features.IMAGE_SHAPE == (64, 64, 3)
+
+
+def test_images_of_real_clips_are_the_formulas(real_clips):
+    for path in real_clips:
+        y, rate = soundfile.read(path, always_2d=True)
+        expected = features.colour(study.level(y.mean(axis=1), rate))
+        np.testing.assert_array_equal(features.clip_image(path), expected, path.name)
+
+
+@pytest.mark.parametrize("name", ["siren", "gun_shot", "street_music"])
+def test_images_of_procedural_sounds_are_the_formulas(name):
+    y = synthesize(name, 3)
+    np.testing.assert_array_equal(study.level_of(y, 44_100), study.level(y, 44_100))
+
+
 def test_silence_is_zero_decibels_and_a_dark_image():
-    assert (features.mel_db(np.zeros(5000), 44_100) == 0).all()
+    assert (mel_db(np.zeros(5000), 44_100) == 0).all()
     clip = features.open_clip(np.zeros(1000), 44_100)
-    assert features.open_clip(np.random.default_rng(0).standard_normal(176_400) * 1e-9,
-                              44_100).silent, "below what decibels tell"
-    assert clip.silent and (clip.level == 0).all() and (clip.image == image.magma()[0]).all()
+    assert clip.silent and (clip.picture == 0).all() and (clip.image == magma()[0]).all()
+    assert features.open_clip(np.full(1000, 0.25), 44_100).silent
+    hiss = features.open_clip(np.random.default_rng(0).standard_normal(176_400) * 1e-9, 44_100)
+    assert (hiss.image == magma()[0]).all() and not hiss.silent, "below what decibels tell, but a sound"
 
 
 def test_the_colour_map_is_matplotlibs_magma():
@@ -91,39 +135,61 @@ def test_area_averaging_is_an_integral(size, cells):
     values = RNG.random(cells)
     fine = np.repeat(values, size * 1000)  # a step function, sampled so finely that means are integrals
     expected = fine.reshape(size, -1).mean(axis=1)
-    np.testing.assert_allclose(image.area_weights(size, cells) @ values, expected, rtol=1e-12)
+    np.testing.assert_allclose(area_weights(size, cells) @ values, expected, rtol=1e-12)
 
 
 def test_low_frequencies_and_late_moments_lie_where_they_should():
     rate = 44_100
     t = np.arange(4 * rate) / rate
     tone = np.sin(2 * np.pi * 300 * t) * (t > 2)
-    level = features.open_clip(tone, rate).level.astype(float)
+    level = study.level_of(tone, rate).astype(float)
     row, column = np.unravel_index(level.argmax(), level.shape)
-    edges = features.band_edges(rate)
+    edges = steps.Mel(rate).edges
+    np.testing.assert_allclose(edges, study.band_edges(rate), rtol=1e-12)
     assert edges[2 * (63 - row)] < 300 < edges[2 * (63 - row) + 3]
     assert column >= 31
     assert level[:, :30].max() < level.max() / 2
 
 
 def test_a_quantised_level_is_floor_of_256_and_never_256():
-    decibels = np.linspace(-80, 0, 128)[:, None] * np.ones(64)
-    level = features.level_image(decibels)[::-1, 0]
+    decibels = np.linspace(-80, 0, 128) * np.ones((64, 1))
+    y = decibels[None]
+    for step in (steps.Stretch(), steps.AreaResize(64, 64), steps.Arrange("-ft")):
+        y = step.forward(y)
+    level = quantise(y[0])[::-1, 0]
     means = np.arange(128).reshape(64, 2).mean(axis=1) / 127
     np.testing.assert_array_equal(level, np.floor(means * 256))
-    assert features.level_image(np.eye(64)).max() == 255
+    np.testing.assert_array_equal(quantise(y[0]), study.level_of_decibels(decibels.T))
+    assert quantise(np.eye(64)).max() == 255
+
+
+def fit(y, samples, short="twice"):
+    return steps.Fit(samples, short).forward(y[None])[0]
 
 
 def test_short_sounds_play_twice_and_then_fall_silent():
     y = RNG.standard_normal(10)
-    np.testing.assert_array_equal(audio.fit(y, 25), [*y, *y, *np.zeros(5)])
-    np.testing.assert_array_equal(audio.fit(y, 15), [*y, *y[:5]])
-    np.testing.assert_array_equal(audio.fit(y, 7), y[:7])
+    np.testing.assert_array_equal(fit(y, 25), [*y, *y, *np.zeros(5)])
+    np.testing.assert_array_equal(fit(y, 15), [*y, *y[:5]])
+    np.testing.assert_array_equal(fit(y, 7), y[:7])
+
+
+def test_short_sounds_loop_or_fall_silent_at_once():
+    y = RNG.standard_normal(10)
+    np.testing.assert_array_equal(fit(y, 25, "loop"), [*y, *y, *y[:5]])
+    np.testing.assert_array_equal(fit(y, 25, "zeros"), [*y, *np.zeros(15)])
+    for short in ("loop", "zeros"):
+        np.testing.assert_array_equal(fit(y, 10, short), y)
+        np.testing.assert_array_equal(fit(y, 7, short), y[:7])
+
+
+def resample(y, rate):
+    return steps.Resample(rate, 44_100).forward(y[None])[0]
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 32_000, 48_000, 96_000, 44_099, 11_111])
 def test_resampling_keeps_a_tone_in_pitch_and_level(rate):
-    y = audio.resample(np.sin(2 * np.pi * 1000 * np.arange(rate) / rate), rate)
+    y = resample(np.sin(2 * np.pi * 1000 * np.arange(rate) / rate), rate)
     middle = y[10_000:30_000]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 18))
     assert abs(spectrum.argmax() * 44_100 / (1 << 18) - 1000) < 0.5
@@ -142,9 +208,9 @@ def write(path, y, rate, **options):
 @pytest.mark.parametrize("channels", [1, 2])
 def test_every_format_gives_the_same_image(tmp_path, ending, options, channels):
     y = chirp(44_100, 4.0)
-    expected = features.open_clip(y, 44_100).level.astype(float)
+    expected = study.level_of(y, 44_100).astype(float)
     path = write(tmp_path / f"a.{ending}", np.stack([y] * channels, axis=1), 44_100, **options)
-    found = features.open_clip(path).level.astype(float)
+    found = study.level_of(path).astype(float)
     assert features.clip_image(path).dtype == np.float32
     if options.get("subtype") in ("PCM_24", "PCM_32", "FLOAT", "DOUBLE"):
         assert np.abs(found - expected).max() <= 1
@@ -156,10 +222,10 @@ def test_every_format_gives_the_same_image(tmp_path, ending, options, channels):
 def test_samples_of_any_type_mean_the_same():
     y = chirp(44_100, 1.0)
     whole = (y * 2**15).astype(np.int16)
-    expected = features.open_clip(whole / 2**15, 44_100).level
+    expected = study.level_of(whole / 2**15, 44_100)
     for same in (whole, whole.astype(np.int32) << 16, (whole.astype(np.int32) + 2**15).astype(np.uint16),
                  np.stack([whole, whole], axis=1)):
-        np.testing.assert_array_equal(features.open_clip(same, 44_100).level, expected)
+        np.testing.assert_array_equal(study.level_of(same, 44_100), expected)
 
 
 @pytest.mark.parametrize(("whole", "scale"), [(np.int8, 2**7), (np.int16, 2**15), (np.int32, 2**31),
@@ -183,18 +249,18 @@ def test_whole_numbers_are_parts_of_full_scale(whole, scale, tmp_path):
                                   64_000, 88_200, 96_000, 176_400, 192_000,
                                   352_800, 384_000, 705_600])
 def test_the_ratio_of_every_common_rate_is_exact(rate):
-    up, down = audio.rate_ratio(rate)
+    up, down = rate_ratio(rate, 44_100)
     assert up * rate == down * 44_100
     assert (
-        len(audio.resample(np.ones(rate), rate)) == 44_100
-        and len(audio.resample(np.ones(rate + 1), rate)) >= 44_100
+        len(resample(np.ones(rate), rate)) == 44_100
+        and len(resample(np.ones(rate + 1), rate)) >= 44_100
     )
 
 
 @pytest.mark.parametrize("rate", [1_000, 9_999, 44_099, 44_101, 191_999, 768_000, 44_100.5])
 def test_the_ratio_of_an_odd_rate_is_near(rate):
     """Off by less than one part in ten thousand, with a filter of bearable length."""
-    up, down = audio.rate_ratio(rate)
+    up, down = rate_ratio(rate, 44_100)
     assert abs(up * rate / (down * 44_100) - 1) < 1e-4 and down <= 2_000
 
 
@@ -214,8 +280,8 @@ def test_only_the_first_four_seconds_count_and_are_read(tmp_path, monkeypatch):
                         **k: (read.append(len(b)) or b for b in blocks(self, *a, **k)))
     clip = features.open_clip(path)
     assert sum(read) == 4 * 44_100 and clip.duration == 304
-    np.testing.assert_array_equal(clip.level, features.open_clip(soundfile.read(path, frames=4 * 44_100)[0],
-                                                                 44_100).level)
+    expected = features.clip_image(soundfile.read(path, frames=4 * 44_100)[0], 44_100)
+    np.testing.assert_array_equal(clip.image, expected)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 511, 2049])
@@ -275,9 +341,8 @@ def test_a_truncated_file_is_heard_as_far_as_it_goes(tmp_path):
     whole = write(tmp_path / "whole.wav", y, 44_100).read_bytes()
     half = tmp_path / "half.wav"
     half.write_bytes(whole[:44 + 44_100])
-    np.testing.assert_array_equal(features.open_clip(half).level,
-                                  features.open_clip(soundfile.read(tmp_path / "whole.wav")[0][:22_050],
-                                                     44_100).level)
+    heard = soundfile.read(tmp_path / "whole.wav")[0][:22_050]
+    np.testing.assert_array_equal(study.level_of(half), study.level(heard, 44_100))
 
 
 def test_a_header_that_lies_about_rate_or_length_costs_nothing(tmp_path):

@@ -40,6 +40,19 @@ def test_packages_import_in_one_direction(package):
         assert not FORBIDDEN[package] & set(imported(path)), path.relative_to(ROOT)
 
 
+def test_a_sound_at_any_rate_becomes_an_image_without_scipy():
+    """SciPy takes longer to import than a clip to explain, and the front end needs none of it."""
+    loaded = in_a_fresh_process("""
+import sys
+import numpy as np
+import features
+clip = features.open_clip(np.sin(np.arange(9000)), 8_000)
+assert clip.image.any() and clip.trace.kept
+print(*sorted({name.split(".")[0] for name in sys.modules}))
+""").split()
+    assert "features" in loaded and "scipy" not in loaded
+
+
 def test_explaining_a_clip_loads_no_framework(tmp_path):
     """Sound to image to relevance in a process of its own, with every module of both packages loaded."""
     script = (f"""

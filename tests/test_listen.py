@@ -9,18 +9,20 @@ import warnings
 import numpy as np
 import pyloudnorm
 import pytest
+import study
+from carried import down
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from study import RATE, SAMPLES
 
 import audio_lrp
 import audio_lrp.listen as command
 import features
 import lrp_core
-from audio_lrp.journey import down_to_sound
+from audio_lrp.explained import Explained
 from features import listen
-from features.stft import istft, overlap_add, stft
+from features.steps import Frames
 
-RATE, SAMPLES = 44_100, 176_400
 FIVE_MS = 220
 seeded = settings(max_examples=40, derandomize=True, deadline=None, database=None)
 
@@ -41,16 +43,16 @@ def bell(phase):
 
 @pytest.mark.parametrize("length", [1, 511, 512, 513, 5000, 44_100, SAMPLES])
 def test_going_to_cells_and_back_changes_nothing(length):
-    y = np.random.default_rng(length).uniform(-1, 1, length)
-    back = istft(stft(y), length)
+    y, frames = np.random.default_rng(length).uniform(-1, 1, length), Frames()
+    back = frames.inverse(frames.transform(y), length)
     assert back.shape == y.shape and np.abs(back - y).max() <= 1e-12
 
 
 @seeded
 @given(st.sampled_from([8, 9, 12, 15, 16]), st.integers(1, 4), st.integers(8, 40), st.integers(0, 10**6))
 def test_going_back_and_forth_holds_for_any_hop_below_half_a_window(window, hop, length, seed):
-    y = np.random.default_rng(seed).uniform(-1, 1, length)
-    assert np.abs(istft(stft(y, window, hop), length, window, hop) - y).max() <= 1e-12
+    y, frames = np.random.default_rng(seed).uniform(-1, 1, length), Frames(window, hop)
+    assert np.abs(frames.inverse(frames.transform(y), length) - y).max() <= 1e-12
 
 
 @functools.cache
@@ -86,7 +88,7 @@ def test_a_changed_spectrum_becomes_the_nearest_sound(shape, length, seed):
     system, aim = np.concatenate((rows.real, rows.imag)), np.concatenate((both.real.ravel(),
                                                                           both.imag.ravel()))
     expected = np.linalg.lstsq(system, aim, rcond=None)[0]
-    np.testing.assert_allclose(istft(wanted, length, window, hop), expected, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(Frames(window, hop).inverse(wanted, length), expected, rtol=0, atol=1e-10)
 
 
 @seeded
@@ -96,10 +98,10 @@ def test_frames_are_added_where_they_belong(count, window, hop, length):
     expected = np.zeros(length)
     for m in range(count):
         for inside in range(window):
-            n = m * hop + inside - window // 2
-            if 0 <= n < length:
+            n = m * hop + inside
+            if n < length:
                 expected[n] += frames[m, inside]
-    np.testing.assert_allclose(overlap_add(frames, length, hop), expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(Frames(window, hop).overlap_add(frames, length), expected, rtol=0, atol=1e-14)
 
 
 # ---- which cells
@@ -195,7 +197,7 @@ def test_some_bins_sound_like_the_tone_in_them_and_some_frames_like_their_moment
 # ---- fades and loudness
 
 def test_a_fade_rises_and_falls_for_five_milliseconds_without_a_step():
-    faded = listen.fade(np.ones(5000))
+    faded = listen.fade(np.ones(5000), RATE)
     np.testing.assert_allclose(faded[:FIVE_MS], bell(np.arange(FIVE_MS) / FIVE_MS), rtol=0, atol=1e-12)
     np.testing.assert_array_equal(faded[::-1], faded)
     assert (faded[FIVE_MS:-FIVE_MS] == 1).all() and faded[0] == faded[-1] == 0
@@ -204,7 +206,7 @@ def test_a_fade_rises_and_falls_for_five_milliseconds_without_a_step():
 
 def test_a_fade_leaves_its_input_alone():
     y = np.ones(5000)
-    listen.fade(y)
+    listen.fade(y, RATE)
     assert (y == 1).all()
 
 
@@ -213,16 +215,28 @@ def test_loudness_is_that_of_the_standard():
     nothing.
     """
     full = np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
-    assert listen.loudness(full) == pytest.approx(-3.01, abs=0.05)
-    assert listen.loudness(full / 2) == pytest.approx(listen.loudness(full) - 20 * math.log10(2), abs=1e-6)
-    assert listen.loudness(np.zeros(SAMPLES)) == -math.inf
+    loud = listen.loudness(full, RATE)
+    assert loud == pytest.approx(-3.01, abs=0.05)
+    assert listen.loudness(full / 2, RATE) == pytest.approx(loud - 20 * math.log10(2), abs=1e-6)
+    assert listen.loudness(np.zeros(SAMPLES), RATE) == -math.inf
+    # the standard's block is 0.4 s: what is shorter is followed by silence
+    block = np.pad(full[:4410], (0, math.ceil(0.4 * RATE) + 1 - 4410))
+    assert listen.loudness(full[:4410], RATE) == pytest.approx(loudness_of(block), abs=1e-9)
+
+
+def test_loudness_and_fades_are_of_the_sound_at_any_rate():
+    for rate in (8000, 16_000, 96_000):  # the filter of the standard is warped a little at low rates
+        full = np.sin(2 * np.pi * 997 * np.arange(2 * rate) / rate)
+        assert listen.loudness(full, rate) == pytest.approx(-3.01, abs=0.25)
+        faded = listen.fade(np.ones(rate), rate)
+        assert np.flatnonzero(faded == 1)[0] == rate // 200 == np.flatnonzero(faded[::-1] == 1)[0]
 
 
 @pytest.mark.parametrize(("target", "amplitude"),
                          [(-20, 0.5), (-20, 0.01), (-33, 0.02), (-60, 0.3), (-23, 1.7)])
 def test_a_gain_reaches_the_loudness_it_aims_at(target, amplitude):
     y = amplitude * np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
-    assert loudness_of(listen.gain_to(target, y) * y) == pytest.approx(target, abs=0.1)
+    assert loudness_of(listen.gain_to(target, y, RATE) * y) == pytest.approx(target, abs=0.1)
 
 
 def test_a_gain_reaches_its_aim_though_quiet_moments_begin_to_count():
@@ -232,7 +246,7 @@ def test_a_gain_reaches_its_aim_though_quiet_moments_begin_to_count():
     y = np.random.default_rng(2).standard_normal(SAMPLES)
     y *= 10 ** ((-72 - loudness_of(1e-2 * y) - 40) / 20)
     y[:RATE // 2] *= 2.5
-    gain = listen.gain_to(-40, y)
+    gain = listen.gain_to(-40, y, RATE)
     assert gain < 99.9 and np.abs(gain * y).max() < 0.9, "neither limit is in the way"
     assert loudness_of(gain * y) == pytest.approx(-40, abs=0.5)
 
@@ -245,18 +259,18 @@ def test_a_gain_reaches_its_aim_though_it_moves_the_gate_again_and_again(step, t
     y = np.random.default_rng(0).standard_normal(SAMPLES) * np.repeat(10 ** (-step * np.arange(8) / 20),
                                                                       SAMPLES // 8)
     y *= 0.01 / np.abs(y).max()
-    assert loudness_of(listen.gain_to(target, y) * y) == pytest.approx(target, abs=0.1)
+    assert loudness_of(listen.gain_to(target, y, RATE) * y) == pytest.approx(target, abs=0.1)
 
 
 def test_a_gain_stops_at_the_peak_and_at_forty_decibels():
     y = np.zeros(SAMPLES)
     y[1000::4000] = 0.5  # clicks: high peaks, little loudness
-    assert np.abs(listen.gain_to(-10, y) * y).max() == pytest.approx(0.99, abs=1e-12)
+    assert np.abs(listen.gain_to(-10, y, RATE) * y).max() == pytest.approx(0.99, abs=1e-12)
     quiet = 1e-3 * np.sin(2 * np.pi * 997 * np.arange(SAMPLES) / RATE)
-    assert listen.gain_to(-5, quiet) == pytest.approx(100)
-    assert np.abs(listen.gain_to(-80, 3 * y) * 3 * y).max() <= 0.99, (
+    assert listen.gain_to(-5, quiet, RATE) == pytest.approx(100)
+    assert np.abs(listen.gain_to(-80, 3 * y, RATE) * 3 * y).max() <= 0.99, (
         "nothing to aim at, and still no sample beyond")
-    assert listen.gain_to(-20, np.zeros(SAMPLES)) == 1
+    assert listen.gain_to(-20, np.zeros(SAMPLES), RATE) == 1
 
 
 def check_parts(clip, made):
@@ -272,8 +286,8 @@ def check_parts(clip, made):
     together = sum(y / gain for y, gain in zip(sounds, made.gains))
     assert np.abs(together - envelope * clip.sound).max() <= 1e-12
     for y, gain, mask in zip(sounds, made.gains, made.masks):
-        np.testing.assert_allclose(y, gain * envelope * istft(stft(clip.sound) * mask, SAMPLES), rtol=0,
-                                   atol=1e-12)
+        cut = Frames().inverse(study.stft(clip.sound) * mask, SAMPLES)
+        np.testing.assert_allclose(y, gain * envelope * cut, rtol=0, atol=1e-12)
         peak = np.abs(y).max()
         assert y[0] == y[-1] == 0, "nothing clicks"
         assert peak <= 0.99 + 1e-12 and gain <= 100 * (1 + 1e-12)
@@ -283,29 +297,34 @@ def check_parts(clip, made):
 
 @pytest.fixture(scope="module")
 def explained(urban_sounds):
-    """The embedded clip and its relevance down to the sound."""
+    """The embedded clip and the relevance of its cells [frames, bins]."""
     clip = features.open_clip(audio_lrp.EMBEDDED_CLIP)
-    return clip, down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"))[0]
+    return clip, Explained(clip, lrp_core.explain(urban_sounds, clip.image, "preset_b"), "preset_b").cells
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 1.0])
 def test_parts_of_the_embedded_clip_keep_what_they_promise(explained, share):
-    clip, sound = explained
-    made = listen.parts(clip, sound, share=share)
+    clip, cells = explained
+    made = listen.parts(clip, cells, share=share)
     check_parts(clip, made)
-    positive = np.maximum(sound.cells, 0)
+    positive = np.maximum(cells, 0)
     assert positive[made.masks[0]].sum() >= share * positive.sum() * (1 - 1e-12)
-    assert sound.cells[made.masks[1]].sum() <= share * np.minimum(sound.cells, 0).sum() * (1 - 1e-12)
+    assert cells[made.masks[1]].sum() <= share * np.minimum(cells, 0).sum() * (1 - 1e-12)
+
+
+def cells_of(clip, pixels):
+    """Relevance of pixels [64, 64], spread evenly over the three colours, carried down to the cells."""
+    return down(clip, np.repeat(pixels[..., None] / 3, 3, axis=2)).layers["spectrogram"]
 
 
 def test_a_tone_is_heard_apart_from_the_tone_it_was_mixed_with():
     low, high = tones(1000, 6000)
     clip = features.open_clip(low + high, RATE)
     relevance = np.zeros((64, 64))
-    centres = features.band_edges(RATE)[1:-1].reshape(64, 2).mean(axis=1)[::-1]  # of the rows, highest first
+    centres = study.band_edges()[1:-1].reshape(64, 2).mean(axis=1)[::-1]  # of the rows, highest first
     relevance[np.abs(centres - 1000).argmin() - 1:np.abs(centres - 1000).argmin() + 2] = 1
     relevance[np.abs(centres - 6000).argmin() - 1:np.abs(centres - 6000).argmin() + 2] = -1
-    made = listen.parts(clip, features.relevance_to_sound(clip, relevance), share=0.999)
+    made = listen.parts(clip, cells_of(clip, relevance), share=0.999)
     check_parts(clip, made)
     middle = slice(RATE, 3 * RATE)
     for part, tone in ((made.relevant, low), (made.against, high)):
@@ -318,12 +337,12 @@ def test_parts_of_real_clips_keep_what_they_promise(urban_sounds, real_clips, sh
     clips = [features.open_clip(np.trim_zeros(clip.original, "b"), clip.sample_rate) for clip in clips]
     e = lrp_core.explain(urban_sounds, np.stack([clip.image for clip in clips]), "preset_b")
     for index, clip in enumerate(clips):
-        check_parts(clip, listen.parts(clip, down_to_sound(clip, e[index])[0], share=share))
+        check_parts(clip, listen.parts(clip, Explained(clip, e[index], "preset_b").cells, share=share))
 
 
 def test_a_silent_clip_has_silent_parts():
     clip = features.open_clip(np.zeros(999), RATE)
-    made = listen.parts(clip, features.relevance_to_sound(clip, np.ones((64, 64))))
+    made = listen.parts(clip, cells_of(clip, np.ones((64, 64))))
     assert made.masks[2].all() and made.gains == (1, 1, 1)
     assert not any(y.any() for y in (made.relevant, made.against, made.remainder))
 
@@ -338,6 +357,7 @@ class LouderHalf:
         self.asked = 0
 
     def logits(self, images):
+        images = images.reshape(-1, 64, 64, 3)
         self.asked += len(images)
         return np.stack([images[:, 32:].sum(axis=(1, 2, 3)), images[:, :32].sum(axis=(1, 2, 3))], axis=1)
 

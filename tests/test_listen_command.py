@@ -9,7 +9,7 @@ import audio_lrp.listen as command
 import features
 import lrp_core
 from audio_lrp.cli import main
-from audio_lrp.journey import down_to_sound
+from audio_lrp.explained import Explained
 from features import listen
 
 RATE, SAMPLES = 44_100, 176_400
@@ -18,6 +18,11 @@ RATE, SAMPLES = 44_100, 176_400
 def run(*arguments):
     """audio-lrp listen, as a person would call it."""
     return click.testing.CliRunner().invoke(main, ["listen", *(str(a) for a in arguments)])
+
+
+def cells_of(clip, network):
+    """Relevance of a clip's cells by the command's own preset."""
+    return Explained(clip, lrp_core.explain(network, clip.image, "preset_a_flat"), "preset_a_flat").cells
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +61,7 @@ def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
     folder, _, paths = clips_and_output
     for path in (paths[0], paths[3]):
         clip = features.open_clip(path)
-        sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
-        made = listen.parts(clip, sound, share=0.5)
+        made = listen.parts(clip, cells_of(clip, urban_sounds), share=0.5)
         expected = {"original": clip.sound, "relevant": made.relevant, "against": made.against,
                     "remainder": made.remainder}
         for part, y in expected.items():
@@ -68,8 +72,7 @@ def test_what_the_command_writes_are_the_parts(clips_and_output, urban_sounds):
 def test_the_command_prints_what_it_found(clips_and_output, urban_sounds):
     folder, result, paths = clips_and_output
     clip = features.open_clip(paths[3])
-    sound, _ = down_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, "preset_a_flat"))
-    relevant, against = (mask.mean() for mask in listen.divide(sound.cells, share=0.5)[:2])
+    relevant, against = (mask.mean() for mask in listen.divide(cells_of(clip, urban_sounds), share=0.5)[:2])
     block = next(block for block in result.stdout.split("\n\n") if "siren.flac" in block)
     assert f"siren: 50% of what speaks for it lies in {relevant:.2%} of the cells" in block
     assert f"against it in {against:.2%}" in block
@@ -127,7 +130,7 @@ def test_a_sound_beyond_full_scale_is_heard_softer_not_cut(tmp_path):
     written = {part: soundfile.read(tmp_path / "heard" / f"loud-{part}.wav")[0]
                for part in ("original", "relevant", "remainder")}
     np.testing.assert_allclose(written["original"], loud * 0.99 / np.abs(loud).max(), atol=1e-4)
-    assert abs(listen.loudness(written["relevant"]) - listen.loudness(written["original"])) < 0.5
+    assert abs(listen.loudness(written["relevant"], RATE) - listen.loudness(written["original"], RATE)) < 0.5
     np.testing.assert_array_equal(listen.audible(np.array([0.5, -1.0])), [0.5, -1.0])
 
 

@@ -79,6 +79,69 @@ def test_the_tables_of_a_data_set_say_it(sounds, model, tmp_path):
         assert "of 1 only the first 4 s were heard" in text
 
 
+@pytest.fixture(scope="module")
+def part(sounds, tmp_path_factory):
+    """What the long sound is from 30 to 32 s, as a file of its own."""
+    path = tmp_path_factory.mktemp("part") / "long.wav"
+    y, rate = soundfile.read(sounds / "long.wav", dtype="int16")
+    soundfile.write(path, y[30 * rate:32 * rate], rate)
+    return path
+
+
+def test_start_and_end_choose_the_part_that_is_explained(sounds, part, model, tmp_path):
+    result = run("explain", sounds / "long.wav", "--start", 30, "--end", 32, "-o", tmp_path, "--model", model)
+    assert "warning: 30.00 to 32.00 s of 37.20 s were heard" in result.stdout
+    run("explain", part, "-o", tmp_path / "alone", "--model", model)
+    with np.load(tmp_path / "long.npz") as found, np.load(tmp_path / "alone" / "long.npz") as alone:
+        assert found.files == alone.files
+        for name in found.files:
+            np.testing.assert_array_equal(found[name], alone[name], err_msg=name)
+    found, alone = (json.loads((folder / "long.json").read_text())
+                    for folder in (tmp_path, tmp_path / "alone"))
+    assert (found["start_s"], found["heard_s"], found["duration_s"]) == (30, 2, pytest.approx(37.2))
+    assert found["rules"] == alone["rules"] and found["logits"] == alone["logits"]
+    whole = run("explain", sounds / "long.wav", "-o", tmp_path / "whole", "--model", model)
+    assert "the first 4.00" in whole.stdout
+    assert json.loads((tmp_path / "whole" / "long.json").read_text())["logits"] != found["logits"]
+
+
+@pytest.mark.parametrize("command", ["listen", "ledger", "report"])
+def test_every_command_takes_a_part(command, sounds, part, model, tmp_path):
+    chosen = "--start", 30, "--end", 32
+    out = {"listen": ("-o", tmp_path), "ledger": (),
+           "report": ("--rules", "epsilon", "-o", tmp_path / "r.html")}
+    said = run(command, sounds / "long.wav", *chosen, "--model", model, *out[command]).stdout
+    words = "30.00 to 32.00 s of 37.20 s were heard"
+    if command == "listen":
+        run("listen", part, "-o", tmp_path / "alone", "--model", model)
+        assert words in said and len(list((tmp_path / "alone").iterdir())) == 4
+        for path in (tmp_path / "alone").iterdir():
+            assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    elif command == "ledger":
+        alone = run("ledger", part, "--model", model).stdout
+        assert words in said and said.splitlines()[-20:] == alone.splitlines()[-20:]
+    else:
+        run("report", part, "--rules", "epsilon", "-o", tmp_path / "alone.html", "--model", model)
+        data, alone = (Page((tmp_path / name).read_text(encoding="utf-8")).json()[1][0]
+                       for name in ("r.html", "alone.html"))
+        assert words in data["facts"] and any(words in warning for warning in data["warnings"])
+        for name in ("level", "original", "explanations", "said", "classes"):
+            assert data[name] == alone[name], name
+
+
+@pytest.mark.parametrize(("chosen", "message"), [
+    (("--start", "37.5"), "before the start at 37.5 s"), (("--start", "5", "--end", "4"), "is empty"),
+    (("--start", "-1"), "--start"), (("--end", "0"), "--end"), (("--end", "nan"), "nan"),
+    (("--start", "nan"), "nan")])
+@pytest.mark.parametrize("command", ["explain", "ledger", "listen", "report"])
+def test_a_part_that_is_none_is_refused_in_words(command, chosen, message, sounds, model, tmp_path):
+    out = {"ledger": (), "report": ("-o", tmp_path / "r.html")}.get(command, ("-o", tmp_path))
+    arguments = (command, sounds / "long.wav", "--model", model, *chosen, *out)
+    result = click.testing.CliRunner().invoke(main, [str(one) for one in arguments])
+    assert result.exit_code != 0 and isinstance(result.exception, SystemExit), result.exception
+    assert message in result.stderr and "Traceback" not in result.output
+
+
 @pytest.mark.parametrize(("samples", "heard", "words"), [
     (1, 1 / RATE, ""), (4 * RATE, 4.0, ""), (4 * RATE + 1, 4.0, ""),
     (4 * RATE + 441, 4.0, "the first 4.00 of 4.02 s were heard")])

@@ -1,6 +1,7 @@
 """The report: its numbers against independent computation, its words, its bytes."""
 import base64
 import hashlib
+import io
 import re
 import subprocess
 import sys
@@ -9,15 +10,16 @@ import matplotlib
 import numpy as np
 import pytest
 import soundfile
+import study
 from report_pages import HOSTILE, PRESETS, Page, last_layer, run, small_model, sound_of, unpack, write_report
 
 import audio_lrp
 import features
 import lrp_core
-from audio_lrp import plots, report, report_data
-from audio_lrp.journey import down_to_sound
+from audio_lrp import page as pages
+from audio_lrp import plots, report, report_data, ticks
+from audio_lrp.explained import Explained
 from audio_lrp.names import shortest_names
-from audio_lrp.profiles import profiles_of
 from features.listen import parts
 
 
@@ -44,24 +46,26 @@ def test_every_class_is_explained_as_lrp_core_does(written, embedded_clip, small
     network, (common, (data, _)) = small[0], written[1].json()
     assert [preset["name"]
             for preset in common["presets"]] == list(PRESETS), "'flat' is an alias and asked for twice"
-    assert common["classes"] == list(network.class_names)
+    probabilities = lrp_core.explain(network, embedded_clip.image, rules).probabilities
+    order = sorted(range(3), key=lambda index: -probabilities[index])
+    assert data["classes"] == [network.class_names[index] for index in order] and data["more"] == 0
+    np.testing.assert_allclose(data["widths"], probabilities[order], rtol=1e-6)
+    assert data["said"] == [f"{probabilities[index]:.1%}" for index in order] and data["heard"] == [0]
     for target in (0, network.class_names.index("siren")):
         e = lrp_core.explain(network, embedded_clip.image, rules, target)
-        found = data["explanations"][PRESETS.index(rules)][target]
+        found = data["explanations"][PRESETS.index(rules)][order.index(target)]
         pixels = e.relevance.sum(axis=-1, dtype=np.float64)
         np.testing.assert_allclose(unpack(found["map"]).reshape(64, 64), pixels,
                                    atol=np.abs(pixels).max() / 60_000)
         assert found["for"] == pytest.approx(pixels[pixels > 0].sum(), rel=1e-6)
         assert found["against"] == pytest.approx(pixels[pixels < 0].sum(), rel=1e-6, abs=1e-9)
         assert found["limit"] == pytest.approx(plots.scale_of(pixels))
-        assert np.allclose(data["probabilities"], e.probabilities, rtol=1e-6)
-        sound, ledger = down_to_sound(embedded_clip, e)
-        profiles = profiles_of(sound.mel)
-        for name in ("bands_for", "bands_against", "moments_for", "moments_against"):
-            expected = getattr(profiles, name)
+        one = Explained(embedded_clip, e, rules)
+        mel, ledger = one.stage("mel"), one.ledger
+        sums = {f"{name}_{side}": part.sum(axis=axis) for name, axis in (("moments", 1), ("bands", 0))
+                for side, part in (("for", np.maximum(mel, 0)), ("against", np.minimum(mel, 0)))}
+        for name, expected in sums.items():
             np.testing.assert_allclose(unpack(found[name]), expected, atol=np.abs(expected).max() / 60_000)
-        assert [tuple(page)
-                for page in common["presets"][PRESETS.index(rules)]["pages"]] == list(ledger.pages)
         expected = [[getattr(entry, name) for name in report_data.BOOKED]
                     for entry in (*ledger, ledger.total)]
         np.testing.assert_allclose([*found["ledger"], found["total"]], expected, rtol=1e-5, atol=1e-14)
@@ -69,35 +73,83 @@ def test_every_class_is_explained_as_lrp_core_does(written, embedded_clip, small
             assert abs(received - passed - bias - stabilizer - gated - residual) < 1e-4 * max(
                 1, abs(received)
             )
-    assert np.frombuffer(base64.b64decode(data["level"]),
-                         np.uint8).reshape(64, 64).tolist() == embedded_clip.level.tolist()
-    assert data["order"] == sorted(range(3), key=lambda index: -data["probabilities"][index])
+    level = np.frombuffer(base64.b64decode(data["level"]), np.uint8).reshape(64, 64)
+    np.testing.assert_array_equal(level, study.level_of(audio_lrp.EMBEDDED_CLIP))
+    assert (common["rows"], common["columns"], common["seconds"], common["top"]) == (64, 64, 4, 22_050)
+    assert common["hertz"] == [round(float(hertz)) for hertz in study.band_edges()[1:-1]]
+
+
+@pytest.mark.parametrize("rules", PRESETS)
+def test_every_row_of_every_ledger_bears_its_own_name(written, small, rules):
+    """The two sounds have different rates: only one of them is resampled on its way to the network."""
+    common, clips = written[1].json()
+    pages = [tuple(page) for page in common["presets"][PRESETS.index(rules)]["pages"]]
+    for data, path in zip(clips, (audio_lrp.EMBEDDED_CLIP, written[0].parent / HOSTILE)):
+        clip = features.open_clip(path)
+        one = Explained(clip, lrp_core.explain(small[0], clip.image, rules), rules)
+        assert len(data["explanations"][PRESETS.index(rules)][0]["ledger"]) == len(one.ledger.pages)
+        assert pages == list(one.ledger.pages), path
 
 
 def test_the_sounds_are_the_original_and_the_part(written, embedded_clip, small):
     _, (data, _) = written[1].json()
-    target = data["order"][0]
-    sound, _ = down_to_sound(embedded_clip, lrp_core.explain(small[0], embedded_clip.image, "epsilon",
-                                                             target))
-    made = parts(embedded_clip, sound, share=0.5)
-    found = data["explanations"][0][target]
+    cells = Explained(embedded_clip, lrp_core.explain(small[0], embedded_clip.image, "epsilon",
+                                                      data["classes"][0]), "epsilon").cells
+    made = parts(embedded_clip, cells, share=0.5)
+    found = data["explanations"][0][0]
     assert found["cells"] == made.masks[0].mean()
     for text, expected in ((data["original"], embedded_clip.sound), (found["part"], made.relevant)):
         y, rate = sound_of(text)
         assert rate == 44_100 and len(y) == len(expected), "in time: nothing before it, nothing after"
         assert np.corrcoef(y, expected)[0, 1] > 0.99
-    assert abs(np.corrcoef(sound_of(data["explanations"][1][target]["part"])[0], made.relevant)[0, 1]) < 0.95
+    assert abs(np.corrcoef(sound_of(data["explanations"][1][0]["part"])[0], made.relevant)[0, 1]) < 0.95
+
+
+def lag_of(y, expected):
+    """By how many samples y comes later than what it should be: where their correlation is highest."""
+    size = 2 * max(len(y), len(expected))
+    found = np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(expected, size)))
+    return int((found.argmax() + size // 2) % size - size // 2)
+
+
+@pytest.mark.parametrize("kbits", [report_data.ORIGINAL_KBITS, report_data.PART_KBITS])
+@pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000])
+def test_sounds_of_any_rate_are_heard_when_they_sound(rate, kbits):
+    """As long as they are, and nothing before them: whoever plays them must be where the cursor is."""
+    y = np.zeros(2 * rate)
+    y[rate // 2:rate] = np.convolve(np.random.default_rng(0).standard_normal(rate // 2), np.ones(8) / 40, "same")
+    heard, its_rate = soundfile.read(io.BytesIO(report_data.mp3(y, rate, kbits)))
+    assert len(heard) / its_rate == pytest.approx(2, abs=1e-3)
+    expected = np.interp(np.arange(len(heard)) / its_rate, np.arange(len(y)) / rate, y)
+    assert abs(lag_of(heard, expected)) / its_rate < 1e-3
+    assert np.corrcoef(heard, expected)[0, 1] > 0.9
+
+
+def test_a_file_of_a_lower_rate_is_heard_in_time_too(written):
+    _, (_, data) = written[1].json()
+    sound = features.open_clip(written[0].parent / HOSTILE).sound
+    for text in (data["original"], data["explanations"][0][0]["part"]):
+        y, rate = sound_of(text)
+        assert len(y) / rate == pytest.approx(4, abs=1e-3)
+    y, rate = sound_of(data["original"])
+    expected = np.interp(np.arange(len(y)) / rate, np.arange(len(sound)) / features.SAMPLE_RATE, sound)
+    assert abs(lag_of(y, expected)) / rate < 1e-3
 
 
 def test_the_axes_and_colours_are_those_of_the_pictures():
     expected = 255 * matplotlib.colormaps[plots.DIVERGING](np.arange(256))[:, :3]
     np.testing.assert_allclose(report_data.diverging(), expected, atol=0.51)
-    assert report_data.HERTZ == plots.HERTZ
-    assert [label for label, _ in report_data.ticks()] == [plots.hertz_label(hertz) for hertz in plots.HERTZ]
-    centres = features.band_edges(44_100, 128)[1:-1]
-    assert [round(float(height) * 128) for _, height in report_data.ticks()] == [
-        round(float(np.interp(hertz, centres, np.arange(128) + 0.5))) for hertz in plots.HERTZ]
-    assert report_data.hertz_at(31.5) == pytest.approx(centres[31])
+    for hertz in (study.band_edges()[1:-1], np.linspace(0, 4000, 257), study.band_edges(16_000, 40)[1:-1]):
+        found, bands = report_data.ticks(hertz), len(hertz)
+        assert len(found) >= 3 and [label for label, _ in found] == [label for _, label in
+                                                                     ticks.hertz_ticks(hertz)]
+        for label, height in found:
+            named = float(label.replace("k", "000"))
+            below = int(np.flatnonzero(hertz <= named)[-1])  # its band is between these two middles
+            assert below + 0.495 <= height * bands <= below + 1.5
+        heights = [height for _, height in found]
+        assert min(np.diff(heights)) > 0.07, "labels do not cover each other"
+        assert report_data.hertz_at(31.5, hertz) == pytest.approx(hertz[31])
     style = (audio_lrp.HERE / "templates" / "report.css").read_text(encoding="utf-8")
     assert plots.FOR in style and plots.AGAINST in style
 
@@ -119,14 +171,14 @@ def test_the_shortest_span_is_the_shortest(seed):
 def test_half_of_what_speaks_for_it_lies_where_the_sentence_says(written, embedded_clip, small):
     _, (data, _) = written[1].json()
     e = lrp_core.explain(small[0], embedded_clip.image, "epsilon", "siren")
-    mel = np.maximum(down_to_sound(embedded_clip, e)[0].mel, 0)
-    words = data["explanations"][0][e.target]["words"]
+    mel = np.maximum(Explained(embedded_clip, e, "epsilon").stage("mel"), 0).T
+    words = data["explanations"][0][data["classes"].index("siren")]["words"]
     assert words.startswith(f"siren by epsilon (score {e.logits[e.target]:.2f}, "
                             f"{e.probabilities[e.target]:.1%})")
     start, end, low, high = (float(number.replace(",", "")) for number in re.findall(
         r"between ([\d.,]+) and ([\d.,]+) ", words)[0]
         + re.findall(r"between ([\d.,]+) and ([\d.,]+) Hz", words)[0])
-    seconds, hertz = (np.arange(345) + 0.5) * 4 / 345, features.band_edges(44_100, 128)[1:-1]
+    seconds, hertz = (np.arange(345) + 0.5) * 4 / 345, study.band_edges()[1:-1]
     assert mel[:, (seconds > start) & (seconds < end)].sum() == pytest.approx(mel.sum() / 2, rel=0.03)
     assert mel[(hertz > 0.98 * low) & (hertz < 1.02 * high)].sum() == pytest.approx(mel.sum() / 2, rel=0.15)
 
@@ -159,7 +211,7 @@ def test_a_hostile_name_stays_a_name(written):
     assert not any(tag == "b" for tag, attributes in page.tags
                    if attributes) and page.json()[1][1]["name"] == HOSTILE
     assert [text for _, text in page.all("a")] == [audio_lrp.EMBEDDED_CLIP.name, HOSTILE]
-    assert "<" not in report.as_json({"name": "</script><script>alert(1)</script><!--"})
+    assert "<" not in pages.as_json({"name": "</script><script>alert(1)</script><!--"})
     assert str(audio_lrp.EMBEDDED_CLIP.parent) not in written[0].read_text(encoding="utf-8"), (
         "folders are no one's business")
 
@@ -211,8 +263,8 @@ def test_an_unsure_network_is_said_to_be_unsure(small, embedded_clip):
     network = last_layer(small[0], lambda kernel, bias: (kernel * np.float32(0.01), 0 * bias))
     name, = shortest_names(["\udcff.wav"])  # bytes that are no text in UTF-8
     data, pages = report_data.clip_data(network, embedded_clip, name, ["epsilon"], 0.5, lambda: None)
-    assert not data["sure"] and max(data["probabilities"]) < 0.5 and "unsure" in data["warnings"][0]
-    page = report.render(report_data.common_data(network, pages, 0.5), [data])
+    assert not data["sure"] and max(data["widths"]) < 0.5 and "unsure" in data["warnings"][0]
+    page = report.render(report_data.common_data(network, pages, 0.5, embedded_clip), [data])
     assert "<strong>Unsure</strong>" in page and "\\udcff.wav" in page and page.encode()
 
 
@@ -224,7 +276,7 @@ def test_without_a_clip_it_shows_the_embedded_one_and_leaves_matplotlib_alone(tm
                    check=True, capture_output=True)
     _, (data,) = Page((tmp_path / "r.html").read_text(encoding="utf-8")).json()
     assert data["name"] == audio_lrp.EMBEDDED_CLIP.name
-    assert data["explanations"][0][data["order"][0]]["words"].startswith("siren by epsilon")
+    assert data["explanations"][0][0]["words"].startswith("siren by epsilon")
 
 
 def test_a_library_without_mp3_is_named_before_the_work(tmp_path, monkeypatch):

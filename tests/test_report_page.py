@@ -158,7 +158,7 @@ def test_choices_change_what_is_shown_and_said(visit):
 def test_the_map_is_painted_where_and_how_the_numbers_say(visit, written):
     page = visit()
     _, (data, _) = written[1].json()
-    relevance = unpack(data["explanations"][0][data["order"][0]]["map"]).reshape(64, 64)
+    relevance = unpack(data["explanations"][0][0]["map"]).reshape(64, 64)
     colours = report_data.diverging()
     painted = matplotlib.image.imread(io.BytesIO(base64.b64decode(pixels(page,
                                                                          "relevance").partition(",")[2])))
@@ -293,7 +293,7 @@ def test_a_screen_reader_finds_its_way(visit):
     for part in ('radio "siren', 'group "Class to explain"', 'group "Rules that share relevance out"',
                  'slider "Position in the sound"', 'button "Play original"',
                  'img "Map of relevance, siren by epsilon',
-                 'img "Mel spectrogram of', 'img "Relevance per moment', 'img "Relevance per frequency',
+                 'img "Spectrogram of', 'img "Relevance per moment', 'img "Relevance per frequency',
                  'img "Of the score',
                  'status: "siren by epsilon', 'heading "The ledger'):
         assert part in tree, f"{part}\n{tree}"

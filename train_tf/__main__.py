@@ -214,7 +214,9 @@ def write_crossvalidation(data, directory, folds, leaking, jobs, **settings):
 @click.option("--class-names", help="Names of the outputs, separated by commas.")
 @click.option("--metadata", type=click.Path(exists=True, dir_okay=False),
               help="A JSON file of facts to keep in the model file.")
-def export(model, output, class_names, metadata):
+@click.option("--front-end", type=click.Path(exists=True, dir_okay=False),
+              help="A JSON file that says how a sound becomes what the model takes (features.FrontEnd.save).")
+def export(model, output, class_names, metadata, front_end):
     """Turn a Keras MODEL (.keras or .h5) into a model file and check that its scores agree with Keras's.
 
     Sequential and Functional models, branches and models within models included: dense layers, convolutions
@@ -225,7 +227,10 @@ def export(model, output, class_names, metadata):
     need_tensorflow()
     from .export import ExportError, load_keras, to_network
     try:
-        facts = read_facts(metadata) if metadata else None
+        facts = read_facts(metadata) if metadata else {}
+        if front_end:
+            from features import FrontEnd
+            facts["front_end"] = FrontEnd.load(front_end).as_dict()
         network = to_network(load_keras(model), class_names=class_names.split(",") if class_names else None,
                              metadata=facts)
         network.save(output)

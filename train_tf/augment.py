@@ -7,7 +7,7 @@ favours.
 """
 import numpy as np
 
-from features.mel import hz_to_mel
+from features.steps import hz_to_mel
 
 MIXED = 1 / 2        # share of images that are mixtures
 OUTLIERS = 1 / 10    # images of no class, as a share of the training set

@@ -8,8 +8,8 @@ import joblib
 import numpy as np
 import tensorflow as tf
 
+from features import FrontEnd, colour
 from features.dataset import save_arrays
-from features.image import colour
 from features.synth import CLASSES
 from lrp_core.files import replacing
 
@@ -22,8 +22,6 @@ from .train import train
 
 FOLDS = range(1, 11)
 LEAKING = "random"  # the study's split: slices of one recording on both sides
-FRONT_END = {"image": "mel64-magma", "sample_rate": 44_100, "seconds": 4, "window": 2048, "hop": 512,
-             "bands": 128}
 HALF_TOLERANCE = 1e-2  # how far float16 storage may move a logit
 CUTS = {"full": None, "11k": 11_000, "8k": 8_000}
 
@@ -159,7 +157,7 @@ def publish(model, facts, split, probabilities, history, directory):
     (directory / "MODEL_CARD.md").write_text(pages.model_card(facts, counts, CLASSES))
     with replacing(directory / "model.keras") as partial:
         model.save(partial)
-    metadata = {"front_end": FRONT_END, "training": facts, "licence": facts["licence"],
+    metadata = {"front_end": FrontEnd.study().as_dict(), "training": facts, "licence": facts["licence"],
                 "credit": facts["data"]}
     reference = None
     if "procedural" in facts["data"]:  # sounds of others do not travel with the file

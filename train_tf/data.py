@@ -4,8 +4,7 @@ import zipfile
 
 import numpy as np
 
-from features.clip import open_clip
-from features.dataset import save_arrays
+from features.dataset import level_image, save_arrays
 from features.synth import CLASSES, synthesize
 
 
@@ -63,7 +62,7 @@ def synthesize_levels(path, clips_per_class, *, progress=None):
     seed = np.tile(np.arange(clips_per_class), len(CLASSES))
     level = np.empty((len(seed), 64, 64), np.uint8)
     for n in range(len(seed)):
-        level[n] = open_clip(synthesize(int(class_id[n]), int(seed[n])), 44_100).level
+        level[n] = level_image(synthesize(int(class_id[n]), int(seed[n])), 44_100)
         if progress:
             progress(1)
     save_arrays(path, level=level, class_id=class_id.astype(np.uint8), fold=(seed % 10 + 1).astype(np.uint8))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from features.image import magma
+from features.steps import magma
 from features.synth import CLASSES
 from lrp_core.files import replacing
 

@@ -1,9 +1,9 @@
 "use strict";
 // Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report.js uses them.
 
-const SIZE = 64;                        // pixels of the image, to each side
 const BOTTOM = 34, TOP = 6;             // margins of a picture in CSS pixels, as .playhead has them: axis, half a line
 const common = JSON.parse(document.getElementById("common").textContent);
+const {rows: ROWS, columns: COLUMNS} = common;  // pixels of a map
 const magma = bytes(common.magma), diverging = bytes(common.diverging);
 
 function bytes(text) {
@@ -40,8 +40,8 @@ function sharp(canvas, left) {
 
 // colour(index) -> [red, green, blue, alpha] for each pixel, top row first, painted into the box.
 function paint(context, [left, top, width, height], colour) {
-  const small = new OffscreenCanvas(SIZE, SIZE), pixels = new ImageData(SIZE, SIZE);
-  for (let index = 0; index < SIZE * SIZE; index++) pixels.data.set(colour(index), 4 * index);
+  const small = new OffscreenCanvas(COLUMNS, ROWS), pixels = new ImageData(COLUMNS, ROWS);
+  for (let index = 0; index < ROWS * COLUMNS; index++) pixels.data.set(colour(index), 4 * index);
   small.getContext("2d").putImageData(pixels, 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(small, left, top, width, height);
@@ -49,10 +49,11 @@ function paint(context, [left, top, width, height], colour) {
 
 function timeAxis(context, [left, top, width, height]) {
   context.textBaseline = "top";
-  for (let second = 0; second <= common.seconds; second++) {
-    const x = left + width * second / common.seconds;
+  const step = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300].find(one => common.seconds / one <= 8) ?? 600;
+  for (let count = 0; count * step <= common.seconds + 1e-9; count++) {
+    const second = Number((count * step).toFixed(2)), x = left + width * second / common.seconds;
     context.fillRect(x - 0.5, top + height, 1, 4);
-    context.textAlign = second === 0 ? "left" : second === common.seconds ? "right" : "center";
+    context.textAlign = count === 0 ? "left" : x > left + width - 12 ? "right" : "center";
     context.fillText(second, x, top + height + 5);
   }
   context.textAlign = "center";

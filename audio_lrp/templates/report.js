@@ -44,7 +44,7 @@ class Sound {
     const percent = cells === 0 ? "none" : `${(100 * cells).toPrecision(2)}%`;
     // A live region speaks whenever it is written to: only news are.
     if (this.find(".words").textContent !== words) this.find(".words").textContent = words;
-    this.find(".note").textContent = "The relevant part: the fewest cells of the short-time Fourier transform "
+    this.find(".note.part").textContent = "The relevant part: the fewest cells of the short-time Fourier transform "
       + `(${percent} of all) that carry ${Math.round(100 * common.share)}% of what speaks for the class, `
       + "as loud as the original where its peaks allow it.";
     this.find(".book").textContent = minus(book);
@@ -64,8 +64,8 @@ class Sound {
     const hertz = index => `at ${common.hertz[index].toLocaleString("en")} hertz`;
     const over = this.find(".over input").checked ? " Laid over the grey spectrogram." : "";
     const say = (name, text) => this.find(`.${name} .view`).setAttribute("aria-label", text);
-    say("spectrogram", `Mel spectrogram of ${this.data.name}: ${common.seconds} seconds from left to right, `
-      + "0 to 22,050 hertz from bottom to top.");
+    say("spectrogram", `Spectrogram of ${this.data.name}: ${common.seconds} seconds from left to right, `
+      + `0 to ${common.top.toLocaleString("en")} hertz from bottom to top.`);
     say("relevance", `Map of relevance, ${this.explained.words} In all ${fixed(this.explained.for, 2)} for and `
       + `${fixed(this.explained.against, 2)} against.${over}`);
     say("bands", `Relevance per frequency: most for ${at(bands_for, Math.max, hertz)}, `
@@ -119,7 +119,7 @@ class Sound {
   table() {
     const {ledger, total} = this.explained, [body, foot] = ["tbody", "tfoot"].map(name => this.find(name));
     const numbers = row => [...row.slice(0, 5).map(value => fixed(value)), row[5] === 0 ? "0" : minus(row[5].toExponential(0))];
-    this.find("caption span").textContent = `${common.classes[this.choice("classes")]} by ${this.preset.name}: `
+    this.find("caption span").textContent = `${this.data.classes[this.choice("classes")]} by ${this.preset.name}: `
       + "R out = R in + bias + stabilizer + gated; the residual is what rounding leaves.";
     body.replaceChildren();
     foot.replaceChildren();

@@ -21,11 +21,13 @@ from ..text import listing
 
 class Layer:
     """What every layer offers. `arrays` names its parameter arrays, `options` its settings, as a model file
-    has them.
+    has them. `prepares`: does it only prepare the input, as a front end does? The network's first layer is
+    then one that comes after it.
     """
     arrays: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[int | None] = 1
+    prepares: ClassVar[bool] = False
 
     @property
     def type(self):

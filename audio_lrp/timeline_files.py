@@ -1,0 +1,122 @@
+"""A timeline as files: picture, tables, Audacity's labels, arrays."""
+import json
+import pathlib
+
+import matplotlib.ticker
+import numpy as np
+
+from lrp_core.files import replacing
+
+from . import plots
+from .tables import csv_table
+
+CLASSES = 8  # rows of the picture at most
+# Paul Tol's bright scheme: they stay apart for the colour-blind.
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
+
+
+def clock(seconds):
+    """"1:02:03" or "2:03.5"."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def round_times(start, end, most=8):
+    """Round moments between two, at most about `most`."""
+    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400)
+    step = next((step for step in steps if (end - start) / step <= most), 86_400)
+    return np.arange(np.ceil(start / step), end / step + 1e-9) * step
+
+
+def write_windows(found, path):
+    """A line for each window: when, what was heard, what was explained and where that rests."""
+    share = "probability" if found.reads == "probabilities" else "score"
+    columns = ("start_s", "end_s", "heard", share, "explained", "relevant_from_s", "relevant_to_s",
+               "relevant_from_hz", "relevant_to_hz", "relevance_for", "relevance_against", "silent")
+    names, arrays = found.names, found.arrays
+    with csv_table(path, columns) as write:
+        for number in range(found.slide.count):
+            best, target = int(found.values[number].argmax()), int(arrays["target"][number])
+            write((f"{found.starts[number]:.3f}", f"{found.ends[number]:.3f}", names[best],
+                   f"{found.values[number, best]:.6g}", names[target] if target >= 0 else "sum",
+                   *("" if np.isnan(one) else f"{one:.2f}" for one in (*arrays["seconds"][number],
+                                                                        *arrays["hertz"][number])),
+                   *(f"{arrays[name][number].sum():.6g}" for name in ("moments_for", "moments_against")),
+                   int(arrays["silent"][number])))
+
+
+def write_labels(found, path):
+    """Audacity's label track: start, end and text of each event, and below it the frequencies it rests on."""
+    lines = []
+    for event in found.events:
+        said = f"{event.value:.0%}" if found.reads == "probabilities" else f"{event.value:.3g}"
+        lines.append(f"{event.start:.3f}\t{event.end:.3f}\t{event.class_name} {said}")
+        if event.low is not None:
+            lines.append(f"\\\t{event.low:.1f}\t{event.high:.1f}")
+    with replacing(path) as partial:
+        partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def shown(found):
+    """The numbers of the classes that a picture shows: those heard, the longest first, then the likeliest."""
+    heard = np.bincount(found.values.argmax(axis=1), minlength=found.values.shape[1])
+    order = np.lexsort((-found.values.max(axis=0), -heard))
+    return order[:CLASSES].tolist()
+
+
+def figure(found):
+    """The picture: the sound, what is heard over time, and where it rests."""
+    chosen, slide = shown(found), found.slide
+    rows = len(chosen)
+    name = pathlib.PurePath(found.name).name
+    drawn = plots.new_figure(10, 4.2 + 0.28 * rows, f"{name}   {slide.count} windows of {slide.window:g} s")
+    sound, heard, rests = drawn.subplots(3, 1, sharex=True, height_ratios=(1, 0.7 + 0.35 * rows, 2))
+    low, high = (found.arrays[name] for name in ("low", "high"))
+    times = (found.starts[:, None] + (np.arange(low.shape[1]) + 0.5) * (slide.hop / low.shape[1])).ravel()
+    sound.fill_between(times, low.ravel(), high.ravel(), color=plots.GREY, linewidth=0)
+    sound.set(yticks=[])
+    sound.set_ylabel("sound", rotation=0, ha="right", va="center")
+    span = slide.start, slide.start + slide.length
+    probabilities = found.reads == "probabilities"
+    picture = heard.imshow(found.values[:, chosen].T, aspect="auto", interpolation="nearest", cmap="magma",
+                           extent=(span[0], span[0] + slide.count * slide.hop, rows, 0),
+                           **({"vmin": 0, "vmax": 1} if probabilities else {}))
+    heard.set_yticks(np.arange(rows) + 0.5, [found.names[number] for number in chosen], parse_math=False)
+    drawn.colorbar(picture, ax=heard, pad=0.01, label="probability" if probabilities else "score")
+    edges, relevance = found.relevance
+    for number, colour in zip(chosen, COLOURS):
+        if number in relevance:
+            rests.stairs(relevance[number][0], edges, fill=True, color=colour, alpha=0.8,
+                         label=found.names[number])
+            rests.stairs(relevance[number][1], edges, fill=True, color=colour, alpha=0.35)
+    rests.axhline(0, color="black", linewidth=0.6)
+    rests.locator_params(axis="y", nbins=4)
+    rests.set_ylabel("relevance\nfor (up), against")
+    rests.legend(loc="upper right", ncols=2, fontsize=9)
+    rests.set(xlim=span, xlabel="time in the file")
+    rests.xaxis.set_major_locator(matplotlib.ticker.FixedLocator(round_times(*span)))
+    rests.xaxis.set_major_formatter(lambda seconds, _: clock(seconds).removesuffix(".0"))
+    return drawn
+
+
+def write(found, directory, stem, picture="png"):
+    """Write STEM-timeline.PICTURE, .csv, .json and .npz, and STEM-labels.txt; returns their names."""
+    plots.save(figure(found), directory / f"{stem}-timeline.{picture}")
+    write_windows(found, directory / f"{stem}-timeline.csv")
+    write_labels(found, directory / f"{stem}-labels.txt")
+    edges, relevance = found.relevance
+    with replacing(directory / f"{stem}-timeline.json") as partial:
+        partial.write_text(json.dumps({
+            "file": found.name, "seconds": found.slide.length, "window_s": found.slide.window,
+            "hop_s": found.slide.hop, "rules": found.rules, "reads": found.reads,
+            "events": [{"start_s": event.start, "end_s": event.end, "class": event.class_name,
+                        "value": event.value, "low_hz": event.low, "high_hz": event.high}
+                       for event in found.events]}, indent=1))
+    with replacing(directory / f"{stem}-timeline.npz") as partial, open(partial, "wb") as file:
+        np.savez_compressed(file, starts=found.starts, ends=found.ends, values=found.values,
+                            names=np.array(found.names, str), edges=edges,
+                            explained=np.array(sorted(relevance)),
+                            relevance=np.array([relevance[number] for number in sorted(relevance)]))
+    return [f"{stem}-timeline.{picture}", f"{stem}-timeline.csv", f"{stem}-labels.txt",
+            f"{stem}-timeline.json", f"{stem}-timeline.npz"]

@@ -1,0 +1,57 @@
+"""A timeline as one page that opens offline: to zoom into, with a cursor that tells what is heard."""
+import math
+import pathlib
+
+import numpy as np
+
+from features.steps import magma
+from lrp_core.files import replacing
+
+from .page import as_json, page
+from .report_data import pack, text
+from .timeline_files import COLOURS, clock, shown
+from .windows import ENVELOPE
+
+
+def write_page(found, path):
+    """Write the page of a Timeline, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(page("timeline.html.j2", ("report.css", "timeline.css"), ("timeline.js",),
+                                data=page_data(found), as_json=as_json), encoding="utf-8")
+
+
+def page_data(found):
+    """What the page holds, as JSON values."""
+    chosen, slide = shown(found), found.slide
+    edges, relevance = found.relevance
+    probabilities = found.reads == "probabilities"
+    values = found.values[:, chosen]
+    if not probabilities:
+        span = max(float(np.ptp(values)), np.finfo(np.float32).tiny)
+        values = (values - values.min()) / span
+    loudest = max(float(np.abs([found.arrays["low"], found.arrays["high"]]).max()), 1e-9)
+
+    def said(value):
+        return f"{value:.0%}" if probabilities else f"{value:.3g}"
+
+    def envelope(name):
+        return text(np.rint(found.arrays[name].ravel() / loudest * 127).astype(np.int8).tobytes())
+    return {
+        "name": pathlib.PurePath(found.name).name, "said": "probability" if probabilities else "score",
+        "facts": (f"{clock(slide.length)} in {slide.count} windows of {slide.window:g} s, one every "
+                  f"{slide.hop:g} s; relevance by {found.rules}."),
+        "start": slide.start, "length": slide.length, "window": slide.window, "hop": slide.hop,
+        "step": float(edges[1] - edges[0]), "envelope": ENVELOPE, "magma": text(
+            np.rint(magma() * 255).astype(np.uint8).tobytes()),
+        "classes": [found.names[number] for number in chosen],
+        "values": text(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()),
+        "texts": [said(value) for value in found.values.max(axis=1)],
+        "low": envelope("low"), "high": envelope("high"),
+        "relevance": [{"name": found.names[number], "colour": colour, "plus": pack(relevance[number][0]),
+                       "minus": pack(relevance[number][1])}
+                      for number, colour in zip(chosen, COLOURS) if number in relevance],
+        "events": [{"start": event.start, "end": event.end, "begins": clock(event.start),
+                    "stops": clock(event.end), "name": event.class_name, "value": said(event.value),
+                    "hertz": "" if event.low is None or math.isnan(event.low)
+                    else f"{event.low:,.0f} to {event.high:,.0f}"} for event in found.events],
+    }

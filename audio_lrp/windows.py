@@ -1,0 +1,320 @@
+"""A recording of any length, window by window: what the network hears when, and where each decision rests.
+
+    windows     read one after the other, explained a batch at a time, each batch kept in a file of its own
+    Timeline    all of it: probabilities of every window, and relevance added up over the windows, on one axis
+"""
+import concurrent.futures
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+import os
+import pathlib
+
+import numpy as np
+
+import features
+import lrp_core
+from features import FrontEnd, Recording
+from features.audio import check_samples, mixed, opened, part_of
+from lrp_core.chunks import default_threads, single_threaded_blas
+from lrp_core.files import replacing
+
+from .explained import Explained, map_axes, places_of
+from .models import name_of, reads_as
+from .report_data import hertz_at, shortest_span
+
+BATCH = 32
+FORMAT = 1
+ENVELOPE = 16  # pairs of lowest and highest sample that a hop is drawn with
+
+
+@dataclasses.dataclass(frozen=True)
+class Slide:
+    """How windows slide over a recording: seconds of a window, from one to the next, and of the whole part.
+    """
+    window: float
+    hop: float
+    start: float
+    length: float
+    rate: float
+
+    @property
+    def count(self):
+        """How many windows: the last one may reach beyond the end."""
+        return 1 + max(math.ceil((self.length - self.window) / self.hop - 1e-9), 0)
+
+    def begin(self, number):
+        """The first sample of a window, counted from the recording's."""
+        return round((self.start + number * self.hop) * self.rate)
+
+    @property
+    def size(self):
+        """Samples of a window."""
+        return math.ceil(self.window * self.rate)
+
+
+def slide_over(path, front_end, window=None, hop=None, start=0.0, end=None):
+    """The Slide for a file: by default windows of what the network takes, half overlapping.
+
+    Raises ValueError for a window that is longer than what the network takes, or a hop longer than that.
+    """
+    own = front_end.seconds
+    window = own if window is None else window
+    hop = window / 2 if hop is None else hop
+    if not 0 < window <= own + 1e-9:
+        raise ValueError(f"a window of {window:g} s: the network takes up to {own:g} s at a time")
+    if not 0 < hop <= window:
+        raise ValueError(f"a hop of {hop:g} s would leave out parts between windows of {window:g} s")
+    with opened(path) as file:
+        first, count = part_of(file.samplerate, max(file.frames, 0), None, start, end, os.fspath(path))
+        rate = file.samplerate
+    if not count:
+        raise features.AudioError(f"{path}: holds no samples")
+    return Slide(window, hop, first / rate, count / rate, rate)
+
+
+def recordings(path, slide, numbers):
+    """Yield the Recording of each window, in order; memory holds one window."""
+    with opened(path) as file:
+        held, at = np.zeros(0), slide.begin(numbers[0])  # samples that were read, and where they begin
+        file.seek(min(at, file.frames))
+        stop = slide.begin(0) + round(slide.length * slide.rate)
+        for number in numbers:
+            first = slide.begin(number)
+            last = min(first + slide.size, stop)
+            held, at = held[first - at:], first
+            missing = last - at - len(held)
+            if missing > 0:
+                held = np.concatenate((held, mixed(file, missing)))
+            y = held[:last - at]
+            if not len(y):
+                raise features.AudioError(f"{path}: ends before {first / slide.rate:.2f} s, earlier than its "
+                                          "header says")
+            yield Recording(os.fspath(path), slide.rate, 1, slide.length, first / slide.rate,
+                            check_samples(y, f"{path} from {first / slide.rate:.2f} s"))
+
+
+def explain_windows(network, front_end, path, slide, numbers, rules, target, **how):
+    """{name: array [windows, ...]} of a run of windows.
+
+    logits: the scores. target: the number of the score that was explained. moments_for, moments_against: its
+    relevance over the frames of the map. seconds: where half of what speaks for it lies, from the recording's
+    beginning; hertz: the same in frequency. silent: nothing sounded. low, high: the envelope.
+    """
+    with concurrent.futures.ThreadPoolExecutor(default_threads()) as pool, single_threaded_blas:
+        clips = list(pool.map(front_end.clip, recordings(path, slide, numbers)))
+    e = lrp_core.explain(network, np.stack([clip.input for clip in clips]), rules, target, **how)
+    found = {name: [] for name in ("moments_for", "moments_against", "seconds", "hertz", "silent", "low",
+                                   "high")}
+    for place, clip in enumerate(clips):
+        r, axes = Explained(clip, e[place], str(rules)).map, map_axes(clip)
+        positive, negative = np.maximum(r, 0), np.minimum(r, 0)
+        found["moments_for"].append(positive.sum(axis=1))
+        found["moments_against"].append(negative.sum(axis=1))
+        seconds, hertz = span_of(positive, axes)
+        found["seconds"].append(np.add(seconds, clip.recording.start))
+        found["hertz"].append(hertz)
+        found["silent"].append(clip.silent)
+        edges = np.linspace(0, min(slide.hop * slide.rate, len(clip.original)), ENVELOPE + 1).astype(int)[:-1]
+        found["low"].append(np.minimum.reduceat(clip.original, edges))
+        found["high"].append(np.maximum.reduceat(clip.original, edges))
+    arrays = {name: np.array(values) for name, values in found.items()}
+    return {"logits": e.logits.reshape(len(clips), -1), "target": np.asarray(e.target), **arrays}
+
+
+def span_of(positive, axes):
+    """((start, end) in seconds, (low, high) in hertz) of half of the positive relevance [frames, bands]; NaN
+    where there is none.
+    """
+    if not positive.any():
+        return (np.nan, np.nan), (np.nan, np.nan)
+    first, last = shortest_span(positive.sum(axis=1))
+    half = (axes.seconds[1] - axes.seconds[0]) / 2 if len(axes.seconds) > 1 else 0.0
+    low, high = shortest_span(positive.sum(axis=0))
+    return ((max(axes.seconds[first] - half, 0.0), axes.seconds[last - 1] + half),
+            (float(hertz_at(low, axes.hertz)), float(hertz_at(high, axes.hertz))))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Timeline:
+    """What a network hears in a recording, window by window.
+
+    name: the file. slide: how the windows lie. front_end, network, rules: what was asked, and how. arrays: of
+    `explain_windows`, for all windows.
+    """
+    name: str
+    slide: Slide
+    network: lrp_core.Network
+    front_end: FrontEnd
+    rules: str
+    arrays: dict
+
+    @property
+    def starts(self):
+        """Where the windows begin in the recording, in seconds [windows]."""
+        return self.slide.start + np.arange(self.slide.count) * self.slide.hop
+
+    @property
+    def ends(self):
+        """Where they end: the last one with the recording."""
+        return np.minimum(self.starts + self.slide.window, self.slide.start + self.slide.length)
+
+    @property
+    def reads(self):
+        """"probabilities" or "scores"."""
+        return reads_as(self.network)
+
+    @functools.cached_property
+    def values(self):
+        """What the network says of each window: probabilities, or scores, [windows, scores]."""
+        logits = self.arrays["logits"]
+        if self.reads == "scores":
+            return logits
+        shaped = logits.reshape(len(logits), *self.network.output_shape)
+        return self.network.activation.forward(shaped).reshape(len(logits), -1)
+
+    @property
+    def names(self):
+        """The scores' names."""
+        return [name_of(self.network, number) for number in range(self.values.shape[1])]
+
+    @functools.cached_property
+    def relevance(self):
+        """(seconds [cells + 1], {class number: (for, against) [cells]}): relevance over the whole recording.
+
+        Each window's relevance is added where it lies in time; windows that overlap add up.
+        """
+        places = places_of(self.front_end)
+        frames, slide = len(places.seconds), self.slide
+        step = self.front_end.seconds / frames
+        cells = max(math.ceil(slide.length / step), 1)
+        found: dict[int, np.ndarray] = {}
+        for number, target in enumerate(self.arrays["target"].tolist()):
+            at = number * slide.hop + np.clip(places.seconds, 0, self.front_end.seconds)
+            index = np.minimum((at / step).astype(int), cells - 1)
+            sums = found.setdefault(target, np.zeros((2, cells)))
+            for row, name in enumerate(("moments_for", "moments_against")):
+                np.add.at(sums[row], index, self.arrays[name][number])
+        return slide.start + np.arange(cells + 1) * step, found
+
+    @functools.cached_property
+    def events(self):
+        """[Event]: runs of windows in which the same is heard, in order.
+
+        A window speaks for its middle: an event reaches from half a hop before the first one's to half a hop
+        after the last one's. Silent windows, and where classes have probabilities those of which none reaches
+        one half, are no event.
+        """
+        best = self.values.argmax(axis=1)
+        sure = np.ones(len(best), bool) if self.reads == "scores" else self.values.max(axis=1) >= 0.5
+        heard = np.where(sure & ~self.arrays["silent"], best, -1)
+        events, first = [], 0
+        for number in range(1, len(heard) + 1):
+            if number == len(heard) or heard[number] != heard[first]:
+                if heard[first] >= 0:
+                    events.append(self._event(first, number, int(heard[first])))
+                first = number
+        return events
+
+    def _event(self, first, last, number):
+        slide, whole = self.slide, self.slide.start + self.slide.length
+        reach = (slide.window - slide.hop) / 2
+        start = slide.start if first == 0 else self.starts[first] + reach
+        end = whole if last == slide.count else min(self.starts[last - 1] + slide.window - reach, whole)
+        hertz = self.arrays["hertz"][first:last][self.arrays["target"][first:last] == number]
+        hertz = hertz[np.isfinite(hertz).all(axis=1)]
+        low, high = (float(hertz[:, 0].min()), float(hertz[:, 1].max())) if len(hertz) else (None, None)
+        return Event(float(start), float(end), name_of(self.network, number),
+                     float(self.values[first:last, number].max()), low, high)
+
+    def __repr__(self):
+        return (f"<{self.name}: {self.slide.length:.1f} s in {self.slide.count} windows of "
+                f"{self.slide.window:g} s, {len(self.events)} events>")
+
+    def plot(self, path=None):
+        """The picture; a Matplotlib figure, written to `path` if there is one."""
+        from . import plots, timeline_files
+        figure = timeline_files.figure(self)
+        if path is not None:
+            plots.save(figure, pathlib.Path(path))
+        return figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """A stretch of the recording in which one class is heard, and the frequencies it rests on (None:
+    unknown).
+    """
+    start: float
+    end: float
+    class_name: str
+    value: float
+    low: float | None
+    high: float | None
+
+
+def timeline(path, network, front_end, rules="preset_a_flat", target="max", *, window=None, hop=None,
+             start=0.0, end=None, keep=None, progress=None, **how):
+    """The Timeline of a sound file.
+
+    keep: a folder for what was found so far; a later call with the same settings goes on from there.
+    progress: called with the number of windows done since the last call. how: engine, dtype, threads, as of
+    `lrp_core.explain`. Raises FileNotFoundError, or ValueError that names what is wrong.
+    """
+    slide = slide_over(path, front_end, window, hop, start, end)
+    settings = {"format": FORMAT, "file": fingerprint(path), "slide": dataclasses.asdict(slide),
+                "front_end": front_end.as_dict(), "network": digest(network), "rules": str(rules),
+                "target": str(target), "how": {name: str(value) for name, value in sorted(how.items())}}
+    if keep is not None:
+        open_folder(pathlib.Path(keep), settings)
+    parts = []
+    for first in range(0, slide.count, BATCH):
+        numbers = range(first, min(first + BATCH, slide.count))
+        kept = None if keep is None else pathlib.Path(keep) / f"{first:08d}.npz"
+        if kept is not None and kept.exists():
+            with np.load(kept, allow_pickle=False) as arrays:
+                parts.append(dict(arrays))
+        else:
+            parts.append(explain_windows(network, front_end, path, slide, numbers, rules, target, **how))
+            if kept is not None:
+                with replacing(kept) as partial, open(partial, "wb") as file:
+                    np.savez(file, **parts[-1])
+        if progress:
+            progress(len(numbers))
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Timeline(os.fspath(path), slide, network, front_end, str(rules), arrays)
+
+
+def open_folder(keep, settings):
+    """Make the folder of a run, or refuse one of a run with other settings."""
+    keep.mkdir(parents=True, exist_ok=True)
+    record = keep / "settings.json"
+    if record.exists() and json.loads(record.read_text()) != json.loads(json.dumps(settings)):
+        for part in (*keep.glob("*.npz"), record):
+            part.unlink()
+    if not record.exists():
+        with replacing(record) as partial:
+            partial.write_text(json.dumps(settings))
+
+
+def fingerprint(path):
+    """[size, digest of the first and last 64 KiB] of a file."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        ends = file.read(1 << 16)
+        file.seek(max(size - (1 << 16), 0))
+        return [size, hashlib.sha256(ends + file.read(1 << 16)).hexdigest()]
+
+
+def digest(network):
+    """A digest of a network's layers and weights."""
+    total = hashlib.sha256()
+    for node in network.nodes:
+        total.update(repr((node.name, node.layer.type, node.inputs)).encode())
+        for name in node.layer.arrays:
+            array = getattr(node.layer, name)
+            total.update(b"" if array is None else np.ascontiguousarray(array))
+    return total.hexdigest()

@@ -1,0 +1,111 @@
+"""From the score to the samples of a recording, by five front ends and five presets: nothing is lost."""
+import math
+
+import numpy as np
+import pytest
+from sound_nets import FRONT_ENDS, PRESETS, SHAPES, SOUNDS, cnn, sound
+
+import lrp_core
+from lrp_core.ledger import ABSORBED
+
+
+def network_of(name, urban_sounds):
+    """The study's own network, or a small one."""
+    return urban_sounds if name == "study" else cnn(SHAPES[name])
+
+
+def check_books(e, found, clip):
+    """The score is at the samples or in the ledger, to 1e-8 of it; each line closes to rounding."""
+    ledger, score = found.ledger, float(e.ledger.start)
+    assert score == pytest.approx(float(e.logits[e.target]), rel=1e-6) and abs(score) > 1e-3
+    booked = math.fsum(getattr(entry, column) for entry in ledger for column in ABSORBED)
+    missing = score - math.fsum(found.relevance) - booked
+    assert abs(missing) <= 1e-8 * abs(score), missing / score
+    assert ledger.start == e.ledger.start and ledger.total.received == score
+    assert ledger.total.passed == pytest.approx(math.fsum(found.relevance), rel=1e-9, abs=1e-9)
+    for entry in ledger:
+        assert abs(entry.residual) <= 1e-13 * entry.turnover, entry
+    own = [entry for entry in ledger if entry.name.startswith("sound/")]
+    assert [entry.name for entry in own] == [f"sound/{node.name}" for node in clip.below.nodes[::-1]]
+    assert len(ledger.entries) == len(own) + len(e.ledger.entries)
+    for entry in own:  # a front end has no biases; silence alone takes relevance
+        assert all(getattr(entry, column) == 0 for column in ABSORBED if column != "gated")
+    assert found.relevance.shape == clip.original.shape and np.isfinite(found.relevance).all()
+    assert set(found.layers) >= {"input", *(entry.name for entry in own)}
+    np.testing.assert_array_equal(found.layers["input"], found.relevance)
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_score_is_at_the_samples_or_in_the_books(urban_sounds, name, preset):
+    network = network_of(name, urban_sounds)
+    front_end = FRONT_ENDS[name].fitting(network.input_shape)
+    for which in SOUNDS:
+        clip = front_end.open(*sound(which))
+        e = lrp_core.explain(network, clip.input, preset)
+        check_books(e, lrp_core.extend(e, clip.below, clip.original, prefix="sound/", trace=clip.trace), clip)
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_the_score_of_real_clips_is_at_the_samples_or_in_the_books(urban_sounds, real_clips, name):
+    network = network_of(name, urban_sounds)
+    front_end = FRONT_ENDS[name].fitting(network.input_shape)
+    clips = [front_end.open(path) for path in real_clips]
+    x = np.stack([clip.input for clip in clips])
+    for preset in ["epsilon", "preset_a_flat"] if name == "study" else PRESETS:
+        batch = lrp_core.explain(network, x, preset)
+        for index, clip in enumerate(clips):
+            e = batch[index]
+            found = lrp_core.extend(e, clip.below, clip.original, prefix="sound/", trace=clip.trace)
+            check_books(e, found, clip)
+
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_explanations_of_one_sound_are_extended_together(urban_sounds, name):
+    """The same bits as one by one, with and without the forward pass, whatever the number of threads."""
+    network = network_of(name, urban_sounds)
+    clip = FRONT_ENDS[name].fitting(network.input_shape).open(*sound("bark, short"))
+    each = lrp_core.explain_each(network, clip.input, "preset_b", [0, 1, 2])
+    alone = [lrp_core.extend(e, clip.below, clip.original, trace=clip.trace) for e in each]
+    for threads in (1, 3):
+        together = lrp_core.extend_each(each, clip.below, clip.original, threads=threads)
+        for one, other in zip(alone, together):
+            np.testing.assert_array_equal(one.relevance, other.relevance)
+            np.testing.assert_array_equal(one.ledger.numbers, other.ledger.numbers)
+            assert one.target == other.target and set(one.layers) == set(other.layers)
+
+
+def test_relevance_in_single_precision_is_carried_in_double(urban_sounds):
+    clip = FRONT_ENDS["study"].open(*sound("siren"))
+    single, double = (lrp_core.explain(urban_sounds, clip.image, "preset_a_flat", dtype=dtype, layers=True)
+                      for dtype in ("float32", "float64"))
+    found, wanted = (lrp_core.extend(e, clip.below, clip.original, prefix="sound/") for e in (single, double))
+    assert found.relevance.dtype == np.float64
+    assert np.linalg.norm(found.relevance - wanted.relevance) <= 1e-4 * np.linalg.norm(wanted.relevance)
+    assert {node.name for node in urban_sounds.nodes} - {urban_sounds.nodes[-1].name} <= set(found.layers)
+    total = found.ledger.total
+    assert abs(total.residual) <= 1e-4 * total.turnover
+    for entry in found.ledger:
+        if entry.name.startswith("sound/"):
+            assert abs(entry.residual) <= 1e-13 * entry.turnover
+
+
+@pytest.mark.parametrize("name", ["waveform"])
+def test_relevance_of_samples_is_carried_on_to_time_and_frequency(name):
+    """For networks that take samples: the sound written as the inverse of its own transform."""
+    network = cnn(SHAPES[name])
+    front_end = FRONT_ENDS[name].fitting(network.input_shape)
+    for which in SOUNDS:
+        clip = front_end.open(*sound(which))
+        spectrum = clip.spectrum
+        x = np.stack((spectrum.real, spectrum.imag), axis=-1)
+        made = clip.below_cells.forward(x[None]).outputs[clip.below_cells.nodes[-1].name][0]
+        np.testing.assert_allclose(made, clip.input, rtol=0, atol=1e-6)
+        for preset in PRESETS:
+            e = lrp_core.explain(network, clip.input, preset)
+            found = lrp_core.extend(e, clip.below_cells, x, prefix="sound/")
+            score, total = float(e.ledger.start), found.ledger.total
+            assert abs(total.residual) <= 1e-8 * abs(score)
+            assert found.relevance.shape == (clip.cells.count(len(clip.sound)), clip.cells.bins, 2)
+            here = found.relevance.sum() + found.ledger["sound/cells"].gated
+            assert here == pytest.approx(e.relevance.sum(), abs=1e-9 * total.turnover)
