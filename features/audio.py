@@ -57,7 +57,8 @@ def part_of(rate, frames, seconds, start, end, name):
     if first and first >= frames:
         raise AudioError(f"{name}: ends at {frames / rate:.2f} s, before the start at {start:g} s")
     length = min(math.inf if end is None else end - start, math.inf if seconds is None else seconds)
-    return first, frames - first if length == math.inf else min(math.ceil(length * rate), frames - first)
+    left = frames - first
+    return first, left if length == math.inf else min(math.ceil(length * rate - 1e-6), left)
 
 
 def read(path, seconds=None, *, start=0.0, end=None):

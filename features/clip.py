@@ -7,6 +7,7 @@ import typing
 import numpy as np
 
 from lrp_core import Book, Network, Trace, Zero, flow
+from lrp_core.chunks import single_threaded_blas
 
 from .audio import Recording
 from .steps import Axes, InverseSTFT, Spectrogram
@@ -95,8 +96,10 @@ class Clip:
 
     @property
     def silent(self):
-        """Is there nothing to hear: digital silence, or a constant?"""
-        return not np.ptp(self.original)
+        """Is there nothing to hear or to see: digital silence, a constant, or all below the front end's
+        floor?
+        """
+        return not np.ptp(self.original) or (self.picture is not None and not np.ptp(self.picture))
 
     @functools.cached_property
     def below(self) -> Network:
@@ -106,7 +109,8 @@ class Clip:
     @functools.cached_property
     def trace(self) -> Trace:
         """Every stage by name, [1, ...] float64, and what the steps keep for the way back."""
-        return self.below.trace(self.original[None])
+        with single_threaded_blas:  # the same last bits, however many processors there are
+            return self.below.trace(self.original[None])
 
     def stage(self, name) -> np.ndarray:
         """A stage's output, by its name: "spectrogram", "mel", "decibels", ..."""

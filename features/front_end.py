@@ -14,13 +14,14 @@ import os
 import numpy as np
 
 import lrp_core
+from lrp_core.chunks import single_threaded_blas
 from lrp_core.files import replacing
 from lrp_core.text import listing, quote
 
 from . import steps as S
 from .audio import Recording, from_array, read
 from .clip import BEFORE, Clip, flat_stages
-from .steps.base import check, one_of
+from .steps.base import check, one_of, plain
 
 STEPS = {cls.__name__: cls for cls in (S.Spectrogram, S.Mel, S.Bins, S.Decibels, S.Log, S.Stretch,
                                        S.Standardize, S.AreaResize, S.Colours, S.Arrange)}
@@ -83,11 +84,13 @@ class FrontEnd:
         levels: scale, ref, amin, top_db, offset, normalize, resize, channels and order, as of `log_mel`.
         """
         first = S.Spectrogram(n_fft, hop_length, win_length, window, center, pad_mode, power, sr)
+        check("fmin", fmin, low=0, high=sr / 2)
+        check("fmax", fmax, low=fmin, also=(None,))
         bins: tuple = ()
         if fmin > 0 or fmax is not None:
-            width = sr / n_fft
-            bins = (S.Bins(math.ceil(fmin / width),
-                           None if fmax is None else min(math.floor(fmax / width) + 1, first.bins)),)
+            width = sr / n_fft  # less than a rounding beyond a bin is on it
+            bins = (S.Bins(math.ceil(fmin / width - 1e-9),
+                           None if fmax is None else min(math.floor(fmax / width + 1e-9) + 1, first.bins)),)
         return cls(sr, seconds, (first, *bins, *level_steps(power, **levels)), short)
 
     @classmethod
@@ -116,7 +119,7 @@ class FrontEnd:
 
     def as_dict(self) -> dict:
         """The description as plain JSON values."""
-        return {"front_end": FORMAT, "sample_rate": self.sample_rate, "seconds": self.seconds,
+        return {"front_end": FORMAT, "sample_rate": plain(self.sample_rate), "seconds": plain(self.seconds),
                 "short": self.short, "steps": [step.as_dict() for step in self.steps]}
 
     @classmethod
@@ -234,10 +237,11 @@ class FrontEnd:
         """
         below, y = self.network(len(recording.samples), recording.sample_rate), recording.samples[None]
         sound, picture, flat = y, [None], flat_stages(below)[-1:]
-        for node in below.nodes:
-            y = node.layer.forward(y)
-            sound = y if node.name in BEFORE else sound
-            picture = y if node.name in flat else picture
+        with single_threaded_blas:  # the same last bits, however many processors there are
+            for node in below.nodes:
+                y = node.layer.forward(y)
+                sound = y if node.name in BEFORE else sound
+                picture = y if node.name in flat else picture
         return sound[0], picture[0], y[0]
 
     def clip(self, recording: Recording) -> Clip:

@@ -5,6 +5,7 @@ one sample on one BLAS thread, a sample's numbers do not depend on the batch, th
 threads.
 """
 import concurrent.futures
+import functools
 import os
 import threading
 
@@ -13,6 +14,12 @@ import threadpoolctl
 from .checks import is_number, is_whole
 
 CHUNK = 2
+
+
+@functools.cache
+def blas():
+    """The BLAS that NumPy uses; found once, for looking through all loaded libraries takes a millisecond."""
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
 class SingleThreadedBlas:
@@ -28,7 +35,7 @@ class SingleThreadedBlas:
     def __enter__(self):
         with self._lock:
             if not self._callers:
-                self._limits = threadpoolctl.threadpool_limits(1, user_api="blas")
+                self._limits = blas().limit(limits=1)
             self._callers += 1
 
     def __exit__(self, *_):

@@ -47,7 +47,9 @@ def extend_each(explanations: Sequence[Explanation], network: Network, x: npt.Ar
                              f"{one.relevance.shape}")
         if not np.isfinite(one.relevance).all():
             raise ValueError("the relevance holds NaN or infinity")
-    trace = network.forward(x[None]) if trace is None else trace
+    if trace is None:
+        with single_threaded_blas:  # the same last bits, however many processors there are
+            trace = network.forward(x[None])
     method = composite(Zero() if rules is None else rules)
     if not isinstance(method, Composite):
         raise ValueError(f"{quote(method.name)} is a gradient: relevance is carried on by rules")
@@ -55,8 +57,6 @@ def extend_each(explanations: Sequence[Explanation], network: Network, x: npt.Ar
 
     def work(one):
         return further(one, steps, trace, network.nodes[-1].name, prefix)
-    if len(explanations) == 1:
-        return [work(explanations[0])]
     with concurrent.futures.ThreadPoolExecutor(check_threads(threads)) as pool, single_threaded_blas:
         return list(pool.map(work, explanations))
 

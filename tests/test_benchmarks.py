@@ -313,9 +313,10 @@ def test_scenes_have_their_classes_where_they_say():
     of.
     """
     scene = sound.horn(0)
-    inside = scene.clip.decibels[scene.bands][:, scene.frames]
-    assert inside.max() == 0 and scene.clip.decibels[~scene.bands].max() < -8
-    assert scene.clip.decibels[:, -30:].max() < -15 and not scene.frames[-30:].any()
+    decibels = mel_db(scene.clip.sound)
+    inside = decibels[scene.bands][:, scene.frames]
+    assert inside.max() == 0 and decibels[~scene.bands].max() < -8
+    assert decibels[:, -30:].max() < -15 and not scene.frames[-30:].any()
     first, second = sound.halves("siren", "drilling", 3)
     assert (first.clip is second.clip and (first.frames ^ second.frames).all() and first.frames[:170].all()
             and not first.frames[175:].any())
@@ -331,11 +332,11 @@ def test_the_sound_benchmark_measures_what_it_says(urban_sounds):
     found = sound.measure(urban_sounds, opened, presets=("preset_a_flat",), seeds=1)["rows"][0]
     scene = sound.horn(0)
     relevance = lrp_core.explain(urban_sounds, scene.clip.image, "preset_a_flat", "car_horn").relevance
-    positive = np.maximum(features.relevance_to_sound(scene.clip, relevance).mel, 0)
+    positive = np.maximum(down(scene.clip, relevance).layers["mel"].T, 0)
     name, = (name for name in found["spans"] if name.startswith("horn"))
     start, stop, low, high = found["spans"][name]
     bands, moments = positive.sum(axis=1), positive.sum(axis=0)
-    centres = features.band_edges(features.SAMPLE_RATE, 128)[1:-1]
+    centres = band_edges()[1:-1]
     assert (moments[round(start / 4 * 345):round(stop / 4 * 345)].sum() >= 0.499 * positive.sum()
             and 0 <= start < stop <= 4)
     assert (bands[(centres > 0.97 * low) & (centres < 1.03 * high)].sum() >= 0.499 * positive.sum()

@@ -8,6 +8,7 @@ import soundfile
 import audio_lrp
 import features
 from benchmarks import arrival, looks, study
+from features import dataset
 from features.synth import synthesize
 
 
@@ -52,7 +53,7 @@ def fold_of(level, duration):
 def short_clip():
     """A second of noise, played twice, then silence: its image."""
     y = np.random.default_rng(0).normal(size=features.SAMPLE_RATE)
-    return features.open_clip(y, features.SAMPLE_RATE).level
+    return dataset.level_image(y, features.SAMPLE_RATE)
 
 
 def test_regions_are_where_the_front_end_leaves_them():
@@ -110,7 +111,7 @@ def test_mean_maps_are_stored_to_a_part_in_254():
 
 
 def test_what_is_asked_of_a_network_is_counted(urban_sounds):
-    level = np.stack([features.open_clip(synthesize(n % 10, n), 44_100).level for n in range(12)])
+    level = np.stack([dataset.level_image(synthesize(n % 10, n), 44_100) for n in range(12)])
     fold = fold_of(level, [4.0] * 12)
     found = looks.measure(urban_sounds, fold)["networks"]["now"]
     heard = urban_sounds.logits(features.colour(level)).argmax(axis=1)

@@ -7,7 +7,7 @@ import pytest
 import audio_lrp
 import features
 import lrp_core
-from audio_lrp.results import explain_clips
+from audio_lrp.answer import answers
 from features.synth import CLASSES
 
 
@@ -77,14 +77,14 @@ def strangers():
 @pytest.mark.parametrize("name", strangers())
 def test_sounds_of_no_class_are_answered_with_low_confidence_and_said_so(urban_sounds, name):
     clip = features.open_clip(strangers()[name], 44_100)
-    result, = explain_clips(urban_sounds, [clip], "epsilon", "max")
-    assert result.main.probabilities.max() < 0.5
+    result, = answers(urban_sounds, [clip], ["epsilon"], "max")
+    assert result.values.max() < 0.5
     assert any("unsure" in warning for warning in result.warnings)
 
 
 def test_a_known_sound_is_answered_without_a_warning(urban_sounds):
-    result, = explain_clips(urban_sounds, [features.open_clip(audio_lrp.EMBEDDED_CLIP)], "epsilon", "max")
-    assert result.warnings == [] and result.main.probabilities.max() > 0.5
+    result, = answers(urban_sounds, [features.open_clip(audio_lrp.EMBEDDED_CLIP)], ["epsilon"], "max")
+    assert result.warnings == [] and result.values.max() > 0.5
 
 
 def test_the_file_is_small(urban_sounds):

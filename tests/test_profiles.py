@@ -5,6 +5,7 @@ import csv
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -14,14 +15,18 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+import study
+from carried import down
+from study import RATE, SAMPLES
 
 import audio_lrp
 import features
 import lrp_core
 from audio_lrp import profiles
 from audio_lrp.cli import main
+from audio_lrp.explained import Explained, map_axes, places_of
+from features.steps import Axes
 
-RATE, SAMPLES = 44_100, 176_400
 HALF_A_HOP = 256 / RATE
 
 
@@ -30,12 +35,20 @@ def run(*arguments):
     return click.testing.CliRunner().invoke(main, [str(a) for a in arguments])
 
 
+def mel_axes():
+    """Where the cells of the study's mel spectrogram lie."""
+    return features.open_clip(np.zeros(9), RATE).axes("mel")
+
+
 @pytest.mark.parametrize("shape", [(128, 345), (64, 64), (3, 5)])
 def test_profiles_are_sums_along_the_other_axis(shape):
     bands, frames = shape
     mel = np.random.default_rng(0).standard_normal(shape)
     mel[0], mel[:, 1] = np.abs(mel[0]), -np.abs(mel[:, 1])
-    found = profiles.profiles_of(mel)
+    axes = Axes(np.arange(frames) / 9, np.arange(bands) * 7.0)
+    found = profiles.profiles_of(mel.T, axes)
+    np.testing.assert_array_equal(found.seconds, axes.seconds)
+    np.testing.assert_array_equal(found.hertz, axes.hertz)
     for b in range(bands):
         assert found.bands_for[b] == pytest.approx(math.fsum(x for x in mel[b] if x > 0), abs=1e-11)
         assert found.bands_against[b] == pytest.approx(math.fsum(x for x in mel[b] if x < 0), abs=1e-11)
@@ -49,7 +62,7 @@ def test_profiles_are_sums_along_the_other_axis(shape):
 
 
 def test_bands_lie_at_librosas_centres_and_moments_at_their_frames():
-    found = profiles.profiles_of(np.ones((128, 345)))
+    found = profiles.profiles_of(np.ones((345, 128)), mel_axes())
     np.testing.assert_allclose(found.hertz, librosa.mel_frequencies(n_mels=130, fmin=0, fmax=RATE / 2)[1:-1],
                                rtol=1e-9)
     assert np.abs(found.seconds - librosa.frames_to_time(np.arange(345), sr=RATE,
@@ -58,8 +71,8 @@ def test_bands_lie_at_librosas_centres_and_moments_at_their_frames():
 
 def test_the_profile_of_a_class_is_that_of_its_mean_map_turned_low_bands_first():
     maps = np.random.default_rng(1).standard_normal((5, 64, 64))
-    mean_map = sum(maps) / 5
-    found = profiles.profiles_of(mean_map[::-1])
+    mean_map, places = sum(maps) / 5, places_of(features.STUDY)
+    found = profiles.profiles_of(mean_map[::-1].T, places)
     edges = librosa.mel_frequencies(n_mels=130, fmin=0, fmax=RATE / 2)
     for row in range(64):
         band = 63 - row
@@ -79,7 +92,9 @@ def test_a_tone_burst_stands_where_it_sounds():
     t = np.arange(SAMPLES) / RATE
     swell = np.interp(t, [2, 2.25, 2.5], [0, 1, 0])
     clip = features.open_clip(swell * np.sin(2 * np.pi * 2000 * t), RATE)
-    found = profiles.profiles_of(features.relevance_to_sound(clip, clip.level).mel)
+    level = study.level(clip.sound, RATE).astype(float)
+    r = down(clip, np.repeat(level[..., None], 3, axis=2)).layers["mel"]
+    found = profiles.profiles_of(r, clip.axes("mel"))
     assert found.hertz[found.bands_for.argmax()] == pytest.approx(2000, rel=0.04)
     sounding = found.seconds[found.moments_for > 0]
     assert 2 - 0.03 < sounding.min() < 2.1 and 2.4 < sounding.max() < 2.5 + 0.03
@@ -97,8 +112,8 @@ def table_of(path):
 
 
 def test_a_table_parses_back_to_the_numbers_it_was_made_of(tmp_path):
-    scale = 10.0 ** np.random.default_rng(2).integers(-9, 9, (128, 345))
-    made = profiles.profiles_of(scale * np.random.default_rng(3).standard_normal((128, 345)))
+    scale = 10.0 ** np.random.default_rng(2).integers(-9, 9, (345, 128))
+    made = profiles.profiles_of(scale * np.random.default_rng(3).standard_normal((345, 128)), mel_axes())
     profiles.write_csv(made, tmp_path / "t.csv")
     table, units = table_of(tmp_path / "t.csv")
     assert units == {"frequency": "Hz", "time": "s"}
@@ -112,7 +127,7 @@ def test_a_table_parses_back_to_the_numbers_it_was_made_of(tmp_path):
 
 def test_a_drawing_shows_for_above_and_against_below_the_line():
     generator = np.random.default_rng(4)
-    made = profiles.profiles_of(generator.standard_normal((128, 345)))
+    made = profiles.profiles_of(generator.standard_normal((345, 128)), mel_axes())
     figure = profiles.draw(made, "a title with a $")
     frequency, time = figure.axes
     assert "hertz" in frequency.get_xlabel() and "seconds" in time.get_xlabel()
@@ -151,14 +166,16 @@ def test_explain_writes_the_profiles_of_the_explanation_asked_for(tmp_path, urba
     assert run("explain", short_clip, "--rules", preset, "-o", tmp_path).exit_code == 0
     table, _ = table_of(tmp_path / "fall-profiles.csv")
     clip = features.open_clip(short_clip)
-    sound = features.relevance_to_sound(clip, lrp_core.explain(urban_sounds, clip.image, preset).relevance)
-    scale = np.abs(sound.mel).sum()
-    for axis, along in (("frequency", 1), ("time", 0)):
-        positive = np.where(sound.mel > 0, sound.mel, 0).sum(axis=along)
+    found = down(clip, lrp_core.explain(urban_sounds, clip.image, preset).relevance)
+    mel = found.layers["mel"]
+    scale = np.abs(mel).sum()
+    for axis, along in (("frequency", 0), ("time", 1)):
+        positive = np.where(mel > 0, mel, 0).sum(axis=along)
         np.testing.assert_allclose(table[axis][:, 1], positive, rtol=1e-6, atol=1e-12 * scale)
-        np.testing.assert_allclose(table[axis][:, 3], sound.mel.sum(axis=along), rtol=1e-6, atol=1e-6 * scale)
+        np.testing.assert_allclose(table[axis][:, 3], mel.sum(axis=along), rtol=1e-6, atol=1e-6 * scale)
     facts = json.loads((tmp_path / "fall.json").read_text())["rules"][preset]
-    dropped = math.fsum(step.dropped for step in sound.steps)
+    dropped = math.fsum(found.ledger[name].gated for name in ("arrange", "colours", "resize", "stretch",
+                                                              "decibels"))
     for axis in ("frequency", "time"):
         assert table[axis][:, 3].sum() == pytest.approx(facts["relevance_total"] - dropped, abs=1e-6 * scale)
         assert table[axis][:, 1].sum() + table[axis][:, 2].sum() == pytest.approx(table[axis][:, 3].sum(),
@@ -207,12 +224,12 @@ def test_the_ledger_is_printed_down_to_the_waveform(short_clip, urban_sounds):
     """
     result = run("ledger", short_clip, "--rules", "preset_b")
     assert result.exit_code == 0
-    steps = ["colours", "area average", "mel bands", "STFT", "loop and resampling"]
+    steps = [f"sound/{step}" for step in ("arrange", "colours", "resize", "stretch", "decibels", "mel",
+                                          "spectrogram", "fit", "resample")]
     lines = result.stdout.splitlines()
     rows = [next(line for line in lines if line.startswith(f"{step}  ")) for step in steps]
-    assert [lines.index(row) for row in rows] == list(range(lines.index(rows[0]), lines.index(rows[0]) + 5))
-    assert all("LRP-0" in row for row in rows)
-    numbers = [[float(number) for number in row.split("LRP-0")[1].split()] for row in rows]
+    assert [lines.index(row) for row in rows] == list(range(lines.index(rows[0]), lines.index(rows[0]) + 9))
+    numbers = [[float(number) for number in re.findall(r"-?\d+\.\d+(?:e[+-]\d+)?", row)][-6:] for row in rows]
     for (received, passed, bias, stabilizer, gated, residual), following in zip(numbers,
                                                                                 [*numbers[1:], None]):
         assert received == pytest.approx(passed + gated,
@@ -220,15 +237,25 @@ def test_the_ledger_is_printed_down_to_the_waveform(short_clip, urban_sounds):
         assert following is None or passed == following[0]
     clip = features.open_clip(short_clip)
     e = lrp_core.explain(urban_sounds, clip.image, "preset_b")
-    sound = features.relevance_to_sound(clip, e.relevance)
-    assert numbers[-1][1] == pytest.approx(sound.original.sum(), abs=1e-4)
+    assert numbers[-1][1] == pytest.approx(down(clip, e.relevance).relevance.sum(), abs=1e-4)
     assert numbers[0][0] == pytest.approx(e.relevance.sum(dtype=float), abs=1e-4)
     total = [float(number) for number in next(line for line in lines if line.startswith("total")).split()[1:]]
     assert total[0] == pytest.approx(float(e.logits[e.target]), abs=1e-4) and total[1] == numbers[-1][1]
     assert total[0] == pytest.approx(sum(total[1:5]), abs=4e-4)
 
 
+def test_the_map_of_a_clip_lies_where_its_pixels_do(short_clip, urban_sounds):
+    """64 x 64 pixels of 345 frames and 128 bands: in the middle of what each one averages."""
+    clip = features.open_clip(short_clip)
+    one = Explained(clip, lrp_core.explain(urban_sounds, clip.image), "epsilon")
+    assert one.map.shape == (64, 64)
+    frames = (np.arange(64) + 0.5) * 345 / 64 - 0.5
+    np.testing.assert_allclose(map_axes(clip).seconds, frames * 512 / RATE, atol=1e-9)
+    bands = study.band_edges()[1:-1].reshape(64, 2)
+    assert ((bands[:, 0] < one.axes.hertz) & (one.axes.hertz < bands[:, 1])).all()
+
+
 def test_the_embedded_clip_has_a_ledger_to_the_sound_too():
     result = run("ledger")
     assert result.exit_code == 0 and audio_lrp.EMBEDDED_CLIP.name in result.stdout
-    assert "STFT" in result.stdout and "loop and resampling" in result.stdout
+    assert "sound/spectrogram" in result.stdout and "sound/fit" in result.stdout

@@ -117,7 +117,8 @@ def lag_of(y, expected):
 def test_sounds_of_any_rate_are_heard_when_they_sound(rate, kbits):
     """As long as they are, and nothing before them: whoever plays them must be where the cursor is."""
     y = np.zeros(2 * rate)
-    y[rate // 2:rate] = np.convolve(np.random.default_rng(0).standard_normal(rate // 2), np.ones(8) / 40, "same")
+    noise = np.random.default_rng(0).standard_normal(rate // 2)
+    y[rate // 2:rate] = np.convolve(noise, np.ones(8) / 40, "same")
     heard, its_rate = soundfile.read(io.BytesIO(report_data.mp3(y, rate, kbits)))
     assert len(heard) / its_rate == pytest.approx(2, abs=1e-3)
     expected = np.interp(np.arange(len(heard)) / its_rate, np.arange(len(y)) / rate, y)
@@ -214,6 +215,14 @@ def test_a_hostile_name_stays_a_name(written):
     assert "<" not in pages.as_json({"name": "</script><script>alert(1)</script><!--"})
     assert str(audio_lrp.EMBEDDED_CLIP.parent) not in written[0].read_text(encoding="utf-8"), (
         "folders are no one's business")
+
+
+def test_a_presets_button_names_the_rules_of_its_layers(written):
+    """Not those of the front end, which are the same for all."""
+    said = [text.strip() for _, text in written[1].all("small")][:2]
+    assert said == [
+        "the study's LRP-epsilon; Epsilon(epsilon=1e-07)",
+        "the study's LRP-flat; Epsilon(epsilon=0.1), AlphaBeta(alpha=1.0, beta=0.0, bias='whole'), Flat()"]
 
 
 def test_two_runs_give_the_same_bytes(tmp_path, small):

@@ -6,9 +6,10 @@ import numpy as np
 
 from lrp_core import layers as L
 
-from .base import Axes, Step, check, one_of, time_and_frequency
+from .base import Axes, Step, check, check_flag, one_of, time_and_frequency
 
 NORMS = ("slaney", None)
+LARGEST_FILTERS = 1 << 26  # bands times n_fft
 
 
 def hz_to_mel(hertz, htk=False):
@@ -51,7 +52,13 @@ class Mel(L.Linear, Step):
     norm: str | None = "slaney"
 
     def __post_init__(self):
+        check("sample_rate", self.sample_rate, low=1)
+        check("n_fft", self.n_fft, low=2, high=1 << 20, whole=True)
         check("n_mels", self.n_mels, low=1, high=4096, whole=True)
+        check_flag("htk", self.htk)
+        if self.n_mels * self.n_fft > LARGEST_FILTERS:
+            raise ValueError(f"{self.n_mels} mel bands of n_fft={self.n_fft} take filters of "
+                             f"{self.n_mels * self.n_fft // 2:,} numbers: too many")
         check("fmin", self.fmin, low=0, high=self.sample_rate / 2)
         check("fmax", self.fmax, low=0, also=(None,))
         if self.highest <= self.fmin:

@@ -13,6 +13,8 @@ import lrp_core
 from lrp_core import layers as L
 from lrp_core.text import quote
 
+LARGEST = 1e30  # no setting is larger; infinity and whole numbers of a thousand digits are
+
 
 @dataclasses.dataclass(frozen=True)
 class Axes:
@@ -36,12 +38,17 @@ class Step(L.Layer):
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value != field.default:
-                found[field.name] = list(value) if isinstance(value, tuple) else value
+                found[field.name] = list(map(plain, value)) if isinstance(value, tuple) else plain(value)
         return found
 
     def axes(self, axes, shape):
         """The Axes of the output, from those of the input and its shape."""
         return axes
+
+
+def plain(value):
+    """A NumPy number as one of Python's, which JSON can hold."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 class Level(Step):
@@ -61,14 +68,20 @@ def check(what, value, *, low=None, high=None, whole=False, also=()):
     """Refuse a setting that is no number between `low` and `high`; `also`: other values that are allowed."""
     if any(value is other or (isinstance(value, str) and value == other) for other in also):
         return
-    number = isinstance(value, (int, np.integer)) if whole else isinstance(value, (int, float, np.number))
-    if (not number or isinstance(value, bool) or not np.isfinite(value)
-            or (low is not None and value < low) or (high is not None and value > high)):
+    kinds = (int, np.integer) if whole else (int, float, np.number)
+    number = isinstance(value, kinds) and not isinstance(value, (bool, complex)) and abs(value) < LARGEST
+    if not number or (low is not None and value < low) or (high is not None and value > high):
         kind = "a whole number" if whole else "a number"
         allowed = "".join(f" or {quote(one) if isinstance(one, str) else one}" for one in also)
         low, high = ("" if bound is None else f"{bound:g}" for bound in (low, high))
         span = f" in {low}..{high}" if low or high else ""
         raise ValueError(f"{what} must be {kind}{span}{allowed}, found {quote(value)}")
+
+
+def check_flag(what, value):
+    """Refuse a setting that is neither true nor false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{what} must be true or false, found {quote(value)}")
 
 
 def one_of(what, value, known):

@@ -88,8 +88,9 @@ class Standardize(Level):
 
     def __post_init__(self):
         for what, value in (("mean", self.mean), ("std", self.std)):
-            for one in value if isinstance(value, tuple) else (value,):
-                check(what, one, low=1e-30 if what == "std" else None, also=(None,))
+            low, several = 1e-30 if what == "std" else None, isinstance(value, tuple)
+            for one in value if several else (value,):
+                check(what, one, low=low, also=() if several else (None,))
         check("epsilon", self.epsilon, low=0)
 
     def output_shape(self, shape):

@@ -8,7 +8,7 @@ import lrp_core
 from lrp_core import layers as L
 from lrp_core.stabilize import share
 
-from .base import Axes, Step, check, one_of, row_of_samples
+from .base import Axes, Step, check, check_flag, one_of, row_of_samples
 
 # Periodic windows w_n as sums of cosines, Σ_i a_i cos(2πi n / length).
 WINDOWS = {"hann": (0.5, -0.5), "hamming": (0.54, -0.46), "blackman": (0.42, -0.5, 0.08), "ones": (1.0,)}
@@ -20,7 +20,7 @@ BLOCK = 32  # frames that are transformed at a time: they stay in the processor'
 def window_of(name, length, size):
     """The window of `length` samples in the middle of `size`."""
     place = 2 * np.pi * np.arange(length) / length
-    w = sum(a * np.cos(i * place) for i, a in enumerate(WINDOWS[name]))
+    w = sum(a * np.cos(i * place) for i, a in enumerate(WINDOWS[name])) if length > 1 else np.ones(1)
     left = (size - length) // 2
     w = np.pad(w, (left, size - length - left))
     w.flags.writeable = False
@@ -65,8 +65,7 @@ class Frames:
         check("hop_length", self.hop_length, low=1, high=1 << 20, whole=True, also=(None,))
         one_of("window", self.window, tuple(WINDOWS))
         one_of("pad_mode", self.pad_mode, tuple(PADS))
-        if not isinstance(self.center, bool):
-            raise ValueError(f"center must be true or false, found {self.center!r}")
+        check_flag("center", self.center)
 
     @property
     def hop(self):
@@ -190,6 +189,7 @@ class Spectrogram(Step, Frames):
     def __post_init__(self):
         Frames.__post_init__(self)
         check("power", self.power, low=0.1, high=10)
+        check("sample_rate", self.sample_rate, low=1)
 
     def output_shape(self, shape):
         return self.count(row_of_samples(self, shape)), self.bins
