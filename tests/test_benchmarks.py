@@ -8,6 +8,8 @@ import types
 import click.testing
 import numpy as np
 import pytest
+from carried import down
+from study import band_edges, mel_db
 
 import benchmarks.__main__ as program
 import features
@@ -15,6 +17,7 @@ import lrp_core
 from benchmarks import (
     environments,
     equality,
+    files,
     layers,
     memory,
     report,
@@ -101,6 +104,12 @@ RESULTS = {
                         "horn_area": 0.2,
                         "spans": {"horn, 0.5 to 3 s": [0.6, 1.9, 400, 2100]}}],
               "truth": {"horn, 0.5 to 3 s": [0.5, 3, 400, 2000]}, "share": 0.5, "draws": 5},
+    "files": {"steps": [{"stage": "read", "part": "reading", "ms": [1.0, 1.0]},
+                        {"stage": "mel", "part": "front end", "ms": [2.0, 2.5, 3.0]},
+                        {"stage": "explain", "part": "explanation", "ms": [6.5]}],
+              "commands": [{"command": "dataset", "clips": 240, "seconds": 12.0}],
+              "timelines": [{"minutes": 60, "seconds": 30.0, "peak": 3e8, "sirens": 3, "found": 2,
+                             "false": 1}]},
     "arrival": {"rows": [{"way": "as found", "clips": 24, "right": 18, "same": 24, "change": 0.0,
                           "bytes": 352_844.0}],
                 "fold": [{"cut": "full", "clips": 873, "accuracy": 0.71}]},
@@ -182,6 +191,13 @@ def test_tables_of_layers_memory_scaling_and_startup():
     last = scaling.tables(stored("scaling"))[0].rows[-1]
     assert [str(cell) for cell in last] == ["2", "64", "200", "2.00", "1.00"]
     assert startup.tables(stored("startup"))[0].rows[1][1] == "not available: none was found"
+
+
+def test_tables_from_files_to_relevance():
+    steps, commands, timelines = (table.rows for table in files.tables(stored("files")))
+    assert [row[-1] for row in steps] == ["10%", "25%", "65%"] and str(steps[1][2]) == "2.50 (2.25–2.75)"
+    assert commands == [["dataset", 240, "12.0", "20.0"]]
+    assert timelines == [["60", "30.0", "300", 3, 2, 1]]
 
 
 def test_results_are_written_with_a_plot_and_the_page_holds_all(tmp_path, capsys):

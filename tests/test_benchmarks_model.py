@@ -7,7 +7,7 @@ import soundfile
 
 import audio_lrp
 import features
-from benchmarks import arrival, looks, study
+from benchmarks import arrival, files, looks, study
 from features import dataset
 from features.synth import synthesize
 
@@ -43,6 +43,25 @@ def test_arrival_counts_what_the_network_names(urban_sounds):
                                  (_, _, b) in zip(heard,
                                                   clips)) and first["same"] == 2 and first["change"] == 0
     assert found["fold"] == [] and len(found["rows"]) == len(arrival.WAYS)
+
+
+def test_the_street_has_its_sirens_where_it_says(tmp_path):
+    said = files.write_street(tmp_path / "street.wav", 1.2)
+    y, rate = soundfile.read(tmp_path / "street.wav")
+    assert len(y) == 72 * rate and said[0] == 60
+    loud = np.sqrt((y.reshape(-1, rate) ** 2).mean(axis=1))
+    np.testing.assert_array_equal(loud > 0.02, (np.arange(72) >= 60) & (np.arange(72) < 68))
+    assert loud[:60] == pytest.approx(0.01, rel=0.5)
+
+
+def test_a_way_from_file_to_disk_is_timed_step_by_step(urban_sounds, tmp_path):
+    paths = files.write_clips([(synthesize(1, 0)[:4000], 44_100, 1)], tmp_path / "in", 2)
+    steps = files.stages(urban_sounds, paths, tmp_path)
+    assert [row["stage"] for row in steps if row["part"] == "front end"] == [
+        "fit", "spectrogram", "mel", "decibels", "stretch", "resize", "colours", "arrange"]
+    assert {row["part"] for row in steps} == {"reading", "front end", "explanation", "writing"}
+    assert all(len(row["ms"]) == (2 if row["part"] in ("reading", "front end") else 1) for row in steps)
+    assert all(ms > 0 for row in steps for ms in row["ms"])
 
 
 def fold_of(level, duration):

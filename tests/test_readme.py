@@ -23,7 +23,8 @@ def run(page):
     return names
 
 
-def test_the_python_of_the_readme_runs(capsys):
+def test_the_python_of_the_readme_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # it writes files
     names = run(ROOT / "README.md")
     assert names["e"].relevance.shape == (2, 64, 64, 3) and list(names["e"].target) == [8, 3]
     assert "Flat()" in capsys.readouterr().out
