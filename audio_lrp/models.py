@@ -165,7 +165,7 @@ def constant(text):
 def target_of(text):
     """A target as `explain` takes it: "max", "sum", a class's name or number, or a tuple of places."""
     parts = text.split(",")
-    if all(part.strip().isdigit() for part in parts):
+    if all(part.strip().isdecimal() for part in parts):
         numbers = tuple(int(part) for part in parts)
         return numbers if len(numbers) > 1 else numbers[0]
     return text

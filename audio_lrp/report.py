@@ -9,7 +9,6 @@ import lrp_core
 from lrp_core.files import replacing
 
 from . import EMBEDDED_CLIP
-from .answer import HEADINGS
 from .common import (
     PRESET_NAMES,
     check_engine,
@@ -27,17 +26,6 @@ from .terminal import say
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
 
 
-def rules_of(preset):
-    """What a preset does, in a few words for its button: the rules of its layers with weights, and the
-    study's name of it.
-    """
-    written = list(dict.fromkeys(rule for _, kind, rule in preset["pages"]
-                                 if kind != "front end"
-                                 and rule not in ("Pass()", "winner takes all", "LRP-0")))
-    study = [f"the study's {HEADINGS[preset['name']]}"] if preset["name"] in HEADINGS else []
-    return "; ".join([*study, ", ".join(written)])
-
-
 def render(common, clips):
     """The page as text.
 
@@ -45,7 +33,7 @@ def render(common, clips):
     same text.
     """
     return page("report.html.j2", ("report.css",), ("pictures.js", "report.js"), common=common, clips=clips,
-                as_json=as_json, rules_of=rules_of)
+                as_json=as_json)
 
 
 def presets_asked(names):

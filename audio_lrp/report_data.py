@@ -7,19 +7,20 @@ import numpy as np
 import soundfile
 
 import lrp_core
+from features.clip import PREFIX
 from features.listen import audible, fade, gain_to, loudness, masked, strongest
 from features.steps import AreaResize, Resample, magma
 from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.layers import Sigmoid
 
-from .answer import UNSURE, Answer
+from .answer import HEADINGS, UNSURE, Answer
 from .explained import Explained, as_picture, level_of, map_axes, spectrogram
 from .models import name_of, reads_as
 from .ticks import hertz_ticks
 
 LARGEST = 256, 512         # rows and columns of a picture; finer ones are averaged
 CLASSES = 10               # at most so many of the likeliest are explained
-MP3_RATES = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+MP3_RATES = (32_000, 44_100, 48_000)  # those of MPEG 1: of others the length is not exact
 # ColorBrewer's RdBu from against to for: blue and red stay apart for the colour-blind, white is zero.
 RED_BLUE = ("053061", "2166ac", "4393c3", "92c5de", "d1e5f0", "f7f7f7", "fddbc7", "f4a582", "d6604d",
             "b2182b", "67001f")
@@ -226,12 +227,24 @@ def clip_data(network, clip, name, presets, share, progress, **how):
         "decibels": float(decibels.min() - decibels.max()), "level": text(level_picture(clip).tobytes()),
         "original": text(mp3(audible(clip.sound), clip.front_end.sample_rate, ORIGINAL_KBITS,
                              clip.sample_rate)),
-        "explanations": by_preset,
+        "explanations": by_preset, "pages": [[list(page) for page in found] for found in pages.values()],
     }, pages
 
 
+def rules_of(preset, pages):
+    """What a preset does, in a few words for its button: the rules of the network's layers with weights, and
+    the study's name of it.
+    """
+    written = list(dict.fromkeys(rule for name, _, rule in pages if not name.startswith(PREFIX)
+                                 and rule not in ("Pass()", "winner takes all")))
+    study = [f"the study's {HEADINGS[preset]}"] if preset in HEADINGS else []
+    return "; ".join([*study, ", ".join(written)])
+
+
 def common_data(network, pages, share, clip):
-    """What all clips of a report share: presets with the pages of their ledgers, axes, colours. clip: any."""
+    """What all clips of a report share: presets with their rules, axes, colours. pages: of any clip, {preset:
+    (name, type, rule) of each entry}. clip: any.
+    """
     places, fine = map_axes(clip), clip.axes(clip.bands_stage) if clip.bands_stage else map_axes(clip)
     rows, columns = small_shape((len(places.hertz), len(places.seconds)))
     return {
@@ -239,8 +252,7 @@ def common_data(network, pages, share, clip):
         "share": share, "seconds": clip.seconds, "ticks": ticks(places.hertz),
         "rows": rows, "columns": columns, "top": clip.front_end.sample_rate / 2,
         "hertz": [round(float(hertz)) for hertz in fine.hertz],
-        "presets": [{"name": name, "pages": [list(page) for page in found]}
-                    for name, found in pages.items()],
+        "presets": [{"name": name, "words": rules_of(name, found)} for name, found in pages.items()],
         "magma": text(np.rint(magma() * 255).astype(np.uint8).tobytes()),
         "diverging": text(diverging().tobytes()),
     }

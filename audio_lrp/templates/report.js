@@ -36,6 +36,7 @@ class Sound {
   // Take over what is chosen: class, rules, overlay.
   show() {
     this.preset = common.presets[this.choice("rules")];
+    this.pages = this.data.pages[this.choice("rules")];
     this.explained = this.data.explanations[this.choice("rules")][this.choice("classes")];
     this.map = unpack(this.explained.map);
     this.profiles = Object.fromEntries(["bands_for", "bands_against", "moments_for", "moments_against"].map(
@@ -107,7 +108,7 @@ class Sound {
 
   ledger() {
     const {ledger, total} = this.explained, picture = this.find(".absorbed svg");
-    const absorbing = ledger.map(([, passed, ...rest], index) => [this.preset.pages[index][0], passed, ...rest.slice(0, 3)])
+    const absorbing = ledger.map(([, passed, ...rest], index) => [this.pages[index][0], passed, ...rest.slice(0, 3)])
       .filter(([, , ...taken]) => this.absorbs(taken));
     drawLedger(picture, [["score", total[0], 0, 0, 0], ...absorbing, ["the sound", total[1], 0, 0, 0]]);
     const most = absorbing.map(([name, , ...taken]) => [taken.reduce((sum, value) => sum + value, 0), name])
@@ -124,7 +125,7 @@ class Sound {
     body.replaceChildren();
     foot.replaceChildren();
     ledger.forEach((row, index) => {
-      const [layer, , rule] = this.preset.pages[index];
+      const [layer, , rule] = this.pages[index];
       tableRow(body, [layer, ...numbers(row), rule], this.absorbs(row.slice(2, 5)));
     });
     tableRow(foot, ["all", ...numbers(total), ""], true);
