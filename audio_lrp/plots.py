@@ -25,12 +25,13 @@ GREY = "#555555"
 SCALE = "relevance (own scale)"
 
 
-def new_figure(width, height, title):
+def new_figure(width, height, title, layout="constrained"):
     """An empty figure of width x height inches with a title that may hold any character; it is cleaned."""
     with matplotlib.rc_context(PRINT):
-        figure = matplotlib.figure.Figure(figsize=(width, height), layout="constrained")
+        figure = matplotlib.figure.Figure(figsize=(width, height), layout=layout)
         # Names may hold a $, and control characters, which are not allowed in SVG.
-        figure.suptitle(wrapped(clean_lines(title, 4 * TITLE), width * 9.5), parse_math=False)
+        place = {} if layout else {"y": 1 - 0.08 / height, "va": "top"}
+        figure.suptitle(wrapped(clean_lines(title, 4 * TITLE), width * 9.5), parse_math=False, **place)
     return figure
 
 
@@ -120,6 +121,32 @@ def mark_repeats(panels, clip):
                            color="#1a7f37")
 
 
+def stacked(figure, heights, top, bottom, left=0.85, right=1.35, gap=0.36):
+    """Axes over one time axis, one below the other; all lengths in inches. Fixed places: looking for good
+    ones takes matplotlib as long as drawing.
+    """
+    width, height = figure.get_size_inches()
+    unit = (height - top - bottom - gap * (len(heights) - 1)) / sum(heights)
+    panels, above = [], height - top
+    for one in heights:
+        above -= one * unit
+        place = (left / width, above / height, (width - left - right) / width, one * unit / height)
+        panels.append(figure.add_axes(place, sharex=panels[0] if panels else None))
+        above -= gap
+    for panel in panels[:-1]:
+        panel.tick_params(labelbottom=False)
+    return panels
+
+
+def bar_beside(figure, panels, drawn, label, **options):
+    """A colour bar to the right of panels that stand one below the other."""
+    boxes = [panel.get_position() for panel in panels]
+    low, high = min(box.y0 for box in boxes), max(box.y1 for box in boxes)
+    width = figure.get_size_inches()[0]
+    axes = figure.add_axes((boxes[0].x1 + 0.18 / width, low, 0.12 / width, high - low))
+    return figure.colorbar(drawn, cax=axes, label=label, **options)
+
+
 def explanation_figure(results, title, notes=()):
     """The picture of one clip: its waveform, its spectrogram, and relevance by each rule, over one time axis.
 
@@ -128,12 +155,13 @@ def explanation_figure(results, title, notes=()):
     first = next(iter(results.values()))
     clip, (level, places) = first.clip, spectrogram(first.clip)
     heights, notes = [1, 3, *[3] * len(results)], [wrapped(clean(note, 4 * TITLE), 105) for note in notes]
-    lines = sum(note.count("\n") + 1 for note in notes)
-    figure = new_figure(8.6, 0.9 + 0.62 * sum(heights) + 0.22 * lines, title)
-    panels = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
+    lines, titles = sum(note.count("\n") + 1 for note in notes), title.count("\n") + 1 + len(title) // 80
+    top, bottom = 0.28 + 0.24 * titles, 0.62 + 0.21 * lines
+    inner = 0.62 * sum(heights) + 0.36 * (len(heights) - 1)
+    figure = new_figure(8.6, top + bottom + inner, title, layout=None)
+    panels = stacked(figure, heights, top, bottom)
     draw_waveform(panels[0], first)
-    shown = show(panels[1], level, places, cmap="magma")
-    figure.colorbar(shown, ax=panels[1], label="dB below max", pad=0.01)
+    bar_beside(figure, panels[1:2], show(panels[1], level, places, cmap="magma"), "dB below max")
     panels[1].set_title("spectrogram", loc="left")
     drawn = None
     for number, (panel, (heading, result)) in enumerate(zip(panels[2:], results.items())):
@@ -142,16 +170,14 @@ def explanation_figure(results, title, notes=()):
         panel.set_title(f"{heading}{'' if number else ' over the spectrogram'}", loc="left", parse_math=False)
         frequency_axis(panel, result.axes.hertz if number else places.hertz)
     frequency_axis(panels[1], places.hertz)
-    bar = figure.colorbar(drawn, ax=list(panels[2:]), extend="both", pad=0.01, ticks=[-1, 0, 1],
-                          label=SCALE)
+    bar = bar_beside(figure, panels[2:], drawn, SCALE, extend="both", ticks=[-1, 0, 1])
     bar.ax.set_yticklabels(["against", "0", "for"])
     for panel in panels[1:]:
         panel.set_ylabel("hertz")
     panels[-1].set(xlim=(0, clip.seconds), xlabel=time_label(clip))
     mark_repeats(panels, clip)
-    if notes:
-        figure.supxlabel("\n".join(notes), fontsize=9.5, color=GREY, x=0.02,
-                         ha="left", parse_math=False)
+    figure.text(0.02, 0.08 / figure.get_size_inches()[1], "\n".join(notes), fontsize=9.5, color=GREY,
+                va="bottom", parse_math=False)
     return figure
 
 

@@ -45,7 +45,8 @@ def write_csv(profiles, path):
 def draw(profiles, title):
     """A figure of both profiles: what speaks for the class above the line, what speaks against it below."""
     from .plots import AGAINST, FOR, mel_scale, new_figure
-    figure = new_figure(9, 3.6, title)
+    figure = new_figure(9, 3.9, title, layout=None)
+    figure.subplots_adjust(left=0.1, right=0.98, bottom=0.15, top=0.82, wspace=0.28)
     frequency, time = figure.subplots(1, 2)
     for axes, places, plus, minus in ((frequency, profiles.hertz, profiles.bands_for, profiles.bands_against),
                                       (time, profiles.seconds, profiles.moments_for,
