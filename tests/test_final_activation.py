@@ -81,7 +81,7 @@ def test_the_command_line_names_every_class_that_a_sigmoid_lets_through(tmp_path
     """The embedded network with its softmax exchanged, and biases that lift two classes above one half."""
     network = lrp_core.load(EMBEDDED_MODEL)
     *before, dense, _ = network.nodes
-    z = network.logits(np.load(explained(tmp_path / "first", EMBEDDED_MODEL))["image"])
+    z = network.logits(np.load(explained(tmp_path / "first", EMBEDDED_MODEL))["input"])
     first, second = np.argsort(-z)[:2].tolist()
     wanted = np.full(10, -2.0, np.float32)
     wanted[[first, second]] = 2.0, 1.0

@@ -215,7 +215,8 @@ def test_fewer_samples_are_at_work_where_memory_is_short(monkeypatch):
             tracemalloc.start()
             try:
                 found = lrp_core.explain(network, x, **how, threads=4)
-                assert tracemalloc.get_traced_memory()[1] < 24_000_000
+                # 29 MB where vectors are short; eight samples would take twice that
+                assert tracemalloc.get_traced_memory()[1] < 32_000_000
             finally:
                 tracemalloc.stop()
         np.testing.assert_array_equal(found.relevance, usual.relevance)
