@@ -1,5 +1,6 @@
 """Steps that give each cell another number: decibels, logarithm, normalisation."""
 import dataclasses
+import math
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class Log(Level):
     stage = "log"
     offset: float = 1e-6
     floor: float = 0.0
-    base: float = float(np.e)
+    base: float = math.e
 
     def __post_init__(self):
         check("offset", self.offset, low=0)
@@ -62,7 +63,7 @@ class Log(Level):
 
     def forward(self, x):
         y = np.log(np.maximum(x, self.floor) + self.offset)
-        return y if self.base == np.e else y / np.log(self.base).astype(y.dtype)
+        return y if self.base == math.e else y / np.log(self.base).astype(y.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
