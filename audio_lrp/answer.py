@@ -151,7 +151,7 @@ class Answer:
     def notes(self) -> list:
         """Sentences that help to read the picture."""
         clip = self.clip
-        return [kept_sentence(self.main.e.ledger), *repeat_sentence(clip),
+        return [kept_sentence(self.ledger), *repeat_sentence(clip),
                 *edge_sentence(self.network, clip.front_end, clip.seconds)]
 
     def __repr__(self):
@@ -195,7 +195,7 @@ class Answer:
 
 
 def kept_sentence(ledger):
-    """How much of the score reached the network's input, and what kept the rest."""
+    """How much of the score reached the samples of the sound, and what kept the rest."""
     total = ledger.total
     start = float(total.received)
     if not start:
@@ -206,6 +206,8 @@ def kept_sentence(ledger):
         parts.append(f"biases keep {float(total.bias) / start:.0%} (most in {most.name})")
     if abs(total.stabilizer) > 0.005 * abs(start):
         parts.append(f"the stabilizer keeps {float(total.stabilizer) / start:.0%}")
+    if abs(total.gated) > 0.005 * abs(start):
+        parts.append(f"{float(total.gated) / start:.0%} lies where there is no sound to give it to")
     return "; ".join(parts) + "."
 
 

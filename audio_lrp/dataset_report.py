@@ -18,6 +18,7 @@ from .answer import HEADINGS
 from .dataset_tables import (
     index_columns,
     index_row,
+    said,
     summary_of,
     write_confused,
     write_errors,
@@ -113,7 +114,7 @@ def write_report(store, *, picture="png"):
             if how == "wrong":
                 keep_best(confused, CONFUSED, row["probability"], row)
             else:
-                keep_best(typical.setdefault((number, how, "probability"), []), TYPICAL, row["probability"],
+                keep_best(typical.setdefault((number, how, said(settings)), []), TYPICAL, row["probability"],
                           row)
     means = {key: one.mean_map(settings["rules"][0]) for key, one in sums.items()}
     for row, _, relevance in clips_of(store):  # once more: the means are known only now

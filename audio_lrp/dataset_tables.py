@@ -13,9 +13,14 @@ def class_name(settings, number):
     return "" if number is None else settings["classes"][number]
 
 
+def said(settings):
+    """What the network says of a clip, as tables name it: "probability" or "score"."""
+    return "score" if settings.get("reads") == "scores" else "probability"
+
+
 def index_columns(settings):
     """The columns of index.csv; `number` is the clip's row in the arrays."""
-    return ("number", "path", "label", "predicted", "probability", "correct", "target", "logit",
+    return ("number", "path", "label", "predicted", said(settings), "correct", "target", "logit",
             *(f"relevance_{rules}" for rules in settings["rules"]), "duration_s", "heard_s", "sample_rate",
             "warnings")
 
@@ -55,7 +60,7 @@ def write_typical(path, settings, lists):
 def write_confused(path, settings, confused):
     """The wrong decisions that the network was surest of. confused: [(probability, row)], the surest first.
     """
-    with csv_table(path, ("rank", "label", "predicted", "probability", "number", "path")) as write:
+    with csv_table(path, ("rank", "label", "predicted", said(settings), "number", "path")) as write:
         for rank, (probability, row) in enumerate(confused, start=1):
             write((rank, class_name(settings, row["label"]), class_name(settings, row["predicted"]),
                    DECIMALS(probability),

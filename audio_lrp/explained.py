@@ -6,7 +6,7 @@ import numpy as np
 
 import lrp_core
 from features import Clip
-from features.clip import PREFIX, flat_stages, to_map
+from features.clip import PREFIX, flat_stages, named, to_map
 from features.steps import Axes, Stretch, quantise
 
 from .models import name_of
@@ -46,9 +46,10 @@ class Explained:
 
     def stage(self, name):
         """Relevance at a stage of the front end: "sound" (what is analysed), "spectrogram", "mel", ..."""
-        if name != "sound":
-            return self.whole.layers[f"{PREFIX}{name}"]
         layers = self.whole.layers
+        if name != "sound":
+            return named(name, {one.removeprefix(PREFIX): r for one, r in layers.items()
+                                if one.startswith(PREFIX)})
         return next((layers[f"{PREFIX}{one}"] for one in ("fit", "resample") if f"{PREFIX}{one}" in layers),
                     self.samples)
 

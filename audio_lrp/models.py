@@ -1,5 +1,6 @@
 """Any model with the front end that goes with it: from files and options to (network, FrontEnd)."""
 import importlib.util
+import inspect
 import os
 import pathlib
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import features
 import lrp_core
 from features import FrontEnd
+from features.front_end import level_steps
 from lrp_core.canonize import final_activation
 from lrp_core.text import MESSAGE, clean, quote
 
@@ -102,29 +104,55 @@ def named(text):
     makers = {"study": FrontEnd.study, "waveform": FrontEnd.waveform, "log_mel": FrontEnd.log_mel,
               "spectrogram": FrontEnd.spectrogram}
     if name not in makers:
-        if os.path.exists(text):
+        if os.path.isfile(text):
             return FrontEnd.load(text)
         raise ValueError(f"no front end is called {quote(text)}, nor is there such a file; there are {NAMES}")
-    try:
-        return makers[name](**dict(map(setting, filter(None, settings.split(",")))))
-    except TypeError as error:
-        raise ValueError(f"the front end {name}: {error}") from None
+    known = settings_of(makers[name])
+    pairs = [setting(part, *known[:1]) for part in settings.split(",") if part]
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise ValueError(f"the front end {name}: {quote(settings)} says a setting twice")
+    unknown = [quote(one) for one in given if one not in known]
+    if unknown:
+        raise ValueError(f"the front end {name} has no setting {', '.join(unknown)}; it has "
+                         f"{', '.join(known) or 'none'}")
+    if name == "waveform" and "rate" not in given:
+        raise ValueError("the front end waveform needs its sample rate: waveform:16000")
+    return makers[name](**given)
 
 
-def setting(text):
-    """(name, value) of "n_mels=64"; a number alone is a sample rate."""
+def settings_of(maker):
+    """The names of the settings that a front end's maker takes, in order."""
+    own = list(inspect.signature(maker).parameters)
+    levels = [one for one in inspect.signature(level_steps).parameters if one != "power"]
+    return [*own[:-1], *levels] if "levels" in own else own
+
+
+def setting(text, first="rate"):
+    """(name, value) of "n_mels=64"; a number alone is a sample rate, the `first` setting."""
     name, equals, value = text.partition("=")
     if not equals:
-        name, value = "rate", text
+        name, value = first, text
     known = {"true": True, "false": False, "none": None}
     if value.lower() in known:
         return name, known[value.lower()]
-    for kind in (int, float):
+    for parts in ([value], value.split("/")):
         try:
-            return name, kind(value)
+            numbers = tuple(map(number, parts))
         except ValueError:
-            pass
-    return name, tuple(float(part) for part in value.split("/")) if "/" in value else value
+            continue
+        return name, numbers if len(numbers) > 1 else numbers[0]
+    if "/" in value:
+        raise ValueError(f"{name}={value}: numbers stand on both sides of a /")
+    return name, value
+
+
+def number(text):
+    """A whole number where the text is one, else a float; raises ValueError."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def reads_as(network):

@@ -25,12 +25,11 @@ def as_json(data):
 
 def page(template, styles, scripts, **data):
     """The text of a page: a template, with the named styles and scripts inside it."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-                                     lstrip_blocks=True)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader(__package__), autoescape=True,
+                                     trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     (style, style_hash), (script, script_hash) = embedded(*styles), embedded(*scripts)
     # Nothing may be loaded, and nothing may run but these: not even a script that a clip's name would bring
     # along.
     policy = (f"default-src 'none'; script-src {script_hash}; style-src {style_hash}; media-src blob:; "
               "img-src data:; base-uri 'none'; form-action 'none'")
-    return environment.from_string(TEMPLATES.joinpath(template).read_text(encoding="utf-8")).render(
-        style=style, script=script, policy=policy, **data)
+    return environment.get_template(template).render(style=style, script=script, policy=policy, **data)

@@ -5,6 +5,7 @@ import sys
 import click
 import soundfile
 
+import features
 import lrp_core
 from lrp_core.files import replacing
 
@@ -22,6 +23,8 @@ from .names import shortest_names
 from .page import as_json, page
 from .report_data import CLASSES, clip_data, common_data
 from .terminal import say
+from .timeline_page import page_data
+from .windows import slide_over, timeline
 
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
 
@@ -32,7 +35,8 @@ def render(common, clips):
     common: of `report_data.common_data`. clips: a list of `report_data.clip_data`. The same data give the
     same text.
     """
-    return page("report.html.j2", ("report.css",), ("pictures.js", "report.js"), common=common, clips=clips,
+    return page("report.html.j2", ("report.css", "timeline.css"),
+                ("numbers.js", "pictures.js", "timeline.js", "report.js"), common=common, clips=clips,
                 as_json=as_json)
 
 
@@ -57,9 +61,10 @@ def report(clips, path, names, model, start, end, engine, dtype, share):
 
     For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor
     that follows the sound; the original and the relevant part, to hear in turn; the relevance per moment and
-    per frequency; and the ledger, layer by layer, as a table and as a picture. Nothing is loaded from
-    anywhere: the one file is all there is (about 2 MB per clip with three presets). A file that cannot be
-    read is named and left out; the exit code is then 1.
+    per frequency; and the ledger, layer by layer, as a table and as a picture. A recording longer than what
+    the model takes gets a timeline, too, by the first preset (see `audio-lrp timeline`). Nothing is loaded
+    from anywhere: the one file is all there is (about 2 MB per clip with three presets). A file that cannot
+    be read is named and left out; the exit code is then 1.
 
     \b
     audio-lrp report                                       the embedded clip
@@ -78,10 +83,12 @@ def report(clips, path, names, model, start, end, engine, dtype, share):
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
-    opened = ((open_or_complain(source, front_end, start=start, end=end), name)
+    part = {"start": start, "end": end}
+    opened = ((open_or_complain(source, front_end, **part), name, part)
               for source, name in zip(paths, shortest_names(paths)))
     steps = len(presets) * min(network.scores, CLASSES)
-    with click.progressbar(length=len(paths) * steps, label="explaining", file=sys.stderr) as bar:
+    windows = sum(windows_in(source, front_end, part) for source in paths)
+    with click.progressbar(length=len(paths) * steps + windows, label="explaining", file=sys.stderr) as bar:
         made, count = explain_or_complain(model.path, page_of, network, opened, presets, share,
                                           bar.update, engine=engine, dtype=dtype)
     if count:
@@ -103,17 +110,32 @@ def check_mp3():
         raise ValueError(f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 and newer can")
 
 
-def page_of(network, opened, presets, share, progress, **how):
-    """(the page as bytes, how many clips it has) of (Clip or None, name) pairs; None are left out.
+def windows_in(path, front_end, part):
+    """How many windows a timeline has of a part of a file; 0 where one window holds all of it."""
+    try:
+        count = 0 if front_end.seconds is None else slide_over(path, front_end, **part).count
+    except (features.AudioError, OSError, ValueError):
+        return 0  # whoever opens the file says what is wrong with it
+    return count if count > 1 else 0
 
-    progress: called with the number of explanations done since the last call. how: as of `lrp_core.explain`.
+
+def page_of(network, opened, presets, share, progress, **how):
+    """(the page as bytes, how many clips it has) of (Clip or None, name, part) triples; None are left out.
+
+    part: {"start", "end"} of the clip's file, over which a timeline reaches where it is longer than a window;
+    None: no file. progress: called with the number of explanations done since the last call. how: as of
+    `lrp_core.explain`.
     """
     found, pages, shown = [], {}, None
-    for clip, name in opened:
+    for clip, name, part in opened:
         if clip is None:
             progress(len(presets) * min(network.scores, CLASSES))
             continue
         data, pages = clip_data(network, clip, name, presets, share, lambda: progress(1), **how)
+        path, front_end = clip.recording.name, clip.front_end
+        long = part is not None and windows_in(path, front_end, part)
+        data["timeline"] = page_data(timeline(path, network, front_end, presets[0], progress=progress,
+                                              **part, **how)) if long else None
         found.append(data)
         shown = clip
     return (render(common_data(network, pages, share, shown), found).encode() if found else b""), len(found)
@@ -122,7 +144,7 @@ def page_of(network, opened, presets, share, progress, **how):
 def write_page(path, network, clips, presets, share):
     """Write the page of (Clip, name) pairs to `path`, whole or not at all; returns the path."""
     check_mp3()
-    made, _ = page_of(network, clips, presets, share, lambda count: None)
+    made, _ = page_of(network, [(*one, None) for one in clips], presets, share, lambda count: None)
     with replacing(path) as partial:
         partial.write_bytes(made)
     return path

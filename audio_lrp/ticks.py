@@ -1,4 +1,4 @@
-"""Round frequencies for an axis that counts bands."""
+"""Round numbers for axes: frequencies for one that counts bands, moments of a recording."""
 import numpy as np
 
 HERTZ = (60, 125, 250, 500, 1000, 2000, 4000, 8000, 16000)
@@ -19,3 +19,17 @@ def hertz_ticks(hertz, most=7):
             found.append((float(place), hertz_label(one)))
             last = place
     return found
+
+
+def clock(seconds):
+    """"1:02:03" or "2:03.5"."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def round_times(start, end, most=8):
+    """Round moments between two, at most about `most`."""
+    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400)
+    step = next((step for step in steps if (end - start) / step <= most), 86_400)
+    return np.arange(np.ceil(start / step), end / step + 1e-9) * step

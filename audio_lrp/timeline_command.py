@@ -16,6 +16,7 @@ from .common import (
 )
 from .names import unique_stems
 from .terminal import say
+from .ticks import clock
 
 INTERRUPTED = 130
 LISTED = 20  # events that the terminal shows
@@ -85,7 +86,6 @@ def timeline(recordings, rules, target, model, window, hop, start, end, engine, 
 
 def describe(found):
     """A timeline as lines for the terminal: its events."""
-    from .timeline_files import clock
     lines = [f"{found.name}  ({clock(found.slide.length)}, {found.slide.count} windows)"]
     for event in found.events[:LISTED]:
         said = f"{event.value:.0%}" if found.reads == "probabilities" else f"{event.value:.3g}"
@@ -95,5 +95,6 @@ def describe(found):
     if len(found.events) > LISTED:
         lines.append(f"  and {len(found.events) - LISTED} more in the table")
     if not found.events:
-        lines.append("  no event: no class reaches one half in any window that sounds")
+        lines.append("  no event: no class reaches one half in any window that sounds"
+                     if found.values.shape[1] > 1 else "  one score and no classes: no events")
     return lines

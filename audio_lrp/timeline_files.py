@@ -9,24 +9,8 @@ from lrp_core.files import replacing
 
 from . import plots
 from .tables import csv_table
-
-CLASSES = 8  # rows of the picture at most
-# Paul Tol's bright scheme: they stay apart for the colour-blind.
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
-
-
-def clock(seconds):
-    """"1:02:03" or "2:03.5"."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
-
-
-def round_times(start, end, most=8):
-    """Round moments between two, at most about `most`."""
-    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400)
-    step = next((step for step in steps if (end - start) / step <= most), 86_400)
-    return np.arange(np.ceil(start / step), end / step + 1e-9) * step
+from .ticks import clock, round_times
+from .windows import COLOURS
 
 
 def write_windows(found, path):
@@ -58,16 +42,9 @@ def write_labels(found, path):
         partial.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def shown(found):
-    """The numbers of the classes that a picture shows: those heard, the longest first, then the likeliest."""
-    heard = np.bincount(found.values.argmax(axis=1), minlength=found.values.shape[1])
-    order = np.lexsort((-found.values.max(axis=0), -heard))
-    return order[:CLASSES].tolist()
-
-
 def figure(found):
     """The picture: the sound, what is heard over time, and where it rests."""
-    chosen, slide = shown(found), found.slide
+    chosen, slide = found.shown, found.slide
     rows = len(chosen)
     name = pathlib.PurePath(found.name).name
     drawn = plots.new_figure(10, 4.2 + 0.28 * rows, f"{name}   {slide.count} windows of {slide.window:g} s")

@@ -9,20 +9,21 @@ from lrp_core.files import replacing
 
 from .page import as_json, page
 from .report_data import pack, text
-from .timeline_files import COLOURS, clock, shown
-from .windows import ENVELOPE
+from .ticks import clock
+from .windows import COLOURS, ENVELOPE
 
 
 def write_page(found, path):
     """Write the page of a Timeline, whole or not at all."""
     with replacing(path) as partial:
-        partial.write_text(page("timeline.html.j2", ("report.css", "timeline.css"), ("timeline.js",),
+        partial.write_text(page("timeline.html.j2", ("report.css", "timeline.css"),
+                                ("numbers.js", "timeline.js", "timeline_page.js"),
                                 data=page_data(found), as_json=as_json), encoding="utf-8")
 
 
 def page_data(found):
     """What the page holds, as JSON values."""
-    chosen, slide = shown(found), found.slide
+    chosen, slide = found.shown, found.slide
     edges, relevance = found.relevance
     probabilities = found.reads == "probabilities"
     values = found.values[:, chosen]

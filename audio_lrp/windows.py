@@ -20,6 +20,7 @@ from features import FrontEnd, Recording
 from features.audio import check_samples, mixed, opened, part_of
 from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.files import replacing
+from lrp_core.layers import Sigmoid
 
 from .explained import Explained, map_axes, places_of
 from .models import name_of, reads_as
@@ -27,6 +28,9 @@ from .report_data import hertz_at, shortest_span
 
 BATCH = 32
 FORMAT = 1
+CLASSES = 8  # rows of a picture at most
+# Paul Tol's bright scheme: they stay apart for the colour-blind.
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
 ENVELOPE = 16  # pairs of lowest and highest sample that a hop is drawn with
 
 
@@ -166,6 +170,11 @@ class Timeline:
         """"probabilities" or "scores"."""
         return reads_as(self.network)
 
+    @property
+    def independent(self):
+        """Does each class have a probability of its own, so that several may be heard at once?"""
+        return self.reads == "probabilities" and isinstance(self.network.activation, Sigmoid)
+
     @functools.cached_property
     def values(self):
         """What the network says of each window: probabilities, or scores, [windows, scores]."""
@@ -179,6 +188,14 @@ class Timeline:
     def names(self):
         """The scores' names."""
         return [name_of(self.network, number) for number in range(self.values.shape[1])]
+
+    @property
+    def shown(self):
+        """The numbers of the classes that a picture shows: those heard, the longest first, then the
+        likeliest.
+        """
+        heard = np.bincount(self.values.argmax(axis=1), minlength=self.values.shape[1])
+        return np.lexsort((-self.values.max(axis=0), -heard))[:CLASSES].tolist()
 
     @functools.cached_property
     def relevance(self):
@@ -204,19 +221,20 @@ class Timeline:
         """[Event]: runs of windows in which the same is heard, in order.
 
         A window speaks for its middle: an event reaches from half a hop before the first one's to half a hop
-        after the last one's. Silent windows, and where classes have probabilities those of which none reaches
-        one half, are no event.
+        after the last one's. Silent windows are no event, nor where classes have probabilities those of which
+        none reaches one half. Where several classes may be heard at once, each has its own events. A network
+        of a single score has none.
         """
-        best = self.values.argmax(axis=1)
-        sure = np.ones(len(best), bool) if self.reads == "scores" else self.values.max(axis=1) >= 0.5
-        heard = np.where(sure & ~self.arrays["silent"], best, -1)
-        events, first = [], 0
-        for number in range(1, len(heard) + 1):
-            if number == len(heard) or heard[number] != heard[first]:
-                if heard[first] >= 0:
-                    events.append(self._event(first, number, int(heard[first])))
-                first = number
-        return events
+        values, scores = self.values, range(self.values.shape[1])
+        if len(scores) == 1 and self.reads == "scores":
+            return []
+        sure = np.ones(values.shape, bool) if self.reads == "scores" else values >= 0.5
+        if not self.independent:
+            sure = sure & (np.arange(len(scores)) == values.argmax(axis=1)[:, None])
+        heard = sure & ~self.arrays["silent"][:, None]
+        events = [self._event(first, last, number) for number in scores
+                  for first, last in runs(heard[:, number])]
+        return sorted(events, key=lambda event: event.start)
 
     def _event(self, first, last, number):
         slide, whole = self.slide, self.slide.start + self.slide.length
@@ -240,6 +258,12 @@ class Timeline:
         if path is not None:
             plots.save(figure, pathlib.Path(path))
         return figure
+
+
+def runs(flags):
+    """[(first, end)] of the runs of neighbours that are true."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], flags, [False]))))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist()))
 
 
 @dataclasses.dataclass(frozen=True)

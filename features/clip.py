@@ -8,12 +8,20 @@ import numpy as np
 
 from lrp_core import Book, Network, Trace, Zero, flow
 from lrp_core.chunks import single_threaded_blas
+from lrp_core.text import listing, quote
 
 from .audio import Recording
 from .steps import Axes, InverseSTFT, Spectrogram
 
 BEFORE = ("resample", "fit")  # the stages before anything is analysed
 PREFIX = "sound/"             # before a stage's name where front end and network are one
+
+
+def named(name, stages):
+    """The stage of that name; raises KeyError that lists those there are."""
+    if name not in stages:
+        raise KeyError(f"there is no stage {quote(name)}; there are {listing(stages)}")
+    return stages[name]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,16 +122,14 @@ class Clip:
 
     def stage(self, name) -> np.ndarray:
         """A stage's output, by its name: "spectrogram", "mel", "decibels", ..."""
-        return self.trace.outputs[name][0]
+        return named(name, self.trace.outputs)[0]
 
     def axes(self, name) -> Axes:
         """Where the cells of a stage [frames, bands] lie, in seconds and hertz."""
-        axes = Axes()
+        found, axes = {}, Axes()
         for node in self.below.nodes:
-            axes = node.layer.axes(axes, self.below.shapes[node.inputs[0]])
-            if node.name == name:
-                return axes
-        raise KeyError(name)
+            found[node.name] = axes = node.layer.axes(axes, self.below.shapes[node.inputs[0]])
+        return named(name, found)
 
     @functools.cached_property
     def bands_stage(self):

@@ -320,9 +320,11 @@ def _fitting(front_end, shape):
     if found:
         return found[0]
     made = output_of(front_end)
-    raise ValueError(f"the network takes inputs of shape {shape}; the front end makes "
-                     f"{'inputs as long as the recording' if made is None else made}: choose another with "
-                     "--front-end, or other settings")
+    if made is None:
+        second = output_of(dataclasses.replace(front_end, seconds=1.0))
+        made = f"inputs as long as the recording{f', {second} of a second' if second else ''}"
+    raise ValueError(f"the network takes inputs of shape {shape}; the front end makes {made}: choose another "
+                     "with --front-end, or other settings")
 
 
 def output_of(front_end):

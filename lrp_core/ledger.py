@@ -108,9 +108,14 @@ class Ledger:
     @property
     def total(self) -> Entry:
         """The whole network: start - arrived = all that was absorbed + residual, summed over layers."""
-        # Layer by layer, not `sum`: its order, and so the last bit, would depend on the number of samples.
-        return Entry("total", "", "", self.start, self.arrived,
-                     *functools.reduce(operator.add, self.numbers[:, 2:]))
+        return Entry("total", "", "", *self._totals)
+
+    @property
+    def _totals(self):
+        """The numbers of `total`, [9, n] or [9]."""
+        # Layer by layer, as `accumulate` adds: the order of `sum`, and so the last bit, would depend on the
+        # number of samples.
+        return np.concatenate(([self.start, self.arrived], np.add.accumulate(self.numbers[:, 2:])[-1]))
 
     @property
     def residual(self):
@@ -123,10 +128,9 @@ class Ledger:
 
         floor: the residual that is no error however small the turnover: what underflow leaves.
         """
-        total = self.total
-        numbers = np.array([*self.numbers, [getattr(total, name) for name in Entry.NUMBERS]]).swapaxes(0, 1)
-        residual, limit = np.abs(functools.reduce(operator.sub,
-                                                  numbers[:-1])), tolerance * numbers[-1] + floor
+        numbers = np.concatenate((self.numbers, self._totals[None]))
+        residual = np.abs(np.subtract.reduce(numbers[:, :-1], axis=1))
+        limit = tolerance * numbers[:, -1] + floor
         bad = ~(residual <= limit)
         if bad.any():
             place = tuple(np.argwhere(bad)[0])

@@ -1,5 +1,6 @@
 """What the tests share: where the real data would lie, and skips with a reason where it does not."""
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -7,6 +8,10 @@ import pytest
 import audio_lrp
 import lrp_core
 
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+             "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
 SHARED = pathlib.Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -33,3 +38,16 @@ def real_clips():
 def urban_sounds():
     """The embedded network."""
     return lrp_core.load(audio_lrp.EMBEDDED_MODEL)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window."""
+    sync_api = pytest.importorskip("playwright.sync_api",
+                                   reason="pages are tested through the package playwright")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: the pages cannot be tested")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()

@@ -27,7 +27,8 @@ def test_scores_agree_with_torch(made):
 
 @pytest.mark.parametrize("rules", ["epsilon", "preset_a_flat", "preset_b", "epsilon_plus",
                                    "epsilon_gamma_box", lrp_core.composite("epsilon", attention="attnlrp",
-                                                                             gates="half")], ids=str)
+                                                                             gates="half")],
+                         ids=lambda rules: rules if isinstance(rules, str) else "epsilon with half gates")
 def test_explanations_close_on_both_engines(made, rules):
     network, x, y = made
     target = "max" if y.ndim == 2 else "sum"

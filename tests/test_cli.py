@@ -198,18 +198,18 @@ def test_a_new_process_answers_within_three_seconds(tmp_path):
     resource = pytest.importorskip("resource",
                                    reason="processor time of a child process is known on Unix only")
 
-    def used():
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
+    def used(*arguments):
+        """Processor time of all threads of a process: steady on a busy machine."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
-    seconds = []
-    for _ in range(3):  # the first may have to find the machine's fonts
-        # processor time of all threads: not less than the clock on an idle machine, steady on a busy one
-        start = used()
-        subprocess.run([sys.executable, "-m", "audio_lrp", "explain", "-o", str(tmp_path)], check=True,
-                       capture_output=True)
-        seconds.append(used() - start)
-    assert min(seconds) < 3, seconds
+    # the first may have to find the machine's fonts
+    seconds = min(used("-m", "audio_lrp", "explain", "-o", str(tmp_path)) for _ in range(3))
+    libraries = min(used("-c", "import matplotlib.backends.backend_agg, matplotlib.figure, numba, soundfile")
+                    for _ in range(2))
+    assert seconds < max(3, 3.5 * libraries), "on slow machines: some times what importing libraries takes"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere file names are text")

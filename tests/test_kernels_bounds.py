@@ -298,7 +298,7 @@ def test_the_least_scratch_and_places_that_are_accepted_are_enough(kind):
 
 @pytest.mark.parametrize("kind, fields", [
     (P.PAD, {"left": -8}), (P.WINOGRAD, {"filters": C - 1, "times": 42}),
-    (P.WINOGRAD, {"channels": F - 1, "y": 42})], ids=str)
+    (P.WINOGRAD, {"channels": F - 1, "y": 42})], ids=lambda one: getattr(one, "__name__", str(one)))
 def test_what_no_lowering_writes_is_refused(kind, fields):
     """A map that begins before its row; channels that do not fill whole vectors, which would be loaded and
     stored whole.

@@ -4,19 +4,13 @@ anything.
 import base64
 import io
 import re
-import shutil
 
 import matplotlib.image
 import numpy as np
 import pytest
-from report_pages import small_model, unpack, write_report
+from report_pages import small_model, unpack, visits, write_report
 
 from audio_lrp import report_data
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
 
 
 @pytest.fixture(scope="module")
@@ -25,41 +19,11 @@ def written(tmp_path_factory):
     return write_report(folder, small_model(folder)[1])
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window."""
-    sync_api = pytest.importorskip("playwright.sync_api",
-                                   reason="the report's page is tested through the package playwright")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: the report's page cannot be tested")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def visit(browser, written):
-    """Open the report offline, from its file; at the end nothing may have been logged or asked of a network.
-    """
-    contexts, logged, asked = [], [], []
-
-    def go(width=1280, height=1000, **settings):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True,
-                                            **settings))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: logged.append(message.text))
-        page.on("pageerror", lambda error: logged.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(written[0].as_uri())
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert logged == []
-    assert all(url.startswith(("file:///", "blob:", "data:")) for url in asked)
-    assert sum(url.startswith("file:") for url in asked) == len(contexts), "the page itself, no other file"
+    """Open the report as `report_pages.visits` does."""
+    with visits(browser, written[0]) as go:
+        yield go
 
 
 def sound(page, number=0):
@@ -85,7 +49,7 @@ def wait(page, condition):
 def test_it_plays_and_the_cursor_follows(visit):
     page = visit()
     page.click("text=Play original")
-    wait(page, "one.audio.original.currentTime > 0.4")
+    wait(page, "one.time > 0.4")
     state = sound(page)
     assert state["playing"] == "original" and state["duration"] == pytest.approx(4, abs=0.03)
     assert state["time"] > 0.4 and state["cursors"] == pytest.approx([state["time"] / 4] * 3, abs=1e-3)

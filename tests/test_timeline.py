@@ -215,3 +215,31 @@ def test_memory_does_not_grow_with_the_length(network, monkeypatch):
     for recording in windows.recordings(path, slide, range(slide.count)):
         assert len(recording.samples) <= slide.size
     assert max(held) <= slide.size and sum(held) <= 1.01 * slide.length * slide.rate
+
+
+def with_scores(values, activation):
+    """A Timeline of windows that say these values [windows, scores], one of one second each half."""
+    network = lrp_core.Network([("scores", L.Dense(np.eye(values.shape[1], dtype=np.float32))),
+                                *[("end", activation)] * (activation is not None)], (values.shape[1],),
+                               class_names=tuple("abc"[:values.shape[1]]))
+    arrays = {"logits": values, "target": values.argmax(axis=1), "silent": np.zeros(len(values), bool),
+              "hertz": np.full((len(values), 2), np.nan)}
+    slide = windows.Slide(1.0, 0.5, 0.0, 0.5 * len(values) + 0.5, RATE)
+    return windows.Timeline("made.wav", slide, network, FRONT_END, "epsilon", arrays)
+
+
+def test_labels_that_hold_together_have_events_of_their_own():
+    values = np.array([[2, 3, -1], [2, -1, -1], [-1, -1, -1], [-1, 4, -2]], np.float32)
+    found = with_scores(values, L.Sigmoid()).events
+    assert [(event.class_name, event.start, event.end) for event in found] == [
+        ("a", 0.0, 1.25), ("b", 0.0, 0.75), ("b", 1.75, 2.5)]
+    assert found[1].value == pytest.approx(1 / (1 + np.exp(-3)))
+    one = with_scores(values, L.Softmax()).events
+    assert [event.class_name for event in one] == ["b", "a", "b"]
+    assert one[0].end <= one[1].start
+
+
+def test_a_single_score_has_no_events_and_says_so():
+    from audio_lrp.timeline_command import describe
+    found = with_scores(np.array([[0.3], [2.0]], np.float32), None)
+    assert found.events == [] and "no events" in describe(found)[-1]

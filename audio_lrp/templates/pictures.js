@@ -1,24 +1,11 @@
 "use strict";
-// Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report.js uses them.
+// Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report.js uses them;
+// they use numbers.js.
 
 const BOTTOM = 34, TOP = 6;             // margins of a picture in CSS pixels, as .playhead has them: axis, half a line
 const common = JSON.parse(document.getElementById("common").textContent);
 const {rows: ROWS, columns: COLUMNS} = common;  // pixels of a map
 const magma = bytes(common.magma), diverging = bytes(common.diverging);
-
-function bytes(text) {
-  return Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
-}
-
-// The numbers that Python packed as 16-bit integers and a scale.
-function unpack({scale, data}) {
-  const view = new DataView(bytes(data).buffer);
-  return Float64Array.from({length: view.byteLength / 2}, (_, index) => scale * view.getInt16(2 * index, true));
-}
-
-function colourOf(role) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${role}`).trim();
-}
 
 const minus = text => text.replace(/-/g, "\u2212");
 const fixed = (number, digits = 4) => minus((Math.abs(number) < 0.5 * 10 ** -digits ? 0 : number).toFixed(digits));

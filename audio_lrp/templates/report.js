@@ -24,6 +24,7 @@ class Sound {
     for (const input of section.querySelectorAll("fieldset input")) input.addEventListener("change", () => this.show());
     this.find(".over input").addEventListener("change", () => this.show());
     new ResizeObserver(() => this.draw()).observe(this.find(".views"));
+    if (this.data.timeline) showTimeline(this.find(".timeline"), this.data.timeline);
     this.label();
     this.move(0);
     this.show();
@@ -118,9 +119,9 @@ class Sound {
   }
 
   table() {
-    const {ledger, total} = this.explained, [body, foot] = ["tbody", "tfoot"].map(name => this.find(name));
+    const {ledger, total} = this.explained, [body, foot] = ["tbody", "tfoot"].map(name => this.find(`.ledger ${name}`));
     const numbers = row => [...row.slice(0, 5).map(value => fixed(value)), row[5] === 0 ? "0" : minus(row[5].toExponential(0))];
-    this.find("caption span").textContent = `${this.data.classes[this.choice("classes")]} by ${this.preset.name}: `
+    this.find(".ledger caption span").textContent = `${this.data.classes[this.choice("classes")]} by ${this.preset.name}: `
       + "R out = R in + bias + stabilizer + gated; the residual is what rounding leaves.";
     body.replaceChildren();
     foot.replaceChildren();
