@@ -1,4 +1,4 @@
-"""Run a notebook's cells as a notebook does, without Jupyter: `python tests/notebook_cells.py NOTEBOOK.md`."""
+"""Run a notebook's cells, without Jupyter: `python tests/notebook_cells.py NOTEBOOK.md`."""
 import ast
 import pathlib
 import re

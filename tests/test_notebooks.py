@@ -22,8 +22,9 @@ def test_a_notebook_runs_and_its_claims_hold(path, tmp_path):
         pytest.importorskip("zarr")
     environment = {**os.environ, "MPLBACKEND": "Agg", "AUDIO_LRP_QUIET": "1", "PYTHONIOENCODING": "utf-8",
                    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    found = subprocess.run([sys.executable, str(ROOT / "tests" / "notebook_cells.py"), str(path)], cwd=tmp_path,
-                           env=environment, capture_output=True, text=True, encoding="utf-8")
+    command = [sys.executable, str(ROOT / "tests" / "notebook_cells.py"), str(path)]
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True,
+                           encoding="utf-8")
     assert found.returncode == 0, found.stderr
 
 
