@@ -22,6 +22,16 @@ def clock(seconds):
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
 
 
+def rows_of(events, reads):
+    """The cells of a table of events: from, to, what is heard, how surely, which frequencies it rests on."""
+    rows = [("from", "to", "heard", "probability" if reads == "probabilities" else "score", "rests on")]
+    for event in events:
+        said = f"{event.value:.0%}" if reads == "probabilities" else f"{event.value:.3g}"
+        where = "" if event.low is None else f"{event.low:,.0f} to {event.high:,.0f} Hz"
+        rows.append((clock(event.start), clock(event.end), event.class_name, said, where))
+    return rows
+
+
 def round_times(start, end, most=8):
     """Round moments between two, at most about `most`."""
     steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400)
