@@ -162,14 +162,15 @@ class Explanation:
         """The relevance as a picture, red for and blue against: a Matplotlib figure; written to `path` if
         there is one.
 
-        Of an array of three axes the channels are added up: the last, or the first where that has at most 4
-        numbers and the last has more. Of a batch the first 12 samples are shown. node: where, for an
-        explanation made with `layers=True`. Raises ValueError for what is no picture, ImportError without
-        Matplotlib.
+        Of an array of three axes the channels are added up: the last axis, or the input's first where that
+        has at most 4 numbers and the last has more. Of a batch the first 12 samples are shown. node: where,
+        for an explanation made with `layers=True`. Raises ValueError for what is no picture, ImportError
+        without Matplotlib.
         """
         if node is not None and node not in (self.layers or {}):
             raise ValueError(f"the explanation does not hold node {quote(node)}: make it with layers=True")
         r = self.relevance if node is None else (self.layers or {})[node]
         maps = r if np.ndim(self.target) else r[None]
         titles = [f"{title}{'' if node is None else f', at {node}'}" for title in self._titles[:PANELS]]
-        return finished(map_figure(maps[:PANELS], titles, len(maps) - len(titles)), path)
+        figure = map_figure(maps[:PANELS], titles, len(maps) - len(titles), inner=node not in (None, "input"))
+        return finished(figure, path)

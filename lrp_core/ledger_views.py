@@ -120,6 +120,13 @@ def cells(ledger, rows):
     return found
 
 
+def wrapped(text, width):
+    """A run of layers as lines, broken between names."""
+    lines = textwrap.wrap(text.replace(" ", "\xa0").replace(",\xa0", ", "), width, subsequent_indent="    ",
+                          break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\xa0", " ") for line in lines]
+
+
 def text_table(ledger, every=False):
     """The table as text."""
     found = cells(ledger, folded(ledger, every))
@@ -129,8 +136,7 @@ def text_table(ledger, every=False):
     body = []
     for row in found[1:-1]:
         body += ([next(shown)] if not isinstance(row, str) else
-                 textwrap.wrap(row, max(len(lines[1]), 60), subsequent_indent="    ", break_long_words=False,
-                               break_on_hyphens=False))
+                 wrapped(row, max(len(lines[1]), 60)))
     return "\n".join([*header, *body, *shown])
 
 

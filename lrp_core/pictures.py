@@ -47,16 +47,17 @@ def limit_of(r):
     return max(float(np.quantile(np.abs(r), 0.995)), float(np.finfo(np.float32).tiny))
 
 
-def flat(relevance):
+def flat(relevance, inner=False):
     """One sample's relevance as a picture [rows, columns] or a row of numbers [n]: channels are added up.
 
     Of three axes the last holds the channels; the first, where it has at most 4 numbers and the last has
-    more. Axes of one number are dropped. Raises ValueError for more axes.
+    more. inner: of a node inside the network, where it is always the last. Axes of one number are dropped.
+    Raises ValueError for more axes.
     """
     shape = tuple(size for size in relevance.shape if size > 1)
     r = np.asarray(relevance, np.float64).reshape(shape or (1,))
     if r.ndim == 3:
-        r = r.sum(axis=0 if r.shape[0] <= CHANNELS < r.shape[-1] else -1)
+        r = r.sum(axis=0 if r.shape[0] <= CHANNELS < r.shape[-1] and not inner else -1)
     if r.ndim > 2:
         raise ValueError(f"relevance of the shape {relevance.shape} is no picture: add up all axes but two")
     return r
@@ -101,12 +102,13 @@ def html_map(relevance, words):
             f'border:1px solid rgba(128,128,128,.5)" src="data:image/png;base64,{data}">')
 
 
-def map_figure(maps, titles, more):
+def map_figure(maps, titles, more, inner=False):
     """A figure of relevance, a panel for each sample, each in colours that end at its own scale.
 
     maps: of each sample, as `explain` gives it. titles: one for each. more: how many samples are left out.
+    inner: as of `flat`.
     """
-    maps = [flat(one) for one in maps]
+    maps = [flat(one, inner) for one in maps]
     columns = min(len(maps), 4)
     rows = math.ceil(len(maps) / columns)
     figure = new_figure(max(4.6, 3.2 * columns), (2.6 if maps[0].ndim == 1 else 3.4) * rows)
