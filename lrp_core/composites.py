@@ -163,19 +163,20 @@ class Composite:
 
     def _rows(self):
         """(names of conditions, rule) in words; neighbours that share a rule share a row."""
-        shared = itertools.groupby(self.pairs, key=lambda pair: without_addresses(pair[1]))
+        shared = itertools.groupby(self.pairs, key=lambda pair: without_addresses(repr(pair[1])))
         rows = [([condition_name(condition) for condition, _ in pairs], rule) for rule, pairs in shared]
         return [*rows, *[([f"{name}={value!r}"], "") for name, value, usual in (
             ("attention", self.attention, "cp"), ("gates", self.gates, "take-all")) if value != usual]]
 
     def __repr__(self):
         rules = "; ".join(f"{some(names, 2)} -> {rule}" if rule else names[0] for names, rule in self._rows())
-        return line("Composite", f"{self.name}: {rules}")
+        return line("Composite", f"{without_addresses(self.name)}: {rules}")
 
     def _repr_html_(self):
         """For notebooks: the conditions with their rules, the first match wins."""
         rows = [(", ".join(names), rule) for names, rule in self._rows()]
-        return block(f"Composite {self.name}", html_table([("layers", "rule"), *rows], "<<"))
+        return block(f"Composite {without_addresses(self.name)}",
+                     html_table([("layers", "rule"), *rows], "<<"))
 
     def check(self, network: Network) -> None:
         """Refuse name patterns that choose no layer: they are misspelt, or mean layers that patterns do not

@@ -19,9 +19,10 @@ def line(kind, facts):
     return f"<{clean(f'{kind}: {facts}', LINE - 2)}>"
 
 
-def without_addresses(value):
-    """How Python writes a value, without places in memory: they differ from run to run and tell nothing."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+def without_addresses(text):
+    """What Python writes of values, without places in memory: they differ from run to run and tell nothing.
+    """
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def condition_name(condition):

@@ -7,6 +7,7 @@ import nets
 import numpy as np
 import pytest
 from test_cli import run
+from test_explain import ROOT
 from test_objects import explained, is_short
 
 import audio_lrp
@@ -167,3 +168,15 @@ def test_the_command_tells_folds_and_unfolds():
     assert "... 5 layers pass all on: sound/stretch, sound/decibels, " in folded.stdout
     assert every.stdout.endswith(f"\n\n{ledger.table(all=True)}\n") and " pass" not in every.stdout
     assert len(every.stdout.splitlines()) > len(folded.stdout.splitlines()) + 8
+
+
+def test_the_readme_shows_what_is_printed():
+    """Line by line; the last digits of what rounding leaves are the machine's own."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown, = re.findall(r"```\n(\d+% of the score.*?)```", page, re.DOTALL)
+
+    def without_residual(line):
+        return re.sub(r" +\S+e[+-]\d+$", "", line)
+    printed = [without_residual(line) for line in run("ledger").stdout.splitlines()]
+    lines = [without_residual(line) for line in shown.splitlines() if line and line != "[...]"]
+    assert len(lines) > 10 and [line for line in printed if line in lines] == lines

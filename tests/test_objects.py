@@ -1,5 +1,6 @@
 """Objects that show themselves: a line at a prompt, HTML in a notebook, figures."""
 import base64
+import dataclasses
 import functools
 import html.parser
 import io
@@ -123,6 +124,12 @@ def test_conditions_go_by_their_names():
     assert cells[1:] == [["mine", "Flat()"], ["'conv*'", "Epsilon(epsilon=0.5)"],
                          ["Dense, mine, Odd", "Flat()"], ["up_to('conv2')", "Epsilon(epsilon=0.25)"]]
     assert "up_to('conv2b')" in repr(preset_b_flat_until("conv2b"))
+
+    @dataclasses.dataclass(frozen=True, repr=False, eq=False)
+    class Own(lrp_core.Rule):
+        share: object
+    shown = repr(lrp_core.composite(Own(mine)))
+    assert is_short(shown) and "everywhere -> Own(share=<function test_conditions_go_by" in shown
 
 
 # --- what was explained
@@ -313,8 +320,16 @@ def test_a_timeline_and_an_answer_are_shown(timeline):
     assert answer.ledger.sentence.replace("the input", "the sound") in answer._repr_html_()
 
 
-def test_a_timeline_goes_on_with_the_same_rules_only():
+def test_a_timeline_goes_on_with_the_same_rules_only(tmp_path):
     """A composite's line says less than what its answers depend on."""
+    def rest_of(condition):
+        rules = lrp_core.composite([(condition, Epsilon(0.5)), (lambda network, node: True, Flat())])
+        found = audio_lrp.timeline(audio_lrp.EMBEDDED_CLIP, rules=rules, hop=4.0, keep=tmp_path,
+                                   engine="numpy")
+        return repr(rules), found.arrays["moments_for"].tobytes()
+    (one, first), (other, second) = map(rest_of, (lambda network, node: True,
+                                                  lambda network, node: node.name != "conv1a"))
+    assert one == other and first != second
     rules = [lrp_core.composite([(lambda network, node: True, Epsilon(0.5))]) for _ in range(2)]
     assert repr(rules[0]) == repr(rules[1]) and windows.identity(rules[0]) != windows.identity(rules[1])
     assert windows.identity(rules[0]) == windows.identity(rules[0])
