@@ -169,7 +169,8 @@ class Composite:
             ("attention", self.attention, "cp"), ("gates", self.gates, "take-all")) if value != usual]]
 
     def __repr__(self):
-        rules = "; ".join(f"{some(names, 2)} -> {rule}" if rule else names[0] for names, rule in self._rows())
+        rules = "; ".join(f"{some(names[:2], len(names))} -> {rule}" if rule else names[0]
+                          for names, rule in self._rows())
         return line("Composite", f"{without_addresses(self.name)}: {rules}")
 
     def _repr_html_(self):

@@ -17,6 +17,7 @@ from .target import NO_CLASS, told
 from .text import quote
 
 LISTED = 20  # samples of a batch that a notebook lists
+NAMED = 3    # and that its line names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,25 +136,29 @@ class Explanation:
                 else f"{target} against {told(self.other, self.class_names, self.logits.shape)}")
 
     @property
-    def _titles(self):
-        """"siren (score 5.54)" of each sample."""
-        names = [self.target_name] if isinstance(self.target_name, str) else self.target_name
-        return [f"{name} ({self.ledger.what} {amount(start)})"
-                for name, start in zip(names, np.ravel(self.ledger.start).tolist())]
+    def _title(self):
+        """"siren (score 5.54)" of a single sample."""
+        return f"{self.target_name} ({self.ledger.what} {amount(float(self.ledger.start))})"
+
+    def _titles(self, most):
+        """Of the first samples of a batch, at most so many."""
+        return [self[number]._title for number in range(min(len(self.relevance), most))]
 
     def __repr__(self):
-        facts, titles = f"relevance {self.relevance.shape} {self.relevance.dtype}", self._titles
-        return (line("Explanation", f"{len(titles):,} samples, {some(titles)}; {facts}")
-                if np.ndim(self.target) else line("Explanation", f"{titles[0]}; {facts}"))
+        facts = f"relevance {self.relevance.shape} {self.relevance.dtype}"
+        if np.ndim(self.target) == 0:
+            return line("Explanation", f"{self._title}; {facts}")
+        samples = len(self.relevance)
+        return line("Explanation", f"{samples:,} samples, {some(self._titles(NAMED), samples)}; {facts}")
 
     def _repr_html_(self):
         """For notebooks: what was explained, the map, and the ledger; of a batch, a list."""
         if np.ndim(self.target) == 0:
-            return block(f"Explanation of {self._titles[0]}", html_map(self.relevance, self._titles[0]),
+            return block(f"Explanation of {self._title}", html_map(self.relevance, self._title),
                          html_summary(self.ledger), details("the ledger", html_rows(self.ledger)))
         rows = [("sample", "explained", "Σ relevance")]
         rows += [(str(number), name, f"{arrived:.4g}") for number, (name, arrived)
-                 in enumerate(zip(self._titles[:LISTED], self.ledger.arrived.tolist()))]
+                 in enumerate(zip(self._titles(LISTED), self.ledger.arrived.tolist()))]
         more = [f"... and {len(self.relevance) - LISTED:,} more"] * (len(self.relevance) > LISTED)
         return block(f"Explanation of {len(self.relevance):,} samples",
                      html_table([*rows, *more], "><>"), details("the ledger", html_of(self.ledger)))
@@ -171,6 +176,7 @@ class Explanation:
             raise ValueError(f"the explanation does not hold node {quote(node)}: make it with layers=True")
         r = self.relevance if node is None else (self.layers or {})[node]
         maps = r if np.ndim(self.target) else r[None]
-        titles = [f"{title}{'' if node is None else f', at {node}'}" for title in self._titles[:PANELS]]
+        titles = self._titles(PANELS) if np.ndim(self.target) else [self._title]
+        titles = [f"{title}{'' if node is None else f', at {node}'}" for title in titles]
         figure = map_figure(maps[:PANELS], titles, len(maps) - len(titles), inner=node not in (None, "input"))
         return finished(figure, path)

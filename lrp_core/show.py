@@ -34,10 +34,10 @@ def condition_name(condition):
     return getattr(condition, "__name__", None) or type(condition).__name__
 
 
-def some(names, most=3):
-    """The first few of some names, and how many more there are."""
-    more = f", and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(clean(name) for name in names[:most]) + more
+def some(names, count):
+    """The names of the first of `count` things, and how many more there are."""
+    more = f", and {count - len(names):,} more" if count > len(names) else ""
+    return ", ".join(map(clean, names)) + more
 
 
 def amount(number):
