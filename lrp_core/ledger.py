@@ -175,7 +175,11 @@ class Ledger:
     def columns(self) -> tuple[str, ...]:
         """The columns that are shown: those of ABSORBED, without the seldom ones that hold nothing."""
         return tuple(name for name in ABSORBED
-                     if name not in SELDOM or np.any(self.numbers[:, Entry.NUMBERS.index(name)]))
+                     if name not in SELDOM or np.any(self.column(name)))
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of all layers: [entries, n], or [entries] for a single sample."""
+        return self.numbers[:, Entry.NUMBERS.index(name)]
 
     @property
     def sentence(self) -> str:

@@ -76,8 +76,8 @@ def said(column, part, told):
 
 def most(ledger, column, scale, told):
     """Which layer has the most of a column: " (most in conv3a: 21%)", " (all in dense)"."""
-    parts = [(mean(getattr(entry, column)), entry.name) for entry in ledger]
-    parts = [(part, name) for part, name in parts if part]
+    parts = ledger.column(column).reshape(len(ledger.pages), -1).mean(axis=1).tolist()
+    parts = [(part, page[0]) for part, page in zip(parts, ledger.pages) if part]
     sign = 1 if sum(part for part, _ in parts) / scale >= 0 else -1
     part, name = max(parts, key=lambda one: sign * one[0] / scale)
     return (f" (all in {clean(name)})" if len(parts) == 1
@@ -89,9 +89,10 @@ def folded(ledger, every=False):
     each run of layers that pass all on. every: an Entry for each layer.
     """
     rows: list = []
-    for entry in ledger:
-        kept = [np.abs(getattr(entry, column)) for column in ledger.columns]
-        if every or not all(np.all(part <= IDLE * np.abs(ledger.start)) for part in kept):
+    idle = np.all([np.abs(ledger.column(name)) <= IDLE * np.abs(ledger.start) for name in ledger.columns],
+                  axis=0).reshape(len(ledger.pages), -1).all(axis=1)
+    for entry, passes in zip(ledger, idle.tolist()):
+        if every or not passes:
             rows.append(entry)
         elif rows and isinstance(rows[-1], list):
             rows[-1].append(entry.name)
