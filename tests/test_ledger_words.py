@@ -75,7 +75,8 @@ def ledger_of(start, arrived, *entries, **facts):
     (ledger_of(0.0, -1.5, {"bias": 1.5}),
      "Of the score 0.00, -1.50 reaches the input; biases keep 1.50 (all in layer0)."),
     (ledger_of(0.001, -30.0, {"gated": 10.0, "bias": 20.001}),
-     "Of the score 0.001, -30.00 reaches the input; biases keep 20.00 (all in layer0); 10.00 is gated."),
+     "Of the score 0.001, -30.00 reaches the input; biases keep 20.00 (all in layer0); "
+     "10.00 finds no input to go to (gated)."),
     (ledger_of(1.0, 0.2, {"by_rule": 0.1, "softmax": -0.3, "state": 1.0}),
      "20% of the score 1.00 reaches the input; the rules keep 10%; softmaxes add 30%; 100% goes to initial "
      "states."),
