@@ -1,0 +1,4 @@
+def lrp_zero(x, W, b, R):
+    z = x @ W + b
+    s = R / z
+    return x * (W @ s)
