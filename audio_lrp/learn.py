@@ -1,5 +1,6 @@
 """audio-lrp learn: layer-wise relevance propagation, by writing it."""
 import pathlib
+import shlex
 
 import click
 
@@ -38,4 +39,4 @@ def exercises_in(directory):
     if written:
         lines.append(f"{len(written)} file{'s' * (len(written) > 1)} written to {directory}")
     return [*lines, "Begin with README.md and ex01_zero.py. To check what you wrote:", "",
-            f"    cd {directory}", "    python check.py"]
+            f"    cd {shlex.quote(str(directory))}", "    python check.py"]

@@ -1,3 +1,4 @@
+"""The gaps of exercise 6, filled."""
 import numpy as np
 
 

@@ -1,3 +1,4 @@
+"""The gaps of exercise 8, filled."""
 import dataclasses
 
 import numpy as np

@@ -1,3 +1,4 @@
+"""The gaps of exercise 9, filled."""
 import dataclasses
 
 import numpy as np

@@ -14,6 +14,10 @@ In two steps, which you will meet in every exercise:
     s_j = R_j / z_j                              relevance for each unit of the output
     R_i = x_i · Σ_j W_ij s_j                     what a unit is worth, times what the input put in
 
+For example three inputs x = [1, 2, -1] with the weights [1, 0.5, 1] and the bias 0.5: the inputs put
+1, 1 and -1 into the output, so z = 1 + 1 - 1 + 0.5 = 1.5. If its relevance is R = 1.5, a unit of z is
+worth s = 1, and the inputs get 1, 1 and -1: the third one speaks against this output.
+
 Fill the gaps, the lines with `...  # YOUR CODE`. Then run: python check.py 1
 """
 import numpy as np

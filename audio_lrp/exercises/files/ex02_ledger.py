@@ -1,7 +1,7 @@
 """2. The bias and the ledger
 
-In exercise 1 the output had the relevance 1.5, but the inputs got 1.0. Where is the rest? The bias
-put b_j into z_j, as if it were one more input, so it takes its share too:
+In the example of exercise 1 the output had the relevance 1.5, but the inputs got 1 + 1 - 1 = 1. Where
+is the rest? The bias put b_j into z_j, as if it were one more input, so it takes its share too:
 
     absorbed by the bias = Σ_j s_j b_j           with s_j = R_j / z_j
 

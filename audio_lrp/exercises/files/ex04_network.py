@@ -11,8 +11,7 @@ To explain why class c has its score, start at the top and go down:
         R = LRP-ε of this layer, with the layer's own input x
 
 A ReLU has one input for each output, so it hands R on as it is. We explain the score, not a
-probability: a softmax depends on all the classes at once, and its output is almost 1 whatever the
-score.
+probability: a softmax mixes all classes, and its output may rise only because another class fell.
 
 Fill the gaps. Then run: python check.py 4
 """

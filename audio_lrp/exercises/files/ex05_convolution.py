@@ -3,13 +3,13 @@
 A 3x3 convolution sees nine pixels of x at a time. Each of the nine has its own small dense layer,
 W[i, j], from the input's channels to the output's:
 
-    z[y, x] = Σ_ij  x[y + i, x + j] · W[i, j]  + b
+    z[u, v] = Σ_ij  x[u + i, v + j] · W[i, j]  + b
 
-It is linear, so it is a dense layer on all pixels: one large matrix M, with zeros where an output
-does not see an input. LRP needs nothing new. But M would be very large, and the way back, Mᵀs, can
-be had without it: every output gives to the pixels its window saw.
+It is linear, so it is a dense layer on all pixels: z = x M + b with one large matrix M, which has zeros
+where an output does not see an input. LRP needs nothing new: the way back is M s, as in exercise 1.
+But M is very large, and M s can be had without it: every output gives to the pixels its window saw.
 
-    back[y + i, x + j]  +=  s[y, x] · W[i, j]ᵀ   for all nine (i, j)
+    back[u + i, v + j]  +=  s[u, v] · W[i, j]ᵀ   for all nine (i, j)
 
 This is the transposed convolution.
 
@@ -53,6 +53,6 @@ def lrp_convolution(x, W, b, R, epsilon=1e-7):
     return ...  # YOUR CODE
 
 
-# Hint: the slices of `transposed` are those of `convolve`, with x and z in exchanged roles. s has
+# Hint: the slices of `transposed` are those of `convolve`, applied to `back`. s has
 # the filters as its last axis, so `s @ W[i, j].T` has the channels there. Windows overlap: add, do
 # not assign.

@@ -4,7 +4,7 @@ A max-pool hands on the largest pixel of each window. That pixel alone made the 
 so it gets all of the output's relevance: the winner takes all. Two things to watch:
 
   * Windows may overlap (3 wide, 2 apart). Then one pixel may win several times, and gets the sum.
-  * In digital silence all pixels of a window are equal. Someone must win: as in lrp_core, the first
+  * In digital silence all pixels of a window are equal. One must win: as in lrp_core, the first
     in reading order. If every pixel of a tie got all of R, relevance would be made from nothing.
 
 Fill the gaps. Then run: python check.py 6

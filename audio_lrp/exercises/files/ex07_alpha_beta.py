@@ -11,7 +11,7 @@ A product is positive if both factors are, or neither is. So with x⁺ = max(x, 
 
     (x W)⁺ = x⁺ W⁺ + x⁻ W⁻,    (x W)⁻ = x⁺ W⁻ + x⁻ W⁺
 
-α = 1, β = 0 is the calm, popular one: it shows only what speaks in favour. α = 2, β = 1 shows both.
+α = 1, β = 0 shows only what speaks in favour, and is used most. α = 2, β = 1 shows both.
 
 LRP-flat does not look at x and W at all: every input that an output sees gets the same. It is used
 in a network's first layer, where relevance of single pixels is mostly noise.

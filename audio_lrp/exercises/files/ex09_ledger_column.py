@@ -8,14 +8,18 @@ column of its own, `by rule`.
 The first gap, at a ReLU: only the k strongest units of each sample hand relevance on. What is left
 is an explanation by a few units.
 
-The second gap: a layer that lrp_core does not know, a number times the input, plus an offset: y =
-g·x + c. A layer says how it computes; a function registered for it says how relevance crosses it.
-It returns a list, one array for each input, and books in `book` what does not arrive: one number
-for each sample. Here LRP-0 is
+The other two: a layer that lrp_core does not know, a number times the input plus an offset,
+
+    y = g x + c
+
+A layer says how it computes; a function registered for it says how relevance crosses it. The function
+returns a list, one array for each input. What does not arrive there it adds to `book`, which becomes
+the layer's line of the ledger: `book.bias`, `book.gated`, ..., each with one number for each sample.
+Here LRP-0 is
 
     s = r / y,    R_in = x g s,    absorbed by the bias: Σ s c            (s = 0 where y = 0)
 
-If you forget to book, `explain` refuses and names the layer. Try it!
+When it works, take the line with book.bias out once: `explain` refuses, and names the layer.
 
 Fill the gaps. Then run: python check.py 9
 """

@@ -81,15 +81,21 @@ class Exercise:
 
 
 def problem(error):
-    """An error in words, with the line of your file that led to it."""
-    said, places, one = f"{type(error).__name__}: {error}", [], error
-    while one is not None and not places:
-        places = [place for place in traceback.extract_tb(one.__traceback__) if is_yours(place.filename)]
+    """An error in words, with the line of your file that led to it, and the shapes there."""
+    frames, one = [], error
+    while one is not None and not frames:
+        frames = [(frame, line) for frame, line in traceback.walk_tb(one.__traceback__)
+                  if is_yours(frame.f_code.co_filename)]
         one = one.__cause__ or one.__context__
-    if not places:
-        return said
-    name, place = pathlib.Path(places[-1].filename).name, places[-1]
-    return f"{name}, line {place.lineno}, in {place.name}: {said}\n    {place.line}"
+    if not frames:
+        return str(error) or type(error).__name__
+    frame, line = frames[-1]
+    path = pathlib.Path(frame.f_code.co_filename)
+    code = path.read_text(encoding="utf-8").splitlines()[line - 1].strip()
+    shapes = ", ".join(f"{name} {value.shape}" for name, value in frame.f_locals.items()
+                       if isinstance(value, np.ndarray))
+    said = f"{path.name}, line {line}, in {frame.f_code.co_name}: {type(error).__name__}: {error}\n    {code}"
+    return f"{said}\n  shapes    {shapes}" if isinstance(error, ValueError) and shapes else said
 
 
 def is_yours(filename):
@@ -144,7 +150,7 @@ def difference(found, expected):
     wrong = ~np.isclose(found, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max(initial=1e-3))
     place = tuple(int(n) for n in np.argwhere(wrong)[0])
     at = f"at {list(place)}" if len(place) > 1 else f"at {place[0]}"
-    return (f", which has {expected.size} numbers: {int(wrong.sum())} of them are wrong; the first {at}\n"
+    return (f", which has {expected.size} numbers: {int(wrong.sum())} wrong, the first {at}\n"
             f"  expected  {expected[place]:.6g}\n  found     {found[place]:.6g}\n"
             f"  the sum   {found.sum():.6g}; expected {expected.sum():.6g}")
 

@@ -15,6 +15,7 @@ def test_one_output_by_hand():
     close("R_in of the inputs 1, 2, -1 for output 0", R_in, [1, 1, -1],
           "the inputs put 1, 1 and -1 into output 0; as its relevance is all of z_0, they keep just that",
           [([1, 0.5, 1], "the last step: this is W·s, so x_i is still missing"),
+           ([6, 6, -6], "s: each output has its own z_j; R_j / z_j is not R_j / Σ_j z_j"),
            ([1.5, 1.5, -1.5], "z: this is R_in without the bias in z; z_j = Σ_i x_i W_ij + b_j"),
            ([1.5, 3, -1.5], "R_in: it seems that W is missing on the way back; sum W_ij s_j over j")])
 

@@ -37,7 +37,7 @@ def test_the_line_adds_up():
             x, b = np.zeros(5), np.array([0, 0, 1.0, -1.0])
         R_in, bias, stabilizer = three(mine.lrp_epsilon(x, W, b, R, 0.3))
         close("received - passed - bias - stabilizer", R.sum() - np.sum(R_in) - bias - stabilizer, 0,
-              "`stabilizer`: where z is negative, -ε was added to it, not ε")
+              "`stabilizer`: to a negative z -ε was added, to a z that is positive or 0, ε")
 
 
 def three(found):

@@ -16,7 +16,7 @@ def explain(net, rules):
         return lrp_core.explain(net, x, rules, 1, engine="numpy", layers=True)
     except lrp_core.ConservationError as error:
         return fail(f"the ledger does not add up: {error}\n"
-                    "  look at   book.bias: what c takes is not booked, or wrongly")
+                    "  look at   book.bias: add s · c to it, summed over all axes but the first")
     except Exception as error:
         return fail(f"the engine stopped: {problem(error)}")
 

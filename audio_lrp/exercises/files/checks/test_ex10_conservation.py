@@ -89,7 +89,7 @@ def test_losses_are_found():
             (negative_relevance_lost, "it loses negative relevance",
              "`conserves`: compare the sums, of R and of R_in"),
             (wrong_with_a_single_output, "it is wrong in layers with a single output",
-             "the sizes in `random_layer`")):
+             "`random_layer`: some layers need a single output, and not all of these a z of 0")):
         refuse(lrp, what, look)
 
 

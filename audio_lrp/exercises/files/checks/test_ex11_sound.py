@@ -25,7 +25,8 @@ def test_the_strongest_cells():
           [([[0, 0], [0, 0]], "one cell too few: np.searchsorted counts from 0"),
            ([[0, 1], [0, 1]], "one cell too many, or the negative relevance was left in the whole")])
     close("the cells that carry 0.6 of 1 + 5 + 4", mine.strongest(R, 0.6), [[0, 1], [0, 1]],
-          "5 is less than 6, so the next largest is needed too")
+          "5 is less than 6, so the next largest is needed too",
+          [([[0, 1], [0, 0]], "the share is one of the positive relevance, 10; R.sum() is 1")])
     close("the cells that carry all of it", mine.strongest(R, 1.0), [[1, 1], [0, 1]],
           "all that are positive, but not the negative one")
 
