@@ -20,6 +20,7 @@ from .common import (
     parse_target,
 )
 from .dataset import dataset
+from .learn import learn
 from .listen import listen
 from .models import name_of
 from .names import unique_stems
@@ -71,6 +72,7 @@ def main():
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
     audio-lrp check model.onnx         any model: can it be explained, and how far believed?
+    audio-lrp learn --exercises DIR    LRP, by writing it: exercises with gaps and checks
     """
 
 
@@ -130,6 +132,7 @@ main.add_command(listen)
 main.add_command(dataset)
 main.add_command(report)
 main.add_command(timeline)
+main.add_command(learn)
 
 
 @main.command()

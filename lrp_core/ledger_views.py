@@ -21,7 +21,8 @@ NAMES = {"bias": "biases", "by_rule": "rules", "softmax": "softmaxes", "state": 
 # How a sentence says that a column keeps a part, and how that it adds one.
 SAID = {"bias": ("biases keep {}", "biases add {}"), "stabilizer": ("the stabilizer keeps {}",
                                                                     "the stabilizer adds {}"),
-        "gated": ("{} finds no input to go to (gated)",) * 2, "by_rule": ("the rules keep {}", "the rules add {}"),
+        "gated": ("{} finds no input to go to (gated)",) * 2,
+        "by_rule": ("the rules keep {}", "the rules add {}"),
         "softmax": ("softmaxes keep {}", "softmaxes add {}"),
         "state": ("{} goes to initial states", "{} goes to initial states")}
 
