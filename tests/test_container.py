@@ -49,7 +49,7 @@ def test_the_image_runs_the_command_and_not_as_root():
     assert last["STOPSIGNAL"] == "SIGINT"  # process 1 ignores SIGTERM: a stop would wait and then kill
 
 
-@pytest.mark.parametrize("page", ["Dockerfile", "README.md"])
+@pytest.mark.parametrize("page", ["Dockerfile", "docs/container.md"])
 def test_extras_are_those_of_the_package(page):
     named = re.findall(r"EXTRAS=([\w,]+)", (ROOT / page).read_text())
     assert named and all("dataset" in names.split(",") and {*names.split(",")} <= {*EXTRAS}

@@ -23,9 +23,16 @@ def run(page):
     return names
 
 
-def test_the_python_of_the_readme_runs(capsys, tmp_path, monkeypatch):
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # it writes files
-    names = run(ROOT / "README.md")
+    answer = run(ROOT / "README.md")["answer"]
+    assert (answer.class_name, round(answer.score, 2)) == ("siren", 5.54)
+    assert (tmp_path / "siren.png").exists() and (tmp_path / "siren.html").exists()
+
+
+def test_the_python_page_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = run(ROOT / "docs" / "python.md")
     assert names["e"].relevance.shape == (2, 64, 64, 3) and list(names["e"].target) == [8, 3]
     assert "Flat()" in capsys.readouterr().out
 
