@@ -13,6 +13,8 @@ import numpy as np
 import lrp_core
 from features import Clip
 from lrp_core.files import replacing
+from lrp_core.ledger_views import html_summary, sentence
+from lrp_core.show import line
 from lrp_core.text import clean
 
 from . import profiles
@@ -151,11 +153,11 @@ class Answer:
     def notes(self) -> list:
         """Sentences that help to read the picture."""
         clip = self.clip
-        return [kept_sentence(self.ledger), *repeat_sentence(clip),
+        return [sentence(self.ledger, "the sound"), *repeat_sentence(clip),
                 *edge_sentence(self.network, clip.front_end, clip.seconds)]
 
     def __repr__(self):
-        return f"<{self.clip.name}: {self.title}, by {self.main.rules}>"
+        return line("Answer", f"{self.clip.name}, {self.title}, by {self.main.rules}")
 
     # ---- to see and to hear
 
@@ -184,31 +186,10 @@ class Answer:
     def _repr_html_(self):
         """For notebooks: a sentence, the picture, the ledger as a bar, and a player."""
         from . import plots
-        picture = io.BytesIO()
-        with plots.matplotlib.rc_context(plots.PRINT):
-            self.plot().savefig(picture, dpi=90, format="png")
-        data = base64.b64encode(picture.getvalue()).decode()
         lines = "".join(f"<p>⚠ {html.escape(words)}</p>" for words in self.warnings)
         return (f"<div><p><b>{html.escape(self.title)}</b></p>{lines}"
-                f'<img alt="{html.escape(self.title)}" src="data:image/png;base64,{data}">'
-                f"{ledger_bar(self.ledger)}{player(self.clip)}</div>")
-
-
-def kept_sentence(ledger):
-    """How much of the score reached the samples of the sound, and what kept the rest."""
-    total = ledger.total
-    start = float(total.received)
-    if not start:
-        return "The score is 0: there is nothing to share out."
-    parts = [f"{float(total.passed) / start:.0%} of the score {start:.2f} reaches the sound"]
-    if abs(total.bias) > 0.005 * abs(start):
-        most = max(ledger, key=lambda entry: abs(entry.bias))
-        parts.append(f"biases keep {float(total.bias) / start:.0%} (most in {most.name})")
-    if abs(total.stabilizer) > 0.005 * abs(start):
-        parts.append(f"the stabilizer keeps {float(total.stabilizer) / start:.0%}")
-    if abs(total.gated) > 0.005 * abs(start):
-        parts.append(f"{float(total.gated) / start:.0%} lies where there is no sound to give it to")
-    return "; ".join(parts) + "."
+                f"{plots.html_picture(self.plot(), self.title)}"
+                f'{html_summary(self.ledger, "the sound")}{player(self.clip)}</div>')
 
 
 def repeat_sentence(clip):
@@ -219,19 +200,6 @@ def repeat_sentence(clip):
     again = f"begins again at {times[0]:.2f} s" if times else f"ends at {clip.heard:.2f} s"
     silence = f"; silence follows from {end:.2f} s" if end is not None and times else ""
     return [f"The sound is shorter than what the network takes: it {again}{silence}."]
-
-
-def ledger_bar(ledger):
-    """Where the score went, as a bar of coloured parts: HTML."""
-    total = ledger.total
-    parts = [("sound", float(total.passed), "#2a78b5"), ("biases", float(total.bias), "#c9a227"),
-             ("stabilizers", float(total.stabilizer), "#8a8a8a"), ("gated", float(total.gated), "#b0b0b0")]
-    whole = sum(abs(value) for _, value, _ in parts) or 1.0
-    bars = "".join(f'<span title="{name}: {value:.4f}" style="display:inline-block;height:1em;'
-                   f'width:{100 * abs(value) / whole:.2f}%;background:{colour}"></span>'
-                   for name, value, colour in parts)
-    words = " + ".join(f"{value:.3f} {name}" for name, value, _ in parts)
-    return f'<div style="width:640px">{bars}</div><p>{float(total.received):.3f} = {words}</p>'
 
 
 def player(clip):
@@ -317,12 +285,3 @@ def arrays(answer):
         found[f"relevance_{name}"] = one.e.relevance
         found[f"map_{name}"] = (map_of(clip, one.e.relevance) if clip.bands_stage else one.cells)
     return found
-
-
-def bottom_line(ledger):
-    """The ledger in a sentence: the score, and where all of it is."""
-    total = ledger.total
-    parts = [f"{total.passed:.4f} on the input"]
-    parts += [f"{getattr(total, name):.4f} {words}" for name, words in
-              (("bias", "taken by biases"), ("stabilizer", "by the stabilizer"), ("gated", "gated"))]
-    return f"{total.received:.4f} = {' + '.join(parts)}   (residual {float(ledger.residual):.0e})"

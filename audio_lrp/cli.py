@@ -4,8 +4,10 @@ import sys
 
 import click
 
+from lrp_core.ledger_views import sentence
+
 from . import EMBEDDED_CLIP
-from .answer import answers, bottom_line, presets_for, write
+from .answer import answers, presets_for, write
 from .check import check
 from .common import (
     FORMATS,
@@ -18,6 +20,7 @@ from .common import (
     parse_target,
 )
 from .dataset import dataset
+from .learn import learn
 from .listen import listen
 from .models import name_of
 from .names import unique_stems
@@ -49,7 +52,6 @@ def describe(answer, places):
             bar = f"{bar_character() * round(float(answer.values[index]) * 40):<41}"
         lines.append(f"  {name_of(e, index):<18}{bar}{answer.value(index):>6}")
     lines.append(f"  explained: {answer.target_name} by {answer.main.rules}")
-    lines.append(f"  {bottom_line(e.ledger)}")
     lines += [f"  {note}" for note in answer.notes]
     lines.append(f"  -> {places}")
     return lines
@@ -70,6 +72,7 @@ def main():
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
     audio-lrp check model.onnx         any model: can it be explained, and how far believed?
+    audio-lrp learn --exercises DIR    LRP, by writing it: exercises with gaps and checks
     """
 
 
@@ -129,6 +132,7 @@ main.add_command(listen)
 main.add_command(dataset)
 main.add_command(report)
 main.add_command(timeline)
+main.add_command(learn)
 
 
 @main.command()
@@ -143,11 +147,13 @@ def summary(model):
 @options("rules", "target")
 @model_options()
 @options("start", "end", "engine", "dtype")
-def ledger(clip, rules, target, model, start, end, engine, dtype):
+@click.option("--all", "every", is_flag=True, help="A row for every layer, also for those that pass all on.")
+def ledger(clip, rules, target, model, start, end, engine, dtype, every):
     """Print where every part of the relevance of CLIP (by default the embedded one) went, layer by layer.
 
     R out arrives at a layer's output, R in is handed to its input; the difference was absorbed by the bias,
-    by the rule's stabilizer, or gated (no input to give it to). The residual is what rounding leaves.
+    by the rule's stabilizer, or gated (no input to give it to). The residual is what rounding leaves. Layers
+    that pass all on share a line.
     """
     network, front_end = model.open()
     opened = open_or_complain(clip or str(EMBEDDED_CLIP), front_end, start=start, end=end)
@@ -159,4 +165,5 @@ def ledger(clip, rules, target, model, start, end, engine, dtype):
                                     dtype=dtype)
     whole = explain_or_complain(model.path, lambda: answer.ledger)
     say(f"{opened.name}: {answer.target_name}, score {answer.score:.4f}, rules {rules}",
-        *(f"warning: {warning}" for warning in answer.warnings), "", *str(whole).split("\n"))
+        *(f"warning: {warning}" for warning in answer.warnings), sentence(whole, "the sound"), "",
+        *whole.table(all=every).split("\n"))

@@ -26,7 +26,8 @@ class Explained:
     @property
     def target_name(self):
         """The class that was explained, by name."""
-        return name_of(self.e, self.e.target)
+        e = self.e
+        return name_of(e, e.target) if e.class_names is None and e.other is None else e.target_name
 
     @functools.cached_property
     def whole(self) -> lrp_core.Explanation:

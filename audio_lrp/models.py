@@ -15,6 +15,7 @@ import lrp_core
 from features import FrontEnd
 from features.front_end import level_steps
 from lrp_core.canonize import final_activation
+from lrp_core.target import told
 from lrp_core.text import MESSAGE, clean, quote
 
 # How model files of the first edition name the study's front end.
@@ -163,8 +164,9 @@ def reads_as(network):
 def name_of(network_or_explanation, number):
     """What a score is called: its class, or its place."""
     names = network_or_explanation.class_names
-    return names[number] if names is not None and number >= 0 else (
-        "the sum of all scores" if number < 0 else f"output {number}")
+    shape = getattr(network_or_explanation, "output_shape", None) or network_or_explanation.logits.shape
+    said = told(number, names, shape)
+    return f"output {said}" if names is None and number >= 0 else said
 
 
 def whole_numbers(option, text):

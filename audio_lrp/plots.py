@@ -1,6 +1,9 @@
 """The picture of an explanation, in seconds and hertz: how it sounds, what the network sees, what it rests
 on.
 """
+import base64
+import html
+import io
 import textwrap
 
 import matplotlib
@@ -49,6 +52,15 @@ def save(figure, path):
         # A date would make each file differ.
         undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix, {})
         figure.savefig(partial, dpi=150, metadata=undated)
+
+
+def html_picture(figure, words):
+    """A figure as an HTML image; words: what it shows."""
+    picture = io.BytesIO()
+    with matplotlib.rc_context(PRINT):
+        figure.savefig(picture, dpi=90, format="png")
+    data = base64.b64encode(picture.getvalue()).decode("ascii")
+    return f'<img alt="{html.escape(words)}" src="data:image/png;base64,{data}">'
 
 
 def frequency_axis(axes, hertz):

@@ -12,6 +12,7 @@ from features.listen import audible, fade, gain_to, loudness, masked, strongest
 from features.steps import AreaResize, Resample, magma
 from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.layers import Sigmoid
+from lrp_core.ledger_views import sentence as ledger_sentence
 
 from .answer import HEADINGS, UNSURE, Answer
 from .explained import Explained, as_picture, level_of, map_axes, spectrogram
@@ -112,13 +113,6 @@ def sentence(one, value):
             f"{seconds[last - 1] + half:.2f} s, and half between {low} and {high} Hz.")
 
 
-def ledger_sentence(total):
-    """The last line of the ledger in words."""
-    return (f"Of the score {total.received:.4f}, {total.passed:.4f} arrives at the samples of the sound; "
-            f"biases took {total.bias:.4f}, stabilizers {total.stabilizer:.4f}, and {total.gated:.4f} was "
-            "gated: there was no input to give it to.")
-
-
 def row(entry):
     """An entry of the ledger as numbers in the order of BOOKED, six digits each."""
     return [float(f"{getattr(entry, name):.6g}") for name in BOOKED]
@@ -147,7 +141,7 @@ def explanation_data(one, share, value, loud):
         **{name: pack(getattr(profiles, name))
            for name in ("bands_for", "bands_against", "moments_for", "moments_against")},
         "ledger": [row(entry) for entry in ledger], "total": row(ledger.total),
-        "book": ledger_sentence(ledger.total),
+        "book": ledger_sentence(ledger, "the samples of the sound"),
         "part": text(mp3(part, one.clip.front_end.sample_rate, PART_KBITS, one.clip.sample_rate)),
         "cells": cells,
     }, ledger
@@ -219,7 +213,8 @@ def clip_data(network, clip, name, presets, share, progress, **how):
     widths = parts if answer.reads == "probabilities" else np.clip(parts / max(np.abs(parts).max(), TINY),
                                                                    0, 1)
     return {
-        "name": name, "facts": facts(clip), "warnings": answer.warnings, "notes": answer.notes,
+        "name": name, "facts": facts(clip), "warnings": answer.warnings,
+        "notes": answer.notes[1:],  # the first, of the ledger, stands with each explanation
         "sure": answer.reads == "scores" or bool(answer.values.max() >= UNSURE),
         "heard": [chosen.index(number) for number in answer.heard if number in chosen],
         "classes": [name_of(first, number) for number in chosen], "more": len(answer.order) - len(chosen),

@@ -86,12 +86,10 @@ def timeline(recordings, rules, target, model, window, hop, start, end, engine, 
 
 def describe(found):
     """A timeline as lines for the terminal: its events."""
+    from .windows import rows_of
     lines = [f"{found.name}  ({clock(found.slide.length)}, {found.slide.count} windows)"]
-    for event in found.events[:LISTED]:
-        said = f"{event.value:.0%}" if found.reads == "probabilities" else f"{event.value:.3g}"
-        where = "" if event.low is None else f"   {event.low:,.0f} to {event.high:,.0f} Hz"
-        lines.append(f"  {clock(event.start):>10} - {clock(event.end):<10} {event.class_name:<18} {said:>5}"
-                     f"{where}")
+    for start, end, name, said, where in rows_of(found.events[:LISTED], found.reads)[1:]:
+        lines.append(f"  {start:>10} - {end:<10} {name:<18} {said:>5}{'   ' * bool(where)}{where}")
     if len(found.events) > LISTED:
         lines.append(f"  and {len(found.events) - LISTED} more in the table")
     if not found.events:

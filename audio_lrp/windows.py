@@ -20,17 +20,22 @@ from features import FrontEnd, Recording
 from features.audio import check_samples, mixed, opened, part_of
 from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.files import replacing
+from lrp_core.gradients import GradientMethod
 from lrp_core.layers import Sigmoid
+from lrp_core.show import block, html_table, line
+from lrp_core.text import clean
 
 from .explained import Explained, map_axes, places_of
 from .models import name_of, reads_as
 from .report_data import hertz_at, shortest_span
+from .ticks import clock
 
 BATCH = 32
 FORMAT = 1
 CLASSES = 8  # rows of a picture at most
 # Paul Tol's bright scheme: they stay apart for the colour-blind.
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
+LISTED = 20  # events that a notebook lists
 ENVELOPE = 16  # pairs of lowest and highest sample that a hop is drawn with
 
 
@@ -113,7 +118,7 @@ def explain_windows(network, front_end, path, slide, numbers, rules, target, **h
     found = {name: [] for name in ("moments_for", "moments_against", "seconds", "hertz", "silent", "low",
                                    "high")}
     for place, clip in enumerate(clips):
-        r, axes = Explained(clip, e[place], str(rules)).map, map_axes(clip)
+        r, axes = Explained(clip, e[place], rules_name(rules)).map, map_axes(clip)
         positive, negative = np.maximum(r, 0), np.minimum(r, 0)
         found["moments_for"].append(positive.sum(axis=1))
         found["moments_against"].append(negative.sum(axis=1))
@@ -247,9 +252,21 @@ class Timeline:
         return Event(float(start), float(end), name_of(self.network, number),
                      float(self.values[first:last, number].max()), low, high)
 
+    @property
+    def _facts(self):
+        return (f"{clean(self.name)}, {self.slide.length:.1f} s in {self.slide.count:,} windows of "
+                f"{self.slide.window:g} s, {len(self.events):,} events")
+
     def __repr__(self):
-        return (f"<{self.name}: {self.slide.length:.1f} s in {self.slide.count} windows of "
-                f"{self.slide.window:g} s, {len(self.events)} events>")
+        return line("Timeline", self._facts)
+
+    def _repr_html_(self):
+        """For notebooks: the picture, and the events as a table."""
+        from . import plots
+        rows = rows_of(self.events[:LISTED], self.reads)
+        more = [f"... and {len(self.events) - LISTED:,} more"] * (len(self.events) > LISTED)
+        return block(f"Timeline: {self._facts}", plots.html_picture(self.plot(), self._facts),
+                     html_table([*rows, *more], ">><><"))
 
     def plot(self, path=None):
         """The picture; a Matplotlib figure, written to `path` if there is one."""
@@ -279,6 +296,16 @@ class Event:
     high: float | None
 
 
+def rows_of(events, reads):
+    """The cells of a table of events: from, to, what is heard, how surely, which frequencies it rests on."""
+    rows = [("from", "to", "heard", "probability" if reads == "probabilities" else "score", "rests on")]
+    for event in events:
+        said = f"{event.value:.0%}" if reads == "probabilities" else f"{event.value:.3g}"
+        where = "" if event.low is None else f"{event.low:,.0f} to {event.high:,.0f} Hz"
+        rows.append((clock(event.start), clock(event.end), event.class_name, said, where))
+    return rows
+
+
 def timeline(path, network, front_end, rules="preset_a_flat", target="max", *, window=None, hop=None,
              start=0.0, end=None, keep=None, progress=None, **how):
     """The Timeline of a sound file.
@@ -289,7 +316,7 @@ def timeline(path, network, front_end, rules="preset_a_flat", target="max", *, w
     """
     slide = slide_over(path, front_end, window, hop, start, end)
     settings = {"format": FORMAT, "file": fingerprint(path), "slide": dataclasses.asdict(slide),
-                "front_end": front_end.as_dict(), "network": digest(network), "rules": str(rules),
+                "front_end": front_end.as_dict(), "network": digest(network), "rules": identity(rules),
                 "target": str(target), "how": {name: str(value) for name, value in sorted(how.items())}}
     if keep is not None:
         open_folder(pathlib.Path(keep), settings)
@@ -308,7 +335,21 @@ def timeline(path, network, front_end, rules="preset_a_flat", target="max", *, w
         if progress:
             progress(len(numbers))
     arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return Timeline(os.fspath(path), slide, network, front_end, str(rules), arrays)
+    return Timeline(os.fspath(path), slide, network, front_end, rules_name(rules), arrays)
+
+
+def rules_name(rules):
+    """What rules are called."""
+    return rules if isinstance(rules, str) else lrp_core.composite(rules).name
+
+
+def identity(rules):
+    """A text that differs for rules that differ. Functions are told apart by their place in memory: with some
+    among the conditions, no later process takes up the work.
+    """
+    if isinstance(rules, (lrp_core.Composite, GradientMethod)):
+        return repr([getattr(rules, field.name) for field in dataclasses.fields(rules)])
+    return str(rules)
 
 
 def open_folder(keep, settings):

@@ -10,6 +10,7 @@ a class of layers without weights, they take its rule instead.
 import dataclasses
 import fnmatch
 import functools
+import itertools
 import weakref
 from collections.abc import Callable
 
@@ -34,6 +35,7 @@ from .rules import (
     crosses_by_itself,
     is_declared,
 )
+from .show import block, condition_name, html_table, line, some, without_addresses
 from .text import listing, quote, table
 from .through_products import through_extreme, through_where
 
@@ -103,6 +105,7 @@ def up_to(name: str) -> Callable[[Network, Node], bool]:
         if name not in network.positions:
             raise ValueError(f"up_to: no node is named {quote(name)}; there are {listing(network.positions)}")
         return network.positions[node.name] <= network.positions[name]
+    before.__name__ = f"up_to({name!r})"
     return before
 
 
@@ -157,6 +160,24 @@ class Composite:
             if not (isinstance(condition, str) or callable(condition)):
                 raise TypeError(f"a condition is a layer class, a name pattern or a function, got "
                                 f"{condition!r}")
+
+    def _rows(self):
+        """(names of conditions, rule) in words; neighbours that share a rule share a row."""
+        shared = itertools.groupby(self.pairs, key=lambda pair: without_addresses(repr(pair[1])))
+        rows = [([condition_name(condition) for condition, _ in pairs], rule) for rule, pairs in shared]
+        return [*rows, *[([f"{name}={value!r}"], "") for name, value, usual in (
+            ("attention", self.attention, "cp"), ("gates", self.gates, "take-all")) if value != usual]]
+
+    def __repr__(self):
+        rules = "; ".join(f"{some(names[:2], len(names))} -> {rule}" if rule else names[0]
+                          for names, rule in self._rows())
+        return line("Composite", f"{without_addresses(self.name)}: {rules}")
+
+    def _repr_html_(self):
+        """For notebooks: the conditions with their rules, the first match wins."""
+        rows = [(", ".join(names), rule) for names, rule in self._rows()]
+        return block(f"Composite {without_addresses(self.name)}",
+                     html_table([("layers", "rule"), *rows], "<<"))
 
     def check(self, network: Network) -> None:
         """Refuse name patterns that choose no layer: they are misspelt, or mean layers that patterns do not

@@ -106,8 +106,8 @@ def explain_each(network: Network, x: npt.ArrayLike, rules: Rules = "epsilon",
             raise ValueError("the target 'sum' must be the only one")
         place = output, np.ones(scored.shapes[output])
     check_results(scored, len(batch) * len(wanted), stop or INPUT, layers)
-    request = Request(network, batch, single, method, wanted, place, reference, stop, masks, layers, dtype,
-                      threads, memory, progress)
+    request = Request(network, batch, single, method, wanted, place, start, reference, stop, masks, layers,
+                      dtype, threads, memory, progress)
     if chosen_engine(engine, network, method) == "numpy":
         return numpy_engine.explain_each(request)
     from .numba_engine import entry  # brings Numba along, half a second that the readable engine does without

@@ -71,7 +71,7 @@ def further(explanation, steps, trace, output, prefix):
     pages = tuple((f"{prefix}{name}", kind, rule) for name, kind, rule in ledger.pages)
     whole = Ledger((*explanation.ledger.pages, *pages),
                    np.concatenate([explanation.ledger.numbers, ledger.numbers[..., 0]]),
-                   explanation.ledger.start, ledger.arrived[0])
+                   explanation.ledger.start, ledger.arrived[0], explanation.ledger.what)
     dtype = explanation.relevance.dtype.name
     whole.check(ROUNDING[dtype], UNDERFLOW[dtype])
     layers = {name if name == INPUT else f"{prefix}{name}": r[0] for name, r in found.items()}

@@ -20,6 +20,7 @@ import numpy as np
 from . import layers as L
 from .flow import Book, through_max_pool, through_move, total
 from .network import Node
+from .show import line
 from .steps import cross
 from .text import quote
 from .through_products import through_extreme, through_where
@@ -48,6 +49,9 @@ class GradientMethod:
     name: str
     through_activation: Callable
     times_input: bool = False
+
+    def __repr__(self):
+        return line("GradientMethod", self.name)
 
 
 METHODS = {method.name: method for method in (

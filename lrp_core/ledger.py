@@ -16,10 +16,15 @@ in float64, one for each sample.
 import dataclasses
 import functools
 import operator
+import os
+from typing import Any
 
 import numpy as np
 
-from .text import listing, quote, table
+from . import ledger_views
+from .pictures import finished
+from .show import line
+from .text import listing, quote
 
 # A residual beyond this part of a layer's turnover is no rounding; `explain` refuses to return it.
 ROUNDING = {"float64": 1e-9, "float32": 1e-3}
@@ -75,12 +80,17 @@ class Ledger:
     pages: (name, type, rule) of each entry. numbers: [entries, 9, n] float64, or [entries, 9] for a single
     sample, in the order of Entry.NUMBERS. start: the relevance the explanation began with (the explained
     logit), [n] or a number.
-    arrived: Σ of the relevance at the network's input.
+    arrived: Σ of the relevance where it ended. what: what it began as: the "score", the "output" of an inner
+    node, or a "gradient". end: the node where it ended.
+
+    Prints as a sentence and a table; in a notebook it shows itself.
     """
     pages: tuple
     numbers: np.ndarray
     start: np.ndarray
     arrived: np.ndarray
+    what: str = "score"
+    end: str = "input"
 
     @classmethod
     def of(cls, entries, start, arrived):
@@ -152,7 +162,8 @@ class Ledger:
 
     def sample(self, index):
         """The ledger of one sample of a batch; of several, for a slice."""
-        return Ledger(self.pages, self.numbers[..., index], self.start[index], self.arrived[index])
+        return dataclasses.replace(self, numbers=self.numbers[..., index], start=self.start[index],
+                                   arrived=self.arrived[index])
 
     def to_dict(self) -> dict:
         """The ledger as plain numbers and lists, for JSON."""
@@ -162,14 +173,40 @@ class Ledger:
                        for name in (*Entry.NUMBERS, "residual")}}
         return {"layers": [plain(entry) for entry in self.entries], "total": plain(self.total)}
 
+    # ---- to read
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are shown: those of ABSORBED, without the seldom ones that hold nothing."""
+        return tuple(name for name in ABSORBED
+                     if name not in SELDOM or np.any(self.column(name)))
+
+    def column(self, name: str) -> np.ndarray:
+        """A column of all layers: [entries, n], or [entries] for a single sample."""
+        return self.numbers[:, Entry.NUMBERS.index(name)]
+
+    @property
+    def sentence(self) -> str:
+        """Where the score went, in words; for a batch, the mean over the samples."""
+        return ledger_views.sentence(self)
+
+    def table(self, *, all: bool = False) -> str:
+        """The table, a row for each layer; for a batch, of each number's mean over the samples.
+
+        Layers that pass all on share a line with their neighbours. all: a row for each of them, too.
+        """
+        return ledger_views.text_table(self, all)
+
     def __str__(self):
-        """The table; for a batch, of each number's mean over the samples."""
-        absorbed = [name for name in ABSORBED
-                    if name not in SELDOM or np.any([getattr(entry, name) for entry in self.entries])]
-        rows = [("layer", "rule", "R out", "R in", *(name.replace("_", " ") for name in absorbed),
-                 "residual")]
-        for entry in (*self.entries, self.total):
-            numbers = [float(np.mean(getattr(entry, name))) for name in ("received", "passed", *absorbed)]
-            rows.append((entry.name, entry.rule, *(f"{round(n, 4) + 0.0:.4f}" for n in numbers),
-                         f"{float(np.mean(entry.residual)):.1e}"))
-        return table(rows, "<<" + ">" * (len(rows[0]) - 2), footer=True)
+        return f"{self.sentence}\n\n{self.table()}"
+
+    def __repr__(self):
+        return line("Ledger", f"{len(self.pages):,} layers. {self.sentence}")
+
+    def _repr_html_(self):
+        """For notebooks: the sentence, a bar, the table."""
+        return ledger_views.html_of(self)
+
+    def plot(self, path: str | os.PathLike | None = None) -> Any:
+        """Where the score went, layer by layer: a Matplotlib figure; written to `path` if there is one."""
+        return finished(ledger_views.figure_of(self), path)

@@ -14,6 +14,7 @@ from . import layers as L
 from . import memory
 from .canonize import scores_to_probabilities, scoring
 from .chunks import CHUNK, check_threads, for_chunks
+from .show import block, html_table, line
 from .text import listing, quote, table
 
 INPUT = "input"
@@ -25,6 +26,9 @@ class Node:
     name: str
     layer: L.Layer
     inputs: tuple
+
+    def __repr__(self):
+        return line("Node", f"{self.name}, {self.layer.type}, reads {', '.join(self.inputs)}")
 
 
 def run(node: Node, xs: list[np.ndarray], shape: tuple) -> tuple:
@@ -52,6 +56,10 @@ class Trace:
     """
     outputs: dict
     kept: dict
+
+    def __repr__(self):
+        samples = len(next(iter(self.outputs.values()), ()))
+        return line("Trace", f"the outputs of {len(self.outputs):,} nodes for {samples:,} samples")
 
     def astype(self, dtype):
         """The same trace with outputs in another floating type; what was kept stays as it is."""
@@ -270,8 +278,25 @@ class Network:
 
     def summary(self) -> str:
         """The table of layers with output shapes and parameter counts, as text."""
+        return table(self._rows(), "<<<>", footer=True)
+
+    def _rows(self):
         rows = [("layer", "type", "output", "parameters"), (INPUT, "", str(self.input_shape), "")]
         rows += [(node.name, node.layer.type, str(self.shapes[node.name]), f"{node.layer.parameters:,}")
                  for node in self.nodes]
         rows.append(("total", "", "", f"{self.parameters:,}"))
-        return table(rows, "<<<>", footer=True)
+        return rows
+
+    def __repr__(self):
+        return line("Network", self._facts)
+
+    @property
+    def _facts(self):
+        classes = (f"{self.scores:,} classes" if self.class_names is not None
+                   else f"output {self.output_shape}")
+        return (f"{len(self.nodes):,} layers, {self.parameters:,} parameters, input {self.input_shape}, "
+                f"{classes}")
+
+    def _repr_html_(self):
+        """For notebooks: the table of layers."""
+        return block(f"Network: {self._facts}", html_table(self._rows(), "<<<>", footer=True))

@@ -2,6 +2,8 @@
 
 A batch is explained in chunks on several threads.
 """
+import dataclasses
+
 import numpy as np
 
 from .canonize import scoring
@@ -46,7 +48,9 @@ def explain_each(request):
 
 
 def explain_chunk(request, steps, trace, favoured, other):
-    """(scores, class numbers, relevance by node, ledger) of a few samples for one target."""
+    """(scores, class numbers [n, 2] (favoured, other), relevance by node, ledger) of a few samples for one
+    target.
+    """
     output = request.network.scoring.nodes[-1].name
     scores = trace.outputs[output]
     favoured = np.where(favoured == WINNER, scores.argmax(axis=1), favoured)
@@ -58,13 +62,14 @@ def explain_chunk(request, steps, trace, favoured, other):
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below, by the layer's name
         relevance, ledger = propagate(steps, trace, (name, r), keep=request.keep, stop=request.stop,
                                       layers=request.layers)
+    ledger = dataclasses.replace(ledger, what=request.what, end=request.end)
     ledger.check_finite(request.dtype)
     ledger.check(ROUNDING[request.dtype], UNDERFLOW[request.dtype])
     if request.end not in relevance:
         raise ValueError(f"no relevance reaches node {quote(request.end)} from {quote(name)}")
     if gradient and request.method.times_input:
         relevance[request.end] = relevance[request.end] * trace.outputs[request.end]
-    return scores, favoured, relevance, ledger
+    return scores, np.stack((favoured, other), axis=1), relevance, ledger
 
 
 def propagate(steps, trace, start, *, keep, stop=None, layers=False):

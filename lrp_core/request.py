@@ -17,6 +17,7 @@ class Request:
     which rule each layer gets, or a gradient. targets: (favoured, other) class numbers [n] each, as
     `target.resolve` gives them.
     place: None for a class, or (node name, mask over its output) of an inner start, or over all scores.
+    began: the inner start as it was asked for, or None.
     reference: None, or the value that the output there is counted from. stop: None, or the node where
     relevance stays. keep: {node name: mask over its channels}. layers: whether to keep the relevance at every
     node.
@@ -28,6 +29,7 @@ class Request:
     method: Composite | GradientMethod
     targets: list
     place: tuple | None
+    began: tuple | None
     reference: float | None
     stop: str | None
     keep: dict
@@ -41,6 +43,13 @@ class Request:
     def end(self):
         """The name of the node whose relevance is the answer."""
         return self.stop or INPUT
+
+    @property
+    def what(self):
+        """What relevance begins as, for the ledger."""
+        if isinstance(self.method, GradientMethod):
+            return "gradient"
+        return "score" if self.began is None else "output"
 
     @property
     def start(self):

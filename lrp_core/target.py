@@ -64,6 +64,17 @@ def class_number(target, network):
     return int(target)
 
 
+def told(number, names, shape):
+    """A score in words: its class, its number, or its place in an output of several axes; or all of them."""
+    if number == SUM:
+        return "the sum of all scores"
+    if names is not None:
+        return names[number]
+    if len(shape) == 1:
+        return str(number)
+    return f"({', '.join(str(int(n)) for n in np.unravel_index(number, shape))})"
+
+
 def one_hot(numbers, classes):
     """[n, classes]: 1 at each sample's number, no 1 for NO_CLASS."""
     return (np.arange(classes) == numbers[:, None]).astype(np.float64)

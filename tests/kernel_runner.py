@@ -15,11 +15,13 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from lrp_core.numba_engine.constants import Constants
 from lrp_core.numba_engine.kernels import convolve as C
 from lrp_core.numba_engine.kernels import elementwise, flat, pools, repair, sparse, winograd
 from lrp_core.numba_engine.kernels.elementwise import SUMS
+from lrp_core.numba_engine.kernels.forms import PLAIN
 from lrp_core.numba_engine.kernels.op import NONE, kind_of
-from lrp_core.numba_engine.memory import Constants, aligned
+from lrp_core.numba_engine.memory import aligned
 from lrp_core.numba_engine.ops import OpList
 from lrp_core.numba_engine.runtime import Code, Workspace
 from lrp_core.numba_engine.support import Form
@@ -80,9 +82,9 @@ class GuardedConstants(Constants):
         super().__init__(dtype)
         self.taken = []
 
-    def add(self, array):
-        position = super().add(array)
-        self.taken.append((position, np.size(array)))
+    def add(self, array, form=PLAIN):
+        position = super().add(array, form)
+        self.taken.append((position, int(np.prod(form.shape(np.shape(array), DTYPE)))))
         return position
 
     def build(self):

@@ -222,7 +222,7 @@ def test_the_ledger_is_printed_down_to_the_waveform(short_clip, urban_sounds):
     """Each step of the front end hands on what the next receives; the last is the total that arrives at the
     sound.
     """
-    result = run("ledger", short_clip, "--rules", "preset_b")
+    result = run("ledger", short_clip, "--rules", "preset_b", "--all")
     assert result.exit_code == 0
     steps = [f"sound/{step}" for step in ("arrange", "colours", "resize", "stretch", "decibels", "mel",
                                           "spectrogram", "fit", "resample")]

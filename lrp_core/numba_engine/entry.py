@@ -42,14 +42,15 @@ def explain_each(request):
         check_scores(scoring, scoring.forward(x[bad:bad + 1].astype(np.float64)))
         raise ValueError("the scores overflow single precision: use dtype='float64'")
     numbers = np.concatenate([one.numbers for one in found], axis=-1)
-    ledger = Ledger(program.pages, numbers[:-1], numbers[-1, 0], numbers[-1, 1])
+    ledger = Ledger(program.pages, numbers[:-1], numbers[-1, 0], numbers[-1, 1], request.what, request.end)
     ledger.check_finite(dtype)
     ledger.check(ROUNDING[dtype], UNDERFLOW[dtype])
     winners = logits.argmax(axis=1)
-    return [Explanation.answer(request, logits, np.where(favoured == WINNER, winners, favoured),
+    return [Explanation.answer(request, logits, np.stack([np.where(side == WINNER, winners, side)
+                                                          for side in target], axis=1),
                                one.relevance,
                                ledger.sample(slice(number * len(x), (number + 1) * len(x))))
-            for number, ((favoured, _), one) in enumerate(zip(request.targets, found))]
+            for number, (target, one) in enumerate(zip(request.targets, found))]
 
 
 _LOCK = threading.Lock()

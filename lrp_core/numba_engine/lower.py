@@ -14,13 +14,13 @@ from .. import layers as L
 from ..checks import check_met
 from ..network import INPUT
 from . import support
+from .constants import Constants
 from .facts import Facts
 from .kernels.elementwise import relu
 from .kernels.elementwise import start as start_op
 from .kernels.op import NONE
 from .kernels.pools import max_pool, max_unpool
 from .lower_linear import through_linear
-from .memory import Constants
 from .ops import Op, OpList, extent, geometry, map_shape
 from .stages import KEPT, Back, Forward, Keep, Kernels, Line, Wire
 from .support import kernel4

@@ -107,7 +107,7 @@ def complement(lowering, node, term, part, before):
 
 def give(lowering, node, term, part, s, r, accumulate, flag):
     """r = [r +] σ · part · W'ᵀ s."""
-    kernel, ops = term.kernel * term.sign, lowering.ops
+    kernel, ops = term.kernel if term.sign > 0 else -term.kernel, lowering.ops
     if part == NONE and support.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
         ops.spread(lowering.form(node), s, r, kernel.flat[0], accumulate=accumulate)
     elif support.is_convolution(node.layer):

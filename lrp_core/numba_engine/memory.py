@@ -1,64 +1,13 @@
-"""Where arrays lie: constants one after the other; buffers by their lifetimes, so that they can share places.
-"""
+"""Where buffers lie: by their lifetimes, so that they can share places."""
 import collections
 import ctypes
 import dataclasses
-import hashlib
 import sys
 
 import numpy as np
 
+from .constants import BYTES, rounded
 from .kernels.op import FIELDS, kind_of
-
-ALIGNMENT, BYTES = 16, 64  # elements, and what they take as float32
-PROBED = 4096  # numbers of an array that are looked at before all are compared
-
-
-def rounded(size):
-    """The size with padding up to the alignment."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
-class Constants:
-    """Arrays of one type, one after the other in one flat array; equal arrays are kept once.
-
-    They are collected in bytes that grow in place: pieces beside the whole would take the memory twice.
-    """
-
-    def __init__(self, dtype):
-        self._dtype, self._places, self._bytes = np.dtype(dtype), {}, bytearray()
-
-    def add(self, array):
-        """The position of the array's copy."""
-        array = np.ascontiguousarray(array, self._dtype).reshape(-1)
-        some = np.ascontiguousarray(array[::max(array.size // PROBED, 1)])
-        places = self._places.setdefault((array.size, hashlib.sha256(some).digest()), [])
-        for place in places:
-            if self._holds(place, array):
-                return place
-        places.append(len(self._bytes) // self._dtype.itemsize)
-        self._bytes += array.data.cast("B")
-        self._bytes += bytes((rounded(array.size) - array.size) * self._dtype.itemsize)
-        return places[-1]
-
-    def _holds(self, place, array):
-        """Are the numbers at a place those of the array, to the bit?"""
-        kept = np.frombuffer(self._bytes, np.uint8, array.nbytes, place * self._dtype.itemsize)
-        return np.array_equal(kept, array.view(np.uint8))
-
-    def build(self):
-        """The flat array, read-only, with a whole vector more than the last number. Nothing can be added
-        afterwards.
-        """
-        size = len(self._bytes)
-        self._bytes += bytes(BYTES + ALIGNMENT * self._dtype.itemsize)
-        raw = np.frombuffer(self._bytes, np.uint8)
-        start = -raw.ctypes.data % BYTES
-        ctypes.memmove(raw.ctypes.data + start, raw.ctypes.data, size)
-        flat = raw[start:start + size + ALIGNMENT * self._dtype.itemsize].view(self._dtype)
-        flat[size // self._dtype.itemsize:] = 0
-        flat.flags.writeable = False
-        return flat
 
 
 @dataclasses.dataclass(frozen=True)

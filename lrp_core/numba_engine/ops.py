@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .constants import Constants
 from .kernels.convolve import direct, fold, pad, positions
 from .kernels.elementwise import SUMS, combine, measure, part
 from .kernels.flat import channel_sum, spread
-from .kernels.matmul import pack, pack_bias
+from .kernels.matmul import PANELS, pack_bias, panels_shape
 from .kernels.op import FIELDS, NONE, kind_of
 from .kernels.repair import RUN, find_runs, restore, runs_size, sharpen
 from .kernels.sparse import dense, dots, flag_sparse, scatter
-from .kernels.winograd import TILES, transform_kernel, winograd
-from .memory import Constants
+from .kernels.winograd import TILES, TRANSFORMED, transformed_shape, winograd
 
 CAPACITY = 16  # samples that a workspace may hold: rows of a dense product need their places
 SMALL = 2e-3  # below this part of the largest in its row, rounding is too large a part of a denominator
@@ -85,9 +85,9 @@ class OpList:
 
     def packed(self, matrix):
         """The fields of an op for a packed matrix [depth, columns]."""
-        panels = pack(matrix, self.dtype)
-        return {"weights": self.weights.add(panels), "panels": panels.shape[0], "depth": panels.shape[1],
-                "panel_width": panels.shape[2]}
+        panels, depth, width = panels_shape(matrix.shape, self.dtype)
+        return {"weights": self.weights.add(matrix, PANELS), "panels": panels, "depth": depth,
+                "panel_width": width}
 
     def bias(self, bias, columns):
         """The position of a bias, or of zeros, padded to whole panels."""
@@ -140,10 +140,10 @@ class OpList:
                       weights=self.weights.add(kernel.transpose(3, 0, 1, 2)), **fields)
 
     def _winograd_op(self, flops, kernel, per_sample, fields):
-        u = transform_kernel(kernel, self.dtype)
-        self.emit(winograd, flops=flops, per_sample=per_sample, weights=self.weights.add(u),
-                  panels=u.shape[1],
-                  panel_width=u.shape[3], zeros=self.zeros(kernel.shape[3]), **fields)
+        _, panels, _, width = transformed_shape(kernel.shape, self.dtype)
+        self.emit(winograd, flops=flops, per_sample=per_sample,
+                  weights=self.weights.add(kernel, TRANSFORMED), panels=panels, panel_width=width,
+                  zeros=self.zeros(kernel.shape[3]), **fields)
 
     def flag(self, x, shape, most):
         """A buffer that is 1 for each sample with fewer than `most` numbers x that differ from zero, else 0.

@@ -16,13 +16,14 @@ from ..steps import is_split
 from ..target import WINNER, one_hot
 from . import facts, interpreter
 from .check import check, most
+from .constants import ALIGNMENT, rounded
 from .kernels.bounds import Sizes
 from .kernels.jit import prepare
 from .kernels.op import KINDS, RARE, TIES, Memory
 from .kernels.simd_llvm import lanes_of
 from .ledger_sums import LedgerSums
 from .lower import lower
-from .memory import ALIGNMENT, aligned, lay_out, place, return_freed_memory, rounded
+from .memory import aligned, lay_out, place, return_freed_memory
 from .ops import CAPACITY
 from .stages import Forward, Keep, Kernels, joined
 

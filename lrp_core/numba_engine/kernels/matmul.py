@@ -6,10 +6,12 @@ loop reads it in one run.
 """
 import numpy as np
 
+from .forms import Form
 from .jit import kernel
 from .simd_llvm import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline
 from .simd_tiles import register_tile
 
+ROWS = 64  # of a matrix that are packed at a time: they stay in the cache
 WIDE_ROWS, NARROW_ROWS = WIDE_TILE[0], NARROW_TILE[0]
 wide_tile, narrow_tile = register_tile(*WIDE_TILE), register_tile(*NARROW_TILE)
 
@@ -24,13 +26,40 @@ def panel_width(columns, dtype):
     return min(panel_widths(dtype), key=lambda width: -(-columns // width) * width)
 
 
-def pack(matrix, dtype):
-    """[depth, columns] -> [panels, depth, width] in `dtype`, padded with zeros."""
-    depth, columns = matrix.shape
+def panels_shape(shape, dtype):
+    """[depth, columns] -> (panels, depth, width)."""
+    depth, columns = shape
     width = panel_width(columns, dtype)
-    padded = np.zeros((depth, -(-columns // width) * width), dtype)
-    padded[:, :columns] = matrix
-    return np.ascontiguousarray(padded.reshape(depth, -1, width).transpose(1, 0, 2))
+    return -(-columns // width), depth, width
+
+
+def panels_units(shape):
+    """Blocks of rows of a matrix."""
+    return -(-shape[0] // ROWS)
+
+
+def write_panels(matrix, panels, first, last):
+    """panels[p, d, j] = matrix[d, p·width + j], zeros beyond the last column, for blocks first..last of rows.
+    """
+    (depth, columns), (count, _, width) = matrix.shape, panels.shape
+    whole = columns // width
+    begin, end = first * ROWS, min(last * ROWS, depth)
+    by_column = matrix.strides[0] < matrix.strides[1]  # a transposed matrix: its columns are runs of memory
+    step = end - begin if by_column else ROWS
+    for row in range(begin, end, step):
+        rows = slice(row, min(row + step, end))
+        if by_column:
+            for p in range(whole):
+                panels[p, rows] = matrix[rows, p * width:(p + 1) * width]
+        else:
+            part = matrix[rows, :whole * width]
+            panels[:whole, rows] = part.reshape(len(part), whole, width).swapaxes(0, 1)
+    if whole < count:
+        panels[whole, begin:end, :columns - whole * width] = matrix[begin:end, whole * width:]
+        panels[whole, begin:end, columns - whole * width:] = 0
+
+
+PANELS = Form("panels", panels_shape, panels_units, write_panels)
 
 
 def pack_bias(bias, columns, dtype):

@@ -13,30 +13,48 @@ import numpy as np
 
 from .bounds import made, must, optional, packed, rows_at, source
 from .convolve import left_out
+from .forms import Form
 from .jit import inlined, kernel
-from .matmul import pack, product
+from .matmul import panels_shape, product
 from .op import Field, kind, targets_of
 from .simd_llvm import broadcast, lanes, lanes_of, load, never_inline, store, where_greater
 
+CHANNELS = 16  # input channels of a kernel that are transformed at a time
 TILES = 24  # tiles at work: their transforms stay in the second-level cache
 G = np.array([[1/4, 0, 0], [-1/6, -1/6, -1/6], [-1/6, 1/6, -1/6], [1/24, 1/12, 1/6], [1/24, -1/12, 1/6],
               [0, 0, 1]])
 
 
-def transform_kernel(kernel, dtype):
-    """U = G g Gᵀ: [3, 3, c, m] -> packed [36, panels, c, width], computed in float64."""
-    channels, filters = kernel.shape[2:]
-    first, both = pack(np.zeros((channels, filters)), dtype), np.kron(G, G)  # vec(G g Gᵀ) = (G ⊗ G) vec(g)
-    packed = np.empty((36, *first.shape), dtype)
-    rows = max(1, (1 << 20) // filters)  # at a time, so that double precision takes little memory
-    padded = first.shape[0] * first.shape[2]
-    for begin in range(0, channels, rows):
-        part = kernel[:, :, begin:begin + rows]
-        u = both @ part.reshape(9, -1).astype(np.float64)
-        plane = np.zeros((36, part.shape[2], padded), dtype)
-        plane[..., :filters] = u.reshape(36, -1, filters)
-        packed[:, :, begin:begin + rows] = plane.reshape(36, -1, *first.shape[::2]).transpose(0, 2, 1, 3)
-    return packed
+def transformed_shape(shape, dtype):
+    """[3, 3, c, m] -> (36, panels, c, width)."""
+    return 36, *panels_shape(shape[2:], dtype)
+
+
+def transform_units(shape):
+    """Blocks of input channels of a kernel."""
+    return -(-shape[2] // CHANNELS)
+
+
+def transform_kernel(kernel, u, first, last):
+    """U = G g Gᵀ: [3, 3, c, m] -> packed [36, panels, c, width], computed in float64, for blocks first..last
+    of c.
+    """
+    both = np.kron(G, G)  # vec(G g Gᵀ) = (G ⊗ G) vec(g)
+    (_, panels, channels, width), filters = u.shape, kernel.shape[3]
+    g, made = np.empty((9, CHANNELS, filters)), np.empty((36, CHANNELS, filters))  # written again and again
+    whole = filters // width
+    for begin in range(first * CHANNELS, min(last * CHANNELS, channels), CHANNELS):
+        count = min(CHANNELS, channels - begin)
+        g[:, :count] = kernel[:, :, begin:begin + count].reshape(9, count, filters)
+        np.matmul(both, g.reshape(9, -1), out=made.reshape(36, -1))
+        rows, found = slice(begin, begin + count), made[:, :count]
+        u[:, :whole, rows] = found[..., :whole * width].reshape(36, count, whole, width).swapaxes(1, 2)
+        if whole < panels:
+            u[:, whole, rows, :filters - whole * width] = found[..., whole * width:]
+            u[:, whole, rows, filters - whole * width:] = 0
+
+
+TRANSFORMED = Form("winograd", transformed_shape, transform_units, transform_kernel)
 
 
 def scratch_size(channels, filters, dtype):
