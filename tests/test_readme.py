@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 
+import click.testing
 import pytest
+
+from audio_lrp.cli import main
 
 ROOT = pathlib.Path(__file__).parents[1]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -122,3 +125,15 @@ def test_what_is_advised_to_install_can_be_installed():
         assert not re.search(r"audio-lrp\[\w", text), path
         for named in re.findall(r"""pip install ([\w-][\w -]*)["')`]""", text):
             assert set(named.split()) - {"-e"} <= known, (path, named)
+
+
+def test_the_ledger_of_the_command_line_page_is_printed_so():
+    """Every line of it, down to the columns; the residuals are rounding."""
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    shown = re.search(r"```\n(98%.*?)```", page, re.DOTALL)[1]
+    printed = click.testing.CliRunner().invoke(main, ["ledger"]).output
+
+    def lines(text):
+        return [" ".join(re.sub(r"\S*e-\d\d$", "", line).split()) for line in text.splitlines()]
+    missing = [line for line in lines(shown) if line not in [*lines(printed), "[...]"]]
+    assert not [line for line in missing if line.strip("-")]
