@@ -171,9 +171,9 @@ def test_the_command_tells_folds_and_unfolds():
     assert len(every.stdout.splitlines()) > len(folded.stdout.splitlines()) + 8
 
 
-def test_the_readme_shows_what_is_printed():
+def test_the_page_shows_what_is_printed():
     """Line by line; the last digits of what rounding leaves are the machine's own."""
-    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     shown, = re.findall(r"```\n(\d+% of the score.*?)```", page, re.DOTALL)
 
     def without_residual(line):

@@ -140,3 +140,21 @@ def test_what_a_page_would_load_is_found(page):
     '<link rel="canonical" href="https://e/">', '<svg xmlns="http://www.w3.org/2000/svg">'])
 def test_links_and_local_files_are_no_concern(page):
     assert not offline.loaded(page)
+
+
+# ---- pictures
+
+def test_the_tutorials_pictures_are_those_its_program_draws(tmp_path):
+    """The words and numbers in them are; how Matplotlib writes lines may change with its version."""
+    import pictures
+    pictures.main(tmp_path)
+    drawn = {path.name: words(path) for path in tmp_path.iterdir()}
+    assert drawn == {path.name: words(path) for path in (DOCS / "pictures").iterdir()}
+    page = (DOCS / "tutorial.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"!\[(.*?)\]\(pictures/(.*?)\)", page))
+    assert sorted(shown.values()) == sorted(drawn) and all(len(alt) > 40 for alt in shown)
+
+
+def words(picture):
+    """The texts of an SVG."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text(encoding="utf-8"))
