@@ -65,14 +65,14 @@ def share(x, W, b, R, rule):
     return x * transposed(s, W, x.shape), ((s * b).sum(), (s * (stable - z)).sum())
 
 # ---- Forward, keeping the input of each layer; then back. The softmax at the end is not explained.
+STEPS = {"Conv2D": lambda x, W, b: linear(x, W) + b, "Dense": lambda x, W, b: x @ W + b, "Flatten": np.ravel,
+         "ReLU": lambda x: np.maximum(x, 0), "MaxPool2D": lambda x: pool(x)[0], "Dropout": lambda x: x}
 def explain(model, x, preset="preset_a_flat"):
     layers, inputs = json.loads(str(model["network"]))["nodes"][:-1], []
     weights = {n["name"]: [model[f"{n['name']}/{a}"].astype(float) for a in n["arrays"]] for n in layers}
-    step = {"ReLU": lambda x: np.maximum(x, 0), "MaxPool2D": lambda x: pool(x)[0], "Flatten": np.ravel}
     for node in layers:
         inputs.append(x)
-        W, b = weights[node["name"]] or (None, None)
-        x = step.get(node["type"], lambda x: x)(x) if W is None else linear(x, W) + b
+        x = STEPS[node["type"]](x, *weights[node["name"]])
     scores, R, ledger = x, np.where(np.arange(len(x)) == x.argmax(), x, 0), []
     for node, x in zip(reversed(layers), reversed(inputs)):
         if node["arrays"]:
