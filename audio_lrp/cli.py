@@ -18,6 +18,7 @@ from .common import (
     parse_target,
 )
 from .dataset import dataset
+from .learn import learn
 from .listen import listen
 from .models import name_of
 from .names import unique_stems
@@ -70,6 +71,7 @@ def main():
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
     audio-lrp check model.onnx         any model: can it be explained, and how far believed?
+    audio-lrp learn                    a lesson: how relevance flows, to touch and to hear
     """
 
 
@@ -125,6 +127,7 @@ def explain(clips, rules, target, model, start, end, engine, dtype, directory, p
 
 
 main.add_command(check)
+main.add_command(learn)
 main.add_command(listen)
 main.add_command(dataset)
 main.add_command(report)
