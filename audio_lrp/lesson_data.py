@@ -12,7 +12,7 @@ from .explained import map_axes
 from .report_data import diverging, text, ticks
 
 TONES, SOUNDS = HERE / "models" / "lesson-tones.npz", HERE / "models" / "lesson.npz"
-SEEDS = {"siren": 10_006, "car_horn": 10_003, "dog_bark": 10_011, "jackhammer": 10_003}  # none was trained on
+SEEDS = {"siren": 10_019, "car_horn": 10_003, "dog_bark": 10_011, "jackhammer": 10_003}  # none was trained on
 
 
 def sound_network():

@@ -133,7 +133,7 @@ class Graph {
       button.tabIndex = chosen ? 0 : -1;
       button.style.setProperty("--level", Math.max(0, Math.min(1, depth ? value / (largest(this.values[depth]) || 1) : value)));
       const text = fixed(here ? R : value, 1);
-      rich(button, `<span>${text === "0.0" ? "0" : text}</span>${depth === 3 ? `<small>${NAMES[i]}</small>` : ""}`);
+      rich(button, `<span${text === "0.0" ? ' class="none">0' : `>${text}`}</span>${depth === 3 ? `<small>${NAMES[i]}</small>` : ""}`);
       if (here) dress(button, R, this.limit[depth]);
       else button.style.backgroundColor = button.style.color = "";
       button.classList.toggle("reached", here);

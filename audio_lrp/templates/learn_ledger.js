@@ -4,7 +4,7 @@
 class LedgerView {
   constructor(root) {
     const figure = make(root, "figure", {className: "absorbed"});
-    make(figure, "figcaption", {}, '<b>The ledger</b>, from the score down <span class="key"><span class="passed">handed on</span> '
+    make(figure, "figcaption", {}, '<span><b>The ledger</b>, from the score down</span> <span class="key"><span class="passed">handed on</span> '
       + '<span class="bias">bias</span> <span class="stabilizer">stabilizer</span> <span class="gated">gated</span></span>');
     this.picture = svg(figure, "svg", {role: "img"});
     this.body = table(root, "The ledger as a table", ["layer", "R out", "R in", "bias", "stabilizer", "gated", "residual"]);
