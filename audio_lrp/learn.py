@@ -1,4 +1,5 @@
 """audio-lrp learn: a lesson on relevance as one page that opens offline, computed live in the browser."""
+
 import pathlib
 import tempfile
 import webbrowser
@@ -13,24 +14,53 @@ from .terminal import say
 
 STYLES = ("report.css", "learn.css", "learn_widgets.css")
 ARITHMETIC = ("lrp.js", "lrp_layers.js", "lrp_sound.js")
-SCRIPTS = (*ARITHMETIC, "pictures.js", "learn_parts.js", "learn_rules.js", "learn_ledger.js", "learn_unit.js",
-           "learn_neuron.js", "learn_noise.js", "learn_graph.js", "learn_pools.js", "learn_wrong.js",
-           "learn_sound.js", "learn_page.js")
-CHAPTERS = (("neuron", "One neuron"), ("network", "A network"), ("negative", "Negative relevance"),
-            ("epsilon", "Epsilon and noise"), ("rules", "Which rule, and when"), ("pools", "Pools and ties"),
-            ("ledger", "The ledger"), ("sound", "From pixels to the sound"), ("wrong", "What can go wrong"))
+SCRIPTS = (
+    *ARITHMETIC,
+    "pictures.js",
+    "learn_parts.js",
+    "learn_rules.js",
+    "learn_ledger.js",
+    "learn_unit.js",
+    "learn_neuron.js",
+    "learn_noise.js",
+    "learn_graph.js",
+    "learn_pools.js",
+    "learn_wrong.js",
+    "learn_sound.js",
+    "learn_page.js",
+)
+CHAPTERS = (
+    ("neuron", "One neuron"),
+    ("network", "A network"),
+    ("negative", "Negative relevance"),
+    ("epsilon", "Epsilon and noise"),
+    ("rules", "Which rule, and when"),
+    ("pools", "Pools and ties"),
+    ("ledger", "The ledger"),
+    ("sound", "From pixels to the sound"),
+    ("wrong", "What can go wrong"),
+)
 
 
 def lesson_page():
     """The text of the lesson; the same each time."""
     from .lesson_data import lesson_data
+
     common, lesson = lesson_data()
-    return page("learn.html.j2", STYLES, SCRIPTS, common=common, lesson=lesson, chapters=CHAPTERS, as_json=as_json)
+    return page(
+        "learn.html.j2", STYLES, SCRIPTS, common=common, lesson=lesson, chapters=CHAPTERS, as_json=as_json
+    )
 
 
 @click.command()
-@click.option("-o", "--output", "path", type=click.Path(dir_okay=False, path_type=pathlib.Path),
-              show_default="a temporary file, opened in the browser", help="The page to write; it is not opened.")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    show_default="a temporary file, opened in the browser",
+    help="The page to write; it is not opened.",
+)
 def learn(path):
     """Learn how relevance flows: a lesson as one page that opens in any browser, offline.
 

@@ -1,4 +1,5 @@
 """What the lesson's page holds: two small networks, four procedural sounds, axes and colours."""
+
 import numpy as np
 
 import lrp_core
@@ -34,8 +35,11 @@ def network_data(network):
     for node in network.nodes:
         layer, data = node.layer, {"name": node.name, "type": node.layer.type, "shape": list(shape)}
         if isinstance(layer, L.Weighted):
-            data |= {"W": text(layer.kernel.astype("<f4").tobytes()), "b": text(layer.bias.astype("<f4").tobytes()),
-                     "outputs": len(layer.bias)}
+            data |= {
+                "W": text(layer.kernel.astype("<f4").tobytes()),
+                "b": text(layer.bias.astype("<f4").tobytes()),
+                "outputs": len(layer.bias),
+            }
         found.append(data)
         shape = layer.output_shape(tuple(shape))
     return {"names": list(network.class_names), "layers": found}
@@ -44,8 +48,14 @@ def network_data(network):
 def settings_of(front_end):
     """The numbers of the lesson's front end by the names that lrp_sound.js has for them."""
     spectrogram, mel, decibels = front_end.steps[:3]
-    return {"rate": front_end.sample_rate, "size": spectrogram.n_fft, "hop": spectrogram.hop, "bands": mel.n_mels,
-            "low": mel.fmin, "range": decibels.top_db}
+    return {
+        "rate": front_end.sample_rate,
+        "size": spectrogram.n_fft,
+        "hop": spectrogram.hop,
+        "bands": mel.n_mels,
+        "low": mel.fmin,
+        "range": decibels.top_db,
+    }
 
 
 def lesson_data():
@@ -54,8 +64,17 @@ def lesson_data():
     clips = {name: clip_samples(name) for name in SEEDS}
     rows, columns, _ = network.input_shape
     hertz = map_axes(front_end.open(clips["siren"] / 32768, front_end.sample_rate)).hertz
-    common = {"seconds": front_end.seconds, "ticks": ticks(hertz), "rows": rows, "columns": columns,
-              "magma": text(np.rint(magma() * 255).astype(np.uint8).tobytes()), "diverging": text(diverging().tobytes())}
-    return common, {"tones": network_data(lrp_core.load(TONES)), "sounds": network_data(network),
-                    "settings": settings_of(front_end),
-                    "clips": [{"name": name, "samples": text(y.tobytes())} for name, y in clips.items()]}
+    common = {
+        "seconds": front_end.seconds,
+        "ticks": ticks(hertz),
+        "rows": rows,
+        "columns": columns,
+        "magma": text(np.rint(magma() * 255).astype(np.uint8).tobytes()),
+        "diverging": text(diverging().tobytes()),
+    }
+    return common, {
+        "tones": network_data(lrp_core.load(TONES)),
+        "sounds": network_data(network),
+        "settings": settings_of(front_end),
+        "clips": [{"name": name, "samples": text(y.tobytes())} for name, y in clips.items()],
+    }

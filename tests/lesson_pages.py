@@ -1,18 +1,28 @@
-"""The lesson in a real browser, for its tests: a page that is written once, and arithmetic asked of its script."""
+"""The lesson in a real browser, for its tests: a page written once, and arithmetic asked of its script."""
+
 import shutil
 
 import numpy as np
 import pytest
 
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """The lesson's file."""
     from audio_lrp.learn import lesson_page
+
     path = tmp_path_factory.mktemp("lesson") / "lesson.html"
     path.write_text(lesson_page(), encoding="utf-8")
     return path
@@ -21,7 +31,9 @@ def written(tmp_path_factory):
 @pytest.fixture(scope="module")
 def browser():
     """Chromium without a window."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="the lesson is tested through the package playwright")
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="the lesson is tested through the package playwright"
+    )
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed: the lesson cannot be tested")
     with sync_api.sync_playwright() as playwright:
@@ -32,11 +44,13 @@ def browser():
 
 @pytest.fixture
 def visit(browser, written):
-    """Open a chapter offline, from its file; at the end nothing may have been logged or asked of a network."""
+    """Open a chapter offline, from its file; in the end nothing may have been logged or loaded."""
     contexts, logged, asked = [], [], []
 
     def go(chapter="", width=1280, height=900, **settings):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True, **settings))
+        contexts.append(
+            browser.new_context(viewport={"width": width, "height": height}, offline=True, **settings)
+        )
         page = contexts[-1].new_page()
         page.set_default_timeout(10_000)
         page.on("console", lambda message: logged.append(message.text))

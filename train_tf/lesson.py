@@ -2,6 +2,7 @@
 
 Both are trained on procedural data alone, from fixed seeds: no recordings, no licence to mind.
 """
+
 import os
 import pathlib
 
@@ -20,14 +21,23 @@ TONES = ("rising", "steady", "falling")
 SOUNDS = ("siren", "car_horn", "dog_bark", "jackhammer")
 RATE, SECONDS = 8_000, 3.04
 FIRST_TEST_SEED = 10_000  # clips of the test set have seeds from here, those of the training set from 0
-NOISE = 0.15              # of a picture's pixels
+NOISE = 0.15  # of a picture's pixels
 
 
 def front_end():
-    """Sound to what the network takes: 32 mel bands of 96 frames in 60 dB below the clip's maximum, as 0 to 1.
-    """
-    return FrontEnd.log_mel(sr=RATE, seconds=SECONDS, n_fft=512, hop_length=256, n_mels=32, fmin=50.0,
-                            ref="max", top_db=60, normalize=(-60.0, 60.0), order="-ftc")
+    """Sound to what the network takes: 32 mel bands of 96 frames, the loudest 60 dB of the clip as 0 to 1."""
+    return FrontEnd.log_mel(
+        sr=RATE,
+        seconds=SECONDS,
+        n_fft=512,
+        hop_length=256,
+        n_mels=32,
+        fmin=50.0,
+        ref="max",
+        top_db=60,
+        normalize=(-60.0, 60.0),
+        order="-ftc",
+    )
 
 
 def tone_pictures(count, rng):
@@ -60,9 +70,16 @@ def sound_pictures(clips, first_seed, progress):
 def tone_model():
     """33 units: 16 inputs, 8 and 6 hidden ones, 3 scores."""
     dense = keras.layers.Dense
-    return keras.Sequential([keras.layers.Input((16,)), dense(8, name="hidden1"),
-                             keras.layers.ReLU(name="relu1"), dense(6, name="hidden2"),
-                             keras.layers.ReLU(name="relu2"), dense(len(TONES), name="scores")])
+    return keras.Sequential(
+        [
+            keras.layers.Input((16,)),
+            dense(8, name="hidden1"),
+            keras.layers.ReLU(name="relu1"),
+            dense(6, name="hidden2"),
+            keras.layers.ReLU(name="relu2"),
+            dense(len(TONES), name="scores"),
+        ]
+    )
 
 
 def sound_model():
@@ -73,21 +90,28 @@ def sound_model():
         stack += [L.Conv2D(filters, 3, padding="same", name=f"conv{block}"), L.ReLU(name=f"relu{block}")]
         if block < 3:
             stack.append(L.MaxPooling2D(2, name=f"pool{block}"))
-    return keras.Sequential([*stack, L.GlobalAveragePooling2D(name="mean"), L.Dense(len(SOUNDS), name="scores")])
+    return keras.Sequential(
+        [*stack, L.GlobalAveragePooling2D(name="mean"), L.Dense(len(SOUNDS), name="scores")]
+    )
 
 
 def fit(model, inputs, class_id, *, epochs, rate, seed, batch=32, report=None):
     """Train with AdamW on a cosine schedule, in an order that the seed gives."""
     steps = epochs * -(-len(inputs) // batch)
-    model.compile(keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(rate, steps), weight_decay=0.02),
-                  keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"],
-                  jit_compile=False)
+    model.compile(
+        keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(rate, steps), weight_decay=0.02),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
     for epoch in range(epochs):
         order = np.random.default_rng([seed, epoch]).permutation(len(inputs))
         found = model.fit(inputs[order], class_id[order], batch_size=batch, shuffle=False, verbose=0).history
         if report and (epoch + 1) % 10 == 0:
-            report(f"epoch {epoch + 1}/{epochs}: loss {found['loss'][0]:.3f}, training accuracy "
-                   f"{found['accuracy'][0]:.3f}")
+            report(
+                f"epoch {epoch + 1}/{epochs}: loss {found['loss'][0]:.3f}, training accuracy "
+                f"{found['accuracy'][0]:.3f}"
+            )
 
 
 def accuracy(network, inputs, class_id):
@@ -103,24 +127,38 @@ def round_to(model, digits):
 def exported(model, names, test, **facts):
     """The model as a Network whose metadata say what it is and how often it is right on `test`."""
     network = to_network(model, class_names=names)
-    return network.replace(metadata={**facts, "test_accuracy": round(accuracy(network, *test), 4),
-                                     "command": "python -m train_tf lesson",
-                                     "data": "procedural, made by the command; no recordings",
-                                     "licence": "MIT, as the program"})
+    return network.replace(
+        metadata={
+            **facts,
+            "test_accuracy": round(accuracy(network, *test), 4),
+            "command": "python -m train_tf lesson",
+            "data": "procedural, made by the command; no recordings",
+            "licence": "MIT, as the program",
+        }
+    )
 
 
-def lesson(directory, *, clips=300, test_clips=100, epochs=60, seed=0, report=print,
-           progress=lambda count: None):
+def lesson(
+    directory,
+    *,
+    clips=300,
+    test_clips=100,
+    pictures=3_000,
+    epochs=60,
+    seed=0,
+    report=print,
+    progress=lambda count: None,
+):
     """Train both networks and write lesson.npz and lesson-tones.npz to `directory`; returns them.
 
-    clips, test_clips: procedural sounds of each class. report: gets lines. progress: called with the number
-    of sounds made since the last call.
+    clips, test_clips: procedural sounds of each class. pictures: of tones. report: gets lines. progress:
+    called with the number of sounds made since the last call.
     """
     keras.utils.set_random_seed(seed)
     tones = tone_model()
-    fit(tones, *tone_pictures(3_000, np.random.default_rng([seed, 1])), epochs=40, rate=5e-3, seed=seed)
+    fit(tones, *tone_pictures(pictures, np.random.default_rng([seed, 1])), epochs=40, rate=5e-3, seed=seed)
     round_to(tones, 2)
-    made = {"lesson-tones": exported(tones, TONES, tone_pictures(3_000, np.random.default_rng([seed, 2])))}
+    made = {"lesson-tones": exported(tones, TONES, tone_pictures(pictures, np.random.default_rng([seed, 2])))}
     inputs, class_id = sound_pictures(clips, 0, progress)
     test = sound_pictures(test_clips, FIRST_TEST_SEED, progress)
     keras.utils.set_random_seed(seed)

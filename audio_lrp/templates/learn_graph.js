@@ -133,7 +133,8 @@ class Graph {
       button.tabIndex = chosen ? 0 : -1;
       button.style.setProperty("--level", Math.max(0, Math.min(1, depth ? value / (largest(this.values[depth]) || 1) : value)));
       const text = fixed(here ? R : value, 1);
-      rich(button, `<span${text === "0.0" ? ' class="none">0' : `>${text}`}</span>${depth === 3 ? `<small>${NAMES[i]}</small>` : ""}`);
+      const number = text === "0.0" ? '<span class="none">0</span>' : `<span>${text}</span>`;
+      rich(button, depth === 3 ? `${number}<small>${NAMES[i]}</small>` : number);
       if (here) dress(button, R, this.limit[depth]);
       else button.style.backgroundColor = button.style.color = "";
       button.classList.toggle("reached", here);
@@ -184,7 +185,8 @@ class Graph {
     const lost = e.ledger.filter(line => line.rule).slice(0, step);
     const [bias, rest] = [sum(lost.map(line => line.bias)), sum(lost.map(line => line.stabilizer + line.gated))];
     rich(this.status, step === 0
-      ? `The network says “${NAMES[e.scores.indexOf(Math.max(...e.scores))]}”. Relevance begins at the score “${NAMES[this.k]}”: ${two(R)}.`
+      ? `The network says “${NAMES[e.scores.indexOf(Math.max(...e.scores))]}”. `
+        + `Relevance begins at the score “${NAMES[this.k]}”: ${two(R)}.`
       : `Relevance has reached ${PLACES[step]}: ${two(R)} in ${at.count} units. On the way biases took ${two(bias)}`
         + `${Math.abs(rest) > 5e-13 ? `, stabilizer and gates ${two(rest)}` : ""}.`);
   }

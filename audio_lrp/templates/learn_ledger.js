@@ -4,8 +4,9 @@
 class LedgerView {
   constructor(root) {
     const figure = make(root, "figure", {className: "absorbed"});
-    make(figure, "figcaption", {}, '<span><b>The ledger</b>, from the score down</span> <span class="key"><span class="passed">handed on</span> '
-      + '<span class="bias">bias</span> <span class="stabilizer">stabilizer</span> <span class="gated">gated</span></span>');
+    make(figure, "figcaption", {}, '<span><b>The ledger</b>, from the score down</span> <span class="key">'
+      + '<span class="passed">handed on</span> <span class="bias">bias</span> '
+      + '<span class="stabilizer">stabilizer</span> <span class="gated">gated</span></span>');
     this.picture = svg(figure, "svg", {role: "img"});
     this.body = table(root, "The ledger as a table", ["layer", "R out", "R in", "bias", "stabilizer", "gated", "residual"]);
     this.lines = [];
@@ -16,7 +17,8 @@ class LedgerView {
   show(lines, total, complete, end = "the inputs") {
     Object.assign(this, {lines, total, complete, end});
     this.draw();
-    const numbers = line => [...["received", "passed", "bias", "stabilizer", "gated"].map(key => two(line[key])), small(line.residual)];
+    const keys = ["received", "passed", "bias", "stabilizer", "gated"];
+    const numbers = line => [...keys.map(key => two(line[key])), small(line.residual)];
     rows(this.body, [...lines.map(line => [[line.name, ...numbers(line)], isWrong(line) ? "wrong" : ""]),
                      ...(complete ? [[["all", ...numbers(total)], isWrong(total) ? "total wrong" : "total"]] : [])]);
   }
@@ -24,9 +26,10 @@ class LedgerView {
   draw() {
     if (!this.total || !this.picture.getBoundingClientRect().width) return;
     const {lines, total, complete, end} = this, row = line => [line.name, line.passed, line.bias, line.stabilizer, line.gated];
-    drawLedger(this.picture, [["score", total.received, 0, 0, 0], ...lines.map(row), ...(complete ? [[end, total.passed, 0, 0, 0]] : [])]);
-    this.picture.setAttribute("aria-label", `Of the score ${two(total.received)}, ${two(total.passed)} arrives at ${end}; biases take `
-      + `${two(total.bias)}, stabilizers ${two(total.stabilizer)}, gates ${two(total.gated)}.`);
+    const first = ["score", total.received, 0, 0, 0], last = [end, total.passed, 0, 0, 0];
+    drawLedger(this.picture, [first, ...lines.map(row), ...(complete ? [last] : [])]);
+    this.picture.setAttribute("aria-label", `Of the score ${two(total.received)}, ${two(total.passed)} arrives at ${end}; `
+      + `biases take ${two(total.bias)}, stabilizers ${two(total.stabilizer)}, gates ${two(total.gated)}.`);
   }
 }
 
@@ -36,14 +39,16 @@ function judged(ledger, total) {
   const crowd = Math.max(...ledger.map(line => line.turnover / (Math.abs(line.received) + Math.abs(line.passed) || 1)));
   const gates = largest(ledger.map(line => line.gated));
   return [
-    [Boolean(wrong), wrong ? `Residual: ${two(wrong.residual)} is missing in ${wrong.name}. The sum is wrong: do not believe this map.`
+    [Boolean(wrong), wrong
+      ? `Residual: ${two(wrong.residual)} is missing in ${wrong.name}. The sum is wrong: do not believe this map.`
       : "Residual: rounding only. Every part is accounted for."],
     [Math.abs(total.bias) > 0.5 * score, `Bias: ${part(total.bias)} of the score. ${Math.abs(total.bias) > 0.5 * score
       ? "The map explains only what is left of it." : "The inputs explain most of it."}`],
     [Math.abs(total.stabilizer) > 0.25 * score, `Stabilizer: ${part(total.stabilizer)}. ${Math.abs(total.stabilizer) > 0.25 * score
       ? "ε is large for the outputs of this network." : "ε is small enough to be of no matter."}`],
     [gates > 0.05 * score, `Gates: at most ${part(gates)} in a layer. ${gates > 0.05 * score
-      ? "Some units had no input that the rule could give to." : "Hardly a unit was left with relevance it could not hand on."}`],
+      ? "A unit had no input for a part of its relevance, or αβ had none for −β R."
+      : "Units could hand on what they had."}`],
     [crowd > 5, `Cancellation: up to ${two(crowd)} times the sum is moved in one layer. ${crowd > 5
       ? "Large numbers for and against cancel: small errors will show." : "Little cancels."}`],
   ];
@@ -60,7 +65,8 @@ const SITUATIONS = {
 
 widget("ledger", root => {
   let chosen = "sound";
-  choose(root, "Situation", Object.entries(SITUATIONS).map(([key, [text]]) => [key, text]), chosen, key => { chosen = key; show(); });
+  const situations = Object.entries(SITUATIONS).map(([key, [text]]) => [key, text]);
+  choose(root, "Situation", situations, chosen, key => { chosen = key; show(); });
   const view = new LedgerView(make(root, "div", {className: "book"}));
   const verdicts = make(root, "ul", {className: "judged", role: "status"});
   function show() {
@@ -69,7 +75,8 @@ widget("ledger", root => {
     const scores = forward(network, picture).at(-1);
     const {ledger, total} = explain(network, picture, scores.indexOf(Math.max(...scores)), () => rule);
     view.show(ledger.filter(line => line.rule), total, true);
-    rich(verdicts, judged(ledger, total).map(([bad, text]) => `<li class="${bad ? "bad" : "good"}"><b>${bad ? "Alarming" : "In order"}.</b> ${text}</li>`).join(""));
+    const item = ([bad, text]) => `<li class="${bad ? "bad" : "good"}"><b>${bad ? "Alarming" : "In order"}.</b> ${text}</li>`;
+    rich(verdicts, judged(ledger, total).map(item).join(""));
   }
   return show;
 });

@@ -1,17 +1,17 @@
 "use strict";
 // One neuron, with everything that can be turned: inputs, weights, bias, the relevance that arrives, the rule.
 //
-// <div data-widget="neuron" data-x="1 2 -1" data-w="1 0.5 1" data-b="0.5" data-rules="zero epsilon" data-compare>
+// <div data-widget="neuron" data-x="1 2 -1" data-w="1 0.5 1" data-b="0.5" data-rules="zero epsilon" data-r="1">; data-compare: all
+// rules beside each other; data-r: the relevance that arrives, where it is not z.
 
 const list = text => text.split(" ").map(Number);
 
 class Neuron {
   constructor(root) {
-    const {x, w, b, rules: names = "zero", compare, begin = "zero", epsilon = "0.5"} = root.dataset;
-    this.root = root;
-    this.picker = names === "zero" ? null
-      : rulePicker(root, () => this.show(), {names: names.split(" "), begin, epsilon: Number(epsilon)});
+    const {x, w, b, rules: names = "zero", compare, begin = "zero", epsilon = "0.5", r} = root.dataset;
     this.compare = compare !== undefined;
+    this.picker = this.compare ? this.numbers(root) : names === "zero" ? null
+      : rulePicker(root, () => this.show(), {names: names.split(" "), begin, epsilon: Number(epsilon)});
     const body = table(root, "The neuron, input by input", ["", "x<sub>i</sub>", "w<sub>i</sub>", "x<sub>i</sub>w<sub>i</sub>",
       ...this.columns().map(([, title]) => title)]);
     this.lines = list(x).map((value, i) => {
@@ -24,9 +24,21 @@ class Neuron {
                  other: this.cells(body, "bias b", ["", cell])};
     this.all = this.cells(body, "sum", ["", ""], "total");
     const more = make(root, "div", {className: "row"});
-    this.own = tick(more, "R = z: explain the neuron's own output", true, () => this.show());
-    this.R = slider(more, "R", [-5, 5, 0.1, 1], () => { this.own.checked = false; this.show(); }, "relevance that arrives");
+    this.own = tick(more, "R = z: explain the neuron's own output", r === undefined, () => this.show());
+    this.R = slider(more, "R", [-5, 5, 0.1, Number(r ?? 1)], () => {
+      this.own.checked = false;
+      this.show();
+    }, "relevance that arrives");
     this.formula = make(root, "div", {className: "formula", role: "status"});
+  }
+
+  // Where all rules stand beside each other: the numbers of γ and αβ.
+  numbers(root) {
+    const settings = {gamma: 0.25, alpha: 2, bias: "split"};
+    const take = key => value => { settings[key] = value; this.show(); };
+    slider(root, "γ", [0, 5, 0.05, 0.25], take("gamma"), "gamma");
+    slider(root, "α (β = α − 1)", [1, 3, 0.1, 2], take("alpha"), "alpha");
+    return {settings};
   }
 
   columns() { return this.compare ? RULES.filter(([name]) => name !== "epsilon") : [[null, "R<sub>i</sub>"]]; }
@@ -73,8 +85,10 @@ class Neuron {
       : `<p>R<sub>1</sub> = x<sub>1</sub>w<sub>1</sub> / ${rule.epsilon ? "(z ± ε)" : "z"} · R = `
         + `${two(x[0] * w[0])} / ${below} · ${bracket(R)} = <b>${two(R_in[0])}</b></p>`;
     const lost = [["the bias takes", book.bias], ["the stabilizer takes", book.stabilizer], ["gated", book.gated]]
-      .filter(([, value]) => Math.abs(value) > 5e-13).map(([name, value]) => ` + ${bracket(value)} <small>${name}</small>`).join("");
-    return `${forwards}${share}<p>${two(R)} <small>arrives</small> = ${bracket(sum(R_in))} <small>to the inputs</small>${lost}</p>`;
+      .filter(([, value]) => Math.abs(value) > 5e-13)
+      .map(([name, value]) => ` + ${bracket(value)} <small>${name}</small>`).join("");
+    return `${forwards}${share}<p>${two(R)} <small>arrives</small> = ${bracket(sum(R_in))}`
+      + ` <small>to the inputs</small>${lost}</p>`;
   }
 }
 

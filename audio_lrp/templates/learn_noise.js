@@ -5,7 +5,8 @@ const NOISE = {width: 600, height: 260, left: 52, bottom: 44, most: 6, x: [1, 1]
 
 widget("noise", root => {
   const picture = svg(make(root, "figure", {className: "curve"}), "svg", {role: "img"});
-  const at = slider(root, "x₂", [0.4, 2.4, 0.01, 1], show, "second input"), epsilon = slider(root, "ε", [0, 2, 0.01, 0.25], show, "epsilon");
+  const at = slider(root, "x₂", [0.4, 2.4, 0.01, 1], show, "second input");
+  const epsilon = slider(root, "ε", [0, 2, 0.01, 0.25], show, "epsilon");
   const words = make(root, "p", {className: "words", role: "status"});
   const shareOf = (second, size) => {
     const layer = Dense("neuron", Float64Array.from(NOISE.w), Float64Array.of(NOISE.b), 2, 1), x = Float64Array.of(1, second);
@@ -22,20 +23,23 @@ widget("noise", root => {
       svg(picture, "line", {x1: left, x2: right, y1: up(value), y2: up(value), class: value ? "grid" : "axis"});
       svg(picture, "text", {x: left - 8, y: up(value) + 4, "text-anchor": "end"}, minus(String(value)));
     }
-    for (const second of [0.5, 1, 1.5, 2]) svg(picture, "text", {x: across(second), y: H - bottom + 20, "text-anchor": "middle"}, second);
-    svg(picture, "text", {x: (left + right) / 2, y: H - 4, "text-anchor": "middle"}, "second input x₂ (the neuron's z is 0 at 1.4)");
+    const label = (x, y, text) => svg(picture, "text", {x, y, "text-anchor": "middle"}, text);
+    for (const second of [0.5, 1, 1.5, 2]) label(across(second), H - bottom + 20, second);
+    label((left + right) / 2, H - 4, "second input x₂ (the neuron's z is 0 at 1.4)");
     for (const [size, role] of [[0, "plain"], [epsilon.value, "chosen"]]) {
       let path = "", last = null;
       for (let n = 0; n <= 400; n++) {
-        const second = 0.4 + n / 200, value = shareOf(second, size).R[0], jump = last !== null && Math.sign(last) !== Math.sign(value);
-        path += `${last === null || jump ? "M" : "L"}${across(second).toFixed(1)} ${up(value).toFixed(1)}`;
-        last = value;
+        const second = 0.4 + n / 200, value = shareOf(second, size).R[0];
+        const inside = Math.abs(value) <= most, move = last === null || last * value < 0;
+        if (inside) path += `${move ? "M" : "L"}${across(second).toFixed(1)} ${up(value).toFixed(1)}`;
+        last = inside ? value : null;
       }
       svg(picture, "path", {d: path, class: role});
     }
     const found = shareOf(at.value, epsilon.value), plain = shareOf(at.value, 0);
     svg(picture, "circle", {cx: across(at.value), cy: up(found.R[0]), r: 6, class: "dot"});
-    const said = `z = ${two(found.z)}. Of R = 1 the first input gets ${two(plain.R[0])} by LRP-0 and ${two(found.R[0])} by LRP-ε; `
+    const said = `z = ${two(found.z)}. Of R = 1 the first input gets ${two(plain.R[0])} by LRP-0 `
+      + `and ${two(found.R[0])} by LRP-ε; `
       + `the stabilizer takes ${two(found.book.stabilizer)}.`;
     rich(words, said);
     picture.setAttribute("aria-label", `The first input's share over the second input, by LRP-0 and LRP-ε. ${said}`);

@@ -37,7 +37,8 @@ function slider(parent, label, [low, high, step, value], changed, name = label) 
   if (label) make(element, "label", {htmlFor: id}, label);
   const plain = name.replace(/<[^>]*>/g, "");
   const range = make(element, "input", {type: "range", id, min: low, max: high, step, value, "aria-label": plain});
-  const field = make(element, "input", {type: "number", min: low, max: high, step: "any", value, "aria-label": `${plain}, as a number`});
+  const field = make(element, "input", {type: "number", min: low, max: high, step: "any", value,
+                                        "aria-label": `${plain}, as a number`});
   const control = {value, element, set(next) {
     control.value = next;
     range.value = next;

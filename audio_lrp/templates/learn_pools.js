@@ -5,7 +5,7 @@ widget("pools", root => {
   const begin = [1, 3, 2, 2, 0, 2, 2, 1, 0, 0, 4, 0, 0, 0, 1, 3];
   let kind = "max", stride = 2;
   choose(root, "Pool", [["max", "maximum"], ["average", "average"]], kind, value => { kind = value; show(); });
-  choose(root, "Windows of 2 × 2", [[2, "side by side"], [1, "overlapping"]], stride, value => { stride = value; show(); });
+  choose(root, "2 × 2 windows", [[2, "side by side"], [1, "overlapping"]], stride, value => { stride = value; show(); });
   const row = make(root, "div", {className: "row"});
   press(row, "Silence: all zero", () => { fields.forEach(field => { field.value = 0; }); show(); });
   press(row, "As before", () => { fields.forEach((field, n) => { field.value = begin[n]; }); show(); });
@@ -34,10 +34,14 @@ widget("pools", root => {
       }
     }
     let tied = 0;
-    eachWindow(layer, (_, cells) => { if (cells.filter(cell => x[cell] === Math.max(...cells.map(one => x[one]))).length > 1) tied++; });
-    const gated = Math.abs(book.gated) > 1e-12 ? ` ${two(book.gated)} is gated: a window whose mean is 0 has nobody to give to.` : "";
+    eachWindow(layer, (_, cells) => {
+      const top = Math.max(...cells.map(cell => x[cell]));
+      if (cells.filter(cell => x[cell] === top).length > 1) tied++;
+    });
+    const gated = Math.abs(book.gated) > 1e-12 ? ` ${two(book.gated)} is gated: a window whose mean is 0 cannot share.` : "";
     rich(words, kind === "max"
-      ? `${y.length} windows, R = 1 each. ${new Set(won).size} cells win. ${tied ? `${tied} of the windows have a tie: the first in reading order takes all.` : "No ties."}`
+      ? `${y.length} windows, R = 1 each. ${new Set(won).size} cells win. `
+        + (tied ? `${tied} of the windows have a tie: the first in reading order takes all.` : "No ties.")
       : `${y.length} windows, R = 1 each. Every cell gets a share in proportion to its value.${gated}`);
   }
   return show;

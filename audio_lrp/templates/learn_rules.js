@@ -1,7 +1,8 @@
 "use strict";
 // Choosing a rule and its numbers; and the pictures of one input by five rules.
 
-const RULES = [["zero", "LRP-0"], ["epsilon", "LRP-ε"], ["gamma", "LRP-γ"], ["alphabeta", "LRP-αβ"], ["zplus", "z⁺"], ["flat", "flat"]];
+const RULES = [["zero", "LRP-0"], ["epsilon", "LRP-ε"], ["gamma", "LRP-γ"], ["alphabeta", "LRP-αβ"],
+               ["zplus", "z⁺"], ["flat", "flat"]];
 const WORDS = {
   zero: "each input gets what it contributed",
   epsilon: "LRP-0 with ε added to the denominator: weak contributions are absorbed",
@@ -12,8 +13,8 @@ const WORDS = {
 };
 
 function ruleFrom({name, epsilon, gamma, alpha, bias}) {
-  return {zero: Zero, epsilon: () => Epsilon(epsilon), gamma: () => Gamma(gamma), alphabeta: () => AlphaBeta(alpha, alpha - 1, bias),
-          zplus: ZPlus, flat: Flat}[name]();
+  return {zero: Zero, epsilon: () => Epsilon(epsilon), gamma: () => Gamma(gamma), zplus: ZPlus, flat: Flat,
+          alphabeta: () => AlphaBeta(alpha, alpha - 1, bias)}[name]();
 }
 
 // Returns {rule, words, settings}; changed() is called when another rule is chosen.
@@ -27,8 +28,8 @@ function rulePicker(parent, changed, {names = RULES.map(([name]) => name), begin
     epsilon: slider(box, "ε", [0.01, 5, 0.01, epsilon], value => take("epsilon", value), "epsilon").element,
     gamma: slider(box, "γ", [0, 5, 0.05, 0.25], value => take("gamma", value), "gamma").element,
     alpha: slider(box, "α (β = α − 1)", [1, 3, 0.1, 2], value => take("alpha", value), "alpha").element,
-    bias: choose(box, "Bias in z⁺ and z⁻", [["split", "by its sign"], ["whole", "whole, in both"], ["ignore", "left out"]], "split",
-                 value => take("bias", value)).element,
+    bias: choose(box, "Bias in z⁺ and z⁻", [["split", "by its sign"], ["whole", "whole, in both"], ["ignore", "left out"]],
+                 "split", value => take("bias", value)).element,
   };
   const words = make(box, "p", {className: "note"});
   const shown = {epsilon: ["epsilon"], gamma: ["gamma"], alphabeta: ["alpha", "bias"]};
@@ -70,10 +71,12 @@ widget("maps", root => {
       const figure = make(place, "figure"), against = -sum(negative(relevance[0]));
       make(figure, "figcaption", {}, `<b>${title}</b>`);
       tinyMap(figure, relevance[0], `${title}: ${two(total.passed)} arrives at the inputs`);
-      make(figure, "small", {}, `${two(total.passed)} arrives<br>${against > 0.005 ? `${two(against)} against` : "none against"}`);
+      const part = against > 0.005 ? two(against) : "none";
+      make(figure, "small", {}, `${two(total.passed)} arrives<br>${part} against`);
       said = `${lesson.tones.names[target]}, score ${two(total.received)}`;
     }
-    rich(words, `Explained: ${said}. The last layer takes LRP-0 in each picture; “flat” is in the first layer only, with z⁺ above it.`);
+    rich(words, `Explained: ${said}. The last layer takes LRP-0 in each picture; `
+      + "“flat” is in the first layer only, with z⁺ above it.");
   }
   return show;
 });

@@ -1,7 +1,8 @@
 "use strict";
 // A small network hears a sound: all of it is computed here, from the samples to the relevance of each cell one can hear.
 
-const SETTINGS = lesson.settings, FILTERS = melFilters(SETTINGS), PLAYED = {original: "the sound", part: "the relevant part", rest: "the rest"};
+const SETTINGS = lesson.settings, FILTERS = melFilters(SETTINGS);
+const PLAYED = {original: "the sound", part: "the relevant part", rest: "the rest"};
 const PLAY = "M1 0L10 5L1 10Z", PAUSE = "M1 0H4V10H1ZM6 0H9V10H6Z";
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const samplesOf = name => {
@@ -24,9 +25,11 @@ class Listener {
     this.bars = make(root, "div", {className: "heard"});
     this.words = make(root, "p", {className: "words", role: "status"});
     const players = make(root, "div", {className: "players", role: "group", "aria-label": "Sound"});
-    this.buttons = Object.fromEntries(Object.keys(PLAYED).map(which => [which, press(players, "", () => this.toggle(which), {"data-sound": which})]));
-    this.share = slider(root, "The relevant part: the fewest cells that carry this share of what speaks for the class, in percent",
-                        [5, 95, 5, 50], () => { this.parts = {}; this.pause(); this.tell(); }, "share of the relevance in percent");
+    const button = which => press(players, "", () => this.toggle(which), {"data-sound": which});
+    this.buttons = Object.fromEntries(Object.keys(PLAYED).map(which => [which, button(which)]));
+    const another = () => { this.parts = {}; this.pause(); this.tell(); };
+    const words = "The relevant part: the fewest cells that carry this share of what speaks for the class, in percent";
+    this.share = slider(root, words, [5, 95, 5, 50], another, "share of the relevance in percent");
     const views = make(root, "div", {className: "views"});
     this.views = Object.fromEntries(["spectrogram", "relevance"].map(name => {
       const figure = make(views, "figure", {className: name});
@@ -79,18 +82,21 @@ class Listener {
       make(row, "span", {className: "number"}, `${percent(probabilities[k])}, score ${two(this.e.scores[k])}`);
     });
     const chosen = this.chosen(), count = sum(chosen) / chosen.length;
-    rich(this.words, `Explained: ${titled(names[this.k])}, score ${two(total.received)}; ${two(total.passed)} arrives at the picture `
-      + `(${two(sum(positive(this.map)))} for, ${two(-sum(negative(this.map)))} against). The relevant part is ${percent(count)} of the cells.`);
+    rich(this.words, `Explained: ${titled(names[this.k])}, score ${two(total.received)}; `
+      + `${two(total.passed)} arrives at the picture (${two(sum(positive(this.map)))} for, ${two(-sum(negative(this.map)))} against). `
+      + `The relevant part is ${percent(count)} of the cells.`);
   }
 
   chosen() { return this.parts.chosen ??= strongest(this.cells, this.share.value / 100); }
 
   draw() {
     if (!this.e || !this.place.clientWidth) return;
-    const {picture} = this.heard, limit = largest(this.map) * 0.6, [left, lowest] = [parseFloat(colourOf("left")), -SETTINGS.range];
+    const {picture} = this.heard, limit = largest(this.map) * 0.6;
+    const left = parseFloat(colourOf("left")), lowest = -SETTINGS.range;
     const pictureOf = {
       spectrogram: n => [...rgb(magma, Math.round(255 * picture[n])), 255],
-      relevance: n => this.over.checked ? blend(picture[n], this.map[n], limit) : [...rgb(diverging, shade(this.map[n], limit)), 255],
+      relevance: n => this.over.checked ? blend(picture[n], this.map[n], limit)
+        : [...rgb(diverging, shade(this.map[n], limit)), 255],
     };
     for (const [name, canvas] of Object.entries(this.views)) {
       const [context, box] = sharp(canvas, left);
@@ -102,7 +108,7 @@ class Listener {
     scaleStrip(scale("spectrogram"), magma, `${fixed(lowest, 0)} dB`, "0 dB");
     scaleStrip(scale("relevance"), diverging, `against ${short(-limit)}`, `${short(limit)} for`);
     this.views.spectrogram.setAttribute("aria-label", `Spectrogram of ${titled(this.name)}, 32 bands over 3 seconds`);
-    this.views.relevance.setAttribute("aria-label", `Relevance for ${title}: ${this.place.closest("article") ? where(this.map) : ""}`);
+    this.views.relevance.setAttribute("aria-label", `Relevance for ${title}: ${where(this.map)}`);
   }
 
   // ---- playing
@@ -110,7 +116,8 @@ class Listener {
   sound(which) {
     if (which === "original") return this.samples;
     const chosen = this.chosen(), wanted = which === "part" ? 1 : 0;
-    return this.parts[which] ??= asLoud(inverse(this.heard.spectra, SETTINGS, this.samples.length, cell => chosen[cell] === wanted), this.samples);
+    const made = () => inverse(this.heard.spectra, SETTINGS, this.samples.length, cell => chosen[cell] === wanted);
+    return this.parts[which] ??= asLoud(made(), this.samples);
   }
 
   toggle(which) {
@@ -139,7 +146,8 @@ class Listener {
   label() {
     for (const [which, button] of Object.entries(this.buttons)) {
       const on = this.playing === which;
-      rich(button, `<svg viewBox="0 0 10 10" aria-hidden="true"><path d="${on ? PAUSE : PLAY}"/></svg><span>${on ? "Stop" : "Play"} ${PLAYED[which]}</span>`);
+      rich(button, `<svg viewBox="0 0 10 10" aria-hidden="true"><path d="${on ? PAUSE : PLAY}"/></svg>`
+        + `<span>${on ? "Stop" : "Play"} ${PLAYED[which]}</span>`);
       button.toggleAttribute("data-playing", on);
     }
     this.place?.classList.toggle("running", this.playing !== null);
@@ -156,7 +164,8 @@ class Listener {
 
 // Relevance in colour where there is some, over the spectrogram in grey.
 function blend(level, value, limit) {
-  const strength = Math.min(1, Math.abs(value) / limit) ** 0.6, grey = 255 * (1 - 0.75 * level), ink = rgb(diverging, value < 0 ? 40 : 215);
+  const strength = Math.min(1, Math.abs(value) / limit) ** 0.6, grey = 255 * (1 - 0.75 * level);
+  const ink = rgb(diverging, value < 0 ? 40 : 215);
   return [...ink].map(colour => Math.round(strength * colour + (1 - strength) * grey)).concat(255);
 }
 
@@ -173,7 +182,9 @@ function where(map) {
   return `the strongest pixel is at ${fixed(second, 1)} s, band ${ROWS - Math.floor(best / COLUMNS)} of ${ROWS} from below`;
 }
 
+let listener; // the page has one
+
 widget("sound", root => {
-  const listener = new Listener(root);
+  listener = new Listener(root);
   return () => { if (listener.e) { listener.draw(); listener.book.draw(); } else listener.hear(); };
 });

@@ -20,7 +20,8 @@ function tellUnit(graph) {
 }
 
 function inputSlider(graph, i, focused) {
-  const made = slider(graph.detail, "Level", [0, 1, 0.01, graph.x[i]], level => { graph.x[i] = level; graph.show(); }, unitName(0, i));
+  const changed = level => { graph.x[i] = level; graph.show(); };
+  const made = slider(graph.detail, "Level", [0, 1, 0.01, graph.x[i]], changed, unitName(0, i));
   if (focused) made.element.querySelector(`[type=${focused}]`)?.focus();
   make(graph.detail, "p", {className: "note"}, "A second click on it in the picture turns it on or off.");
 }
@@ -39,7 +40,7 @@ function given(graph, parent, depth, i) {
   make(box, "h3", {}, "It got, from above");
   const body = table(box, "What it got", ["from", "R<sub>i←j</sub>"]);
   rows(body, [...found.map((message, j) => [[unitName(depth + 1, j), withBar(message, most)]]),
-              [["all", two(sum(found))], "total"]]);
+              [["all", withBar(sum(found), 0)], "total"]]);
 }
 
 // To whom, with the formula of its largest share.
@@ -51,13 +52,17 @@ function gives(graph, parent, depth, j) {
   const shown = [...found.keys()].filter(i => found[i]), box = make(parent, "div");
   make(box, "h3", {}, "It gives, downwards");
   const best = shown.reduce((one, i) => Math.abs(found[i]) > Math.abs(found[one] ?? 0) ? i : one, -1);
-  if (best >= 0) make(box, "p", {className: "formula"}, shareWords(layer, rule, settings, {x, y, R: only, i: best, j, name: shareName(depth, best)}));
-  const body = table(box, "What it gives", ["to", "x<sub>i</sub>", "w<sub>ij</sub>", "x<sub>i</sub>w<sub>ij</sub>", "R<sub>i←j</sub>"]);
-  const lost = [["the bias", book.bias], ["the stabilizer", book.stabilizer], ["gated", book.gated]].filter(([, value]) => Math.abs(value) > 5e-13);
+  const share = {x, y, R: only, i: best, j, name: shareName(depth, best)};
+  if (best >= 0) make(box, "p", {className: "formula"}, shareWords(layer, rule, settings, share));
+  const letters = ["x<sub>i</sub>", "w<sub>ij</sub>", "x<sub>i</sub>w<sub>ij</sub>", "R<sub>i←j</sub>"];
+  const body = table(box, "What it gives", ["to", ...letters]);
+  const lost = [["the bias", book.bias], ["the stabilizer", book.stabilizer], ["gated", book.gated]]
+    .filter(([, value]) => Math.abs(value) > 5e-13);
+  const line = (i, w) => [shareName(depth, i), two(x[i]), two(w), two(x[i] * w), withBar(found[i], most)];
   rows(body, [
-    ...shown.map(i => [[shareName(depth, i), two(x[i]), two(layer.W[i * J + j]), two(x[i] * layer.W[i * J + j]), withBar(found[i], most)]]),
+    ...shown.map(i => [line(i, layer.W[i * J + j])]),
     ...lost.map(([name, value]) => [[name, "", "", name === "the bias" ? two(layer.b[j]) : "", withBar(value, most)], "lost"]),
-    [["all", "", "", two(y[j]), two(sum(found) + sum(Object.values(book)))], "total"]]);
+    [["all", "", "", two(y[j]), withBar(sum(found) + sum(Object.values(book)), 0)], "total"]]);
   if (below.count > shown.length) make(box, "p", {className: "note"}, "Those that get nothing are left out.");
 }
 
@@ -70,17 +75,18 @@ function withBar(value, most) {
 }
 
 // R_{i<-j} with the numbers in it: a fraction for each group of the rule that gives to i.
-const FRACTION = {zero: ["", "x_i w_ij", "z_j"], epsilon: ["", "x_i w_ij", "(z_j ± ε)"], gamma: ["", "x_i (w_ij + γw_ij⁺)", "z_j^γ"],
-                  zplus: ["", "(x_i w_ij)⁺", "z⁺_j"], flat: ["", "1", "Σ 1"]};
+const FRACTION = {zero: ["x_i w_ij", "z_j"], epsilon: ["x_i w_ij", "(z_j ± ε)"], gamma: ["x_i (w_ij + γw_ij⁺)", "z_j^γ"],
+                  zplus: ["(x_i w_ij)⁺", "z⁺_j"], flat: ["1", "Σ 1"]};
 
 function shareWords(layer, rule, settings, {x, y, R, i, j, name}) {
   const J = layer.outputs, found = [];
   divided(layer, rule, x, y, R).forEach(({c, parts, stable, s}, n) => {
     const part = parts.reduce((all, term) => all + term.x[i] * term.W[i * J + j], 0);
     if (!part || !s[j]) return;
-    const [, top, below] = FRACTION[settings.name] ?? ["", n ? "(x_i w_ij)⁻" : "(x_i w_ij)⁺", n ? "z⁻_j" : "z⁺_j"];
+    const [top, below] = FRACTION[settings.name] ?? [n ? "(x_i w_ij)⁻" : "(x_i w_ij)⁺", n ? "z⁻_j" : "z⁺_j"];
     const factor = settings.name === "alphabeta" ? n ? "−β · " : "α · " : "", number = factor ? `${two(c)} · ` : "";
-    found.push([`${factor}${top} / ${below} · R_j`, `${number}${bracket(part)} / ${bracket(stable[j])} · ${bracket(R[j])}`, c * part * s[j]]);
+    const numbers = `${number}${bracket(part)} / ${bracket(stable[j])} · ${bracket(R[j])}`;
+    found.push([`${factor}${top} / ${below} · R_j`, numbers, c * part * s[j]]);
   });
   const letters = text => text.replace(/_(ij|[ij])/g, "<sub>$1</sub>").replace("^γ", "<sup>γ</sup>");
   const total = found.reduce((all, [, , value]) => all + value, 0);

@@ -12,7 +12,8 @@ widget("shift", root => {
   const body = table(root, "Scores and probabilities", ["", ...NAMES]), place = make(root, "div", {className: "maps"});
   const words = make(root, "p", {className: "words", role: "status"});
   function show() {
-    const network = changed(TONES, ({W, b}) => ({b: b.map(value => value + c.value), W: W.map((value, n) => n < 3 ? value + d.value : value)}));
+    const network = changed(TONES, ({W, b}) => ({b: b.map(value => value + c.value),
+                                                 W: W.map((value, n) => n < 3 ? value + d.value : value)}));
     const rule = ruleName.value === "zero" ? Zero() : ZPlus(), x = PICTURES.steady, k = winner(forward(network, x).at(-1));
     const [before, now] = [TONES, network].map(one => explain(one, x, k, () => rule));
     rows(body, [[["score", ...Array.from(now.scores, two)]], [["probability", ...Array.from(softmax(now.scores), percent)]]]);
@@ -23,8 +24,9 @@ widget("shift", root => {
       tinyMap(figure, e.relevance[0], `${title}: ${two(e.total.passed)} arrives`);
       make(figure, "small", {}, `score ${two(e.total.received)}<br>${two(e.total.passed)} arrives`);
     }
-    rich(words, `“${NAMES[k]}” keeps its ${percent(softmax(now.scores)[k])}. Its score is ${two(now.total.received)} instead of `
-      + `${two(before.total.received)}, and ${two(now.total.passed)} arrives at the inputs instead of ${two(before.total.passed)}.`);
+    rich(words, `“${NAMES[k]}” keeps its ${percent(softmax(now.scores)[k])}. `
+      + `Its score is ${two(now.total.received)} instead of ${two(before.total.received)}, and `
+      + ` ${two(now.total.passed)} arrives at the inputs instead of ${two(before.total.passed)}.`);
   }
   return show;
 });
@@ -32,12 +34,14 @@ widget("shift", root => {
 // A network without an opinion: all of the score is a bias.
 widget("biased", root => {
   const b = slider(root, "bias of the score “rising”", [0, 60, 0.5, 40], show, "bias");
-  const view = new LedgerView(make(root, "div", {className: "book"})), words = make(root, "p", {className: "words", role: "status"});
+  const view = new LedgerView(make(root, "div", {className: "book"}));
+  const words = make(root, "p", {className: "words", role: "status"});
   function show() {
     const network = changed(TONES, layer => ({b: layer.b.map((value, k) => k ? value : b.value)}));
     const {ledger, total, scores} = explain(network, PICTURES.falling, 0, () => Zero());
     view.show(ledger.filter(line => line.rule), total, true);
-    rich(words, `The picture shows a falling tone. The network says “${NAMES[winner(scores)]}”; the score “rising” is ${two(total.received)}, `
+    rich(words, `The picture shows a falling tone. The network says “${NAMES[winner(scores)]}”; `
+      + `the score “rising” is ${two(total.received)}, `
       + `of which biases hold ${two(total.bias)} and the inputs ${two(total.passed)}.`);
   }
   return show;
@@ -55,8 +59,8 @@ function mistaken(kind) {
   const spoil = MISTAKES[kind][1];
   return (layer, rule, x, y, R) => {
     if (!isLinear(layer)) return through(layer, rule, x, y, R);
-    if (!spoil) return {...throughLinear(layer, rule, x, y, R.map((value, j) => y[j] < 0 ? -value : value)), book: throughLinear(layer, rule, x, y, R).book};
-    const crossed = throughLinear(layer, rule, x, y, R);
+    const crossed = throughLinear(layer, rule, x, y, R), turned = R.map((value, j) => y[j] < 0 ? -value : value);
+    if (!spoil) return {R: throughLinear(layer, rule, x, y, turned).R, book: crossed.book};
     return layer.name === "hidden2" ? {R: spoil(crossed.R), book: crossed.book} : crossed;
   };
 }
@@ -68,7 +72,8 @@ widget("mistake", root => {
   const words = make(root, "p", {className: "words", role: "status"});
   function show() {
     // The score of "steady" is below zero for this picture, so that dividing by |z| makes a difference.
-    const [right, {relevance: [R], ledger, total}] = [through, mistaken(chosen)].map(cross => explain(TONES, PICTURES.rising, 1, () => Zero(), cross));
+    const [right, {relevance: [R], ledger, total}] = [through, mistaken(chosen)].map(
+      cross => explain(TONES, PICTURES.rising, 1, () => Zero(), cross));
     maps.replaceChildren();
     for (const [title, values] of [["right", right.relevance[0]], [MISTAKES[chosen][0], R]]) {
       const figure = make(maps, "figure");
@@ -77,8 +82,8 @@ widget("mistake", root => {
     }
     view.show(ledger.filter(line => line.rule), total, true);
     const wrong = ledger.filter(isWrong);
-    rich(words, wrong.length ? `The map looks plausible. But the ledger does not add up: ${two(wrong[0].residual)} of the relevance is unaccounted for in `
-      + `${wrong[0].name}. lrp_core refuses to return such an explanation.` : "Every line adds up: the residual is rounding.");
+    rich(words, wrong.length ? `The ledger does not add up: ${two(wrong[0].residual)} of the relevance is unaccounted for `
+      + `in ${wrong[0].name}. lrp_core refuses to return such an explanation.` : "Every line adds up: the residual is rounding.");
   }
   return show;
 });
