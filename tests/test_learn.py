@@ -280,4 +280,4 @@ def test_scripts_are_readable():
     for name in {*learn.SCRIPTS, *learn.STYLES}:
         lines = TEMPLATES.joinpath(name).read_text(encoding="utf-8").split("\n")
         assert len(lines) <= 400, name
-        assert all(len(line) <= 150 for line in lines), name
+        assert all(len(line) <= 132 for line in lines), name

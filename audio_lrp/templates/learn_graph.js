@@ -175,7 +175,7 @@ class Graph {
         const [x1, y1] = this.spot(d, i), [x2, y2] = this.spot(d + 1, j);
         const line = svg(this.wires, "line", {x1, y1, x2, y2, class: here ? message < 0 ? "against" : "for" : "wire"});
         line.style.strokeWidth = here ? 0.5 + 6.5 * strength : 0.5;
-        line.style.opacity = here ? (mine ? 0.95 : 0.28 + 0.25 * strength) : mine ? 0.8 : 0.35;
+        line.style.opacity = here ? (mine ? 0.95 : 0.28 + 0.25 * strength) : mine ? 1 : 0.6;
       });
     });
   }

@@ -83,7 +83,8 @@ class Listener {
     });
     const chosen = this.chosen(), count = sum(chosen) / chosen.length;
     rich(this.words, `Explained: ${titled(names[this.k])}, score ${two(total.received)}; `
-      + `${two(total.passed)} arrives at the picture (${two(sum(positive(this.map)))} for, ${two(-sum(negative(this.map)))} against). `
+      + `${two(total.passed)} arrives at the picture `
+      + `(${two(sum(positive(this.map)))} for, ${two(-sum(negative(this.map)))} against). `
       + `The relevant part is ${percent(count)} of the cells.`);
   }
 
