@@ -72,6 +72,41 @@ def test_a_unit_tells_what_it_got_and_gave_and_it_adds_up(visit):
             assert "=" in page.inner_text(".detail .formula >> nth=0")
 
 
+def number_at_end(text):
+    """The number after the last "=" of a formula."""
+    return float(text.rsplit("=", 1)[1].strip().split()[0].replace("\u2212", "-"))
+
+
+def test_formulas_hold_the_numbers_of_their_tables(visit):
+    page = visit("network")
+    page.click("text=All the way")
+    page.click("[data-widget=graph] .chips:has-text('Input') label:has-text('noisy')")
+    for rule in ("LRP-0", "LRP-ε", "LRP-γ", "LRP-αβ", "z⁺", "flat"):
+        page.click(f"[data-widget=graph] .picker label:has-text('{rule}') >> nth=0")
+        page.click(".graph .unit:nth-of-type(22)")
+        text = page.inner_text(".detail .columns .formula")
+        shares = last_column(page, ".detail .columns > div:nth-child(2)")[:-1]
+        assert number_at_end(text) in shares and abs(number_at_end(text)) > 0, (rule, text)
+
+
+def test_a_neuron_shows_what_it_computes(visit):
+    page = visit("neuron")
+    page.fill("[aria-label='input 1, as a number']", "2.5")
+    page.fill("[aria-label='bias, as a number']", "-1")
+    page.fill("[aria-label='weight 3, as a number']", "-0.5")
+    # z = 2.5 + 1 + 0.5 - 1
+    forwards, share, arrives = page.locator("[data-widget=neuron]:visible .formula p").all_inner_texts()
+    assert number_at_end(forwards) == 3 and number_at_end(share) == 2.5
+    assert arrives.replace("\u2212", "-") == "3.00 arrives = 4.00 to the inputs + (-1.00) the bias takes"
+    page.fill("[aria-label='relevance that arrives, as a number']", "-1.5")
+    assert number_at_end(page.locator("[data-widget=neuron]:visible .formula p").nth(1).inner_text()) == -1.25
+    page.fill("[aria-label='bias, as a number']", "-4")
+    assert "gated" not in page.inner_text("[data-widget=neuron]:visible .formula")
+    page.fill("[aria-label='bias, as a number']", "")
+    page.keyboard.press("Tab")
+    assert page.input_value("[aria-label='bias, as a number']") == "-3", "the last that fits is kept"
+
+
 def test_every_choice_changes_map_and_ledger_at_once(visit):
     page = visit("network")
     page.click("text=All the way")
@@ -235,6 +270,25 @@ def test_a_mixture_is_explained_one_class_at_a_time(visit):
     before = maps["dog bark"]
     page.click("[data-widget=sound] label:has-text('flat in the first layer')")
     assert not np.allclose(before, page.evaluate("[...listener.map]"))
+
+
+def arrives(page):
+    """(relevance that arrives, the probabilities) of the shifted network."""
+    small = page.locator("[data-widget=shift] small").nth(1).inner_text()
+    row = page.locator("[data-widget=shift] tbody tr").nth(1).inner_text()
+    return float(small.replace("\u2212", "-").split()[-2]), row
+
+
+def test_shifted_scores_change_maps_and_no_probability(visit):
+    page = visit("wrong")
+    begin, probabilities = arrives(page)
+    page.fill("[aria-label=\"c, as a number\"]", "-10")
+    assert arrives(page) == (begin, probabilities), "LRP-0: the bias takes it"
+    page.click("[data-widget=shift] label:has-text('z⁺')")
+    assert arrives(page)[0] < 0 and arrives(page)[1] == probabilities
+    page.click("[data-widget=shift] label:has-text('LRP-0')")
+    page.fill("[aria-label=\"d, as a number\"]", "-2")
+    assert arrives(page)[0] < 0 < begin and arrives(page)[1] == probabilities
 
 
 def test_the_broken_rule_is_shown_as_broken(visit):

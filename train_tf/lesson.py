@@ -156,7 +156,8 @@ def lesson(
     """
     keras.utils.set_random_seed(seed)
     tones = tone_model()
-    fit(tones, *tone_pictures(pictures, np.random.default_rng([seed, 1])), epochs=min(40, epochs), rate=5e-3, seed=seed)
+    shown = tone_pictures(pictures, np.random.default_rng([seed, 1]))
+    fit(tones, *shown, epochs=min(40, epochs), rate=5e-3, seed=seed)
     round_to(tones, 2)
     made = {"lesson-tones": exported(tones, TONES, tone_pictures(pictures, np.random.default_rng([seed, 2])))}
     inputs, class_id = sound_pictures(clips, 0, progress)

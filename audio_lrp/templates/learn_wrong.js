@@ -7,13 +7,13 @@ const changed = (network, change) => network.map(layer => layer.name === "scores
 // The same number, or the same weights, added to all classes: probabilities stay, scores and maps do not.
 widget("shift", root => {
   const c = slider(root, "add c to every score's bias", [-30, 30, 0.5, 0], show, "c");
-  const d = slider(root, "add d to every weight from hidden unit 1", [-5, 5, 0.1, 0], show, "d");
+  const d = slider(root, "add d to each weight from unit 5 of hidden layer 2", [-5, 5, 0.1, 0], show, "d");
   const ruleName = choose(root, "Rule", [["zero", "LRP-0"], ["zplus", "z⁺"]], "zero", () => show());
   const body = table(root, "Scores and probabilities", ["", ...NAMES]), place = make(root, "div", {className: "maps"});
   const words = make(root, "p", {className: "words", role: "status"});
   function show() {
     const network = changed(TONES, ({W, b}) => ({b: b.map(value => value + c.value),
-                                                 W: W.map((value, n) => n < 3 ? value + d.value : value)}));
+                                                 W: W.map((value, n) => Math.floor(n / 3) === 4 ? value + d.value : value)}));
     const rule = ruleName.value === "zero" ? Zero() : ZPlus(), x = PICTURES.steady, k = winner(forward(network, x).at(-1));
     const [before, now] = [TONES, network].map(one => explain(one, x, k, () => rule));
     rows(body, [[["score", ...Array.from(now.scores, two)]], [["probability", ...Array.from(softmax(now.scores), percent)]]]);
