@@ -1,4 +1,4 @@
-"""audio-lrp learn: a lesson on relevance as one page that opens offline, and exercises to write LRP oneself."""
+"""audio-lrp learn: a lesson on relevance as one page that opens offline, and exercises in writing LRP."""
 import pathlib
 import shlex
 import tempfile
