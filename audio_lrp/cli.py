@@ -72,7 +72,7 @@ def main():
     audio-lrp ledger dog.wav           where every part of the relevance went
     audio-lrp summary                  the network, layer by layer
     audio-lrp check model.onnx         any model: can it be explained, and how far believed?
-    audio-lrp learn --exercises DIR    LRP, by writing it: exercises with gaps and checks
+    audio-lrp learn                    a lesson, to touch and to hear; with --exercises DIR, exercises
     """
 
 
@@ -128,6 +128,7 @@ def explain(clips, rules, target, model, start, end, engine, dtype, directory, p
 
 
 main.add_command(check)
+main.add_command(learn)
 main.add_command(listen)
 main.add_command(dataset)
 main.add_command(report)

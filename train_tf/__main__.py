@@ -240,6 +240,28 @@ def export(model, output, class_names, metadata, front_end):
     click.echo(f"{output} written: scores agree with Keras's")
 
 
+@main.command()
+@click.option("-o", "--output", "directory", required=True,
+              type=click.Path(file_okay=False, path_type=pathlib.Path),
+              help="The folder for lesson.npz and lesson-tones.npz.")
+@click.option("--clips", default=300, show_default=True, type=click.IntRange(2),
+              help="Procedural sounds of each class to train on.")
+@click.option("--epochs", default=60, show_default=True, type=click.IntRange(1),
+              help="How often every sound is seen.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def lesson(directory, clips, epochs, seed):
+    """Train the two small networks of `audio-lrp learn` on procedural sounds, and export them."""
+    need_tensorflow()
+    from .lesson import SOUNDS
+    from .lesson import lesson as run
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with click.progressbar(length=(clips + 100) * len(SOUNDS), label="making sounds") as bar:
+            run(directory, clips=clips, epochs=epochs, seed=seed, report=click.echo, progress=bar.update)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+
+
 def read_facts(path):
     """The JSON object in a file; raises ValueError that names the file."""
     try:

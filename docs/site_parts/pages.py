@@ -12,7 +12,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 # The site's page: where its text lies. The file in `docs` holds no more than a name.
 OUTSIDE = {"architecture": "ARCHITECTURE.md", "contributing": "CONTRIBUTING.md", "changelog": "CHANGELOG.md",
            "exercises": "audio_lrp/exercises/files/README.md", "hundred-lines": "examples/README.md",
-           "results": "benchmarks/RESULTS.md", "model-card": "audio_lrp/models/MODEL_CARD.md"}
+           "results": "benchmarks/RESULTS.md", "model-card": "audio_lrp/models/MODEL_CARD.md",
+           "lesson-card": "audio_lrp/models/LESSON_CARD.md"}
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
