@@ -86,15 +86,16 @@ def neuron(x, w, b, rule=None, R=None):
     )
 
 
-def tones(picture, rule=None, target="max", bias=0.0, only=None):
+def tones(picture, rule=None, target="max", bias=0.0, only=None, awake=0.0):
     """A picture explained by the network of chapter 2; bias: added to its scores' biases, or set for one."""
     network = lrp_core.load(lesson_data.TONES)
     *nodes, last = network.nodes
     b = last.layer.bias + bias if only is None else np.where(np.arange(3) == only, bias, last.layer.bias)
+    kernel = last.layer.kernel + awake * (np.arange(6) == 4)[:, None]
     network = network.replace(
         nodes=[
             *((n.name, n.layer, n.inputs) for n in nodes),
-            (last.name, dataclasses.replace(last.layer, bias=b), last.inputs),
+            (last.name, dataclasses.replace(last.layer, kernel=kernel, bias=b), last.inputs),
         ]
     )
     return lrp_core.explain(network, np.array(picture, float), rule or Zero(), target)
@@ -241,6 +242,7 @@ def test_claims_of_the_choices():
     assert tones(PICTURES["steady"], ZPlus(), bias=-10.0, target=1).relevance.sum() < 0
     before, after = (tones(PICTURES["steady"], bias=c, target=1).relevance for c in (0.0, 7.0))
     assert np.allclose(before, after), "LRP-0: the bias takes all of c"
+    assert tones(PICTURES["steady"], target=1, awake=-2.0).relevance.sum() < 0 < before.sum()
     gated = neuron([0, 0], [1, 1], 1, ZPlus(), 1)[2]
     assert gated["gated"] == pytest.approx(1)
 
