@@ -191,7 +191,8 @@ def audit(network, batch, rules, target):
         return PresetCheck(name, error="the explained score is 0")
     shares = {column: float(getattr(total, column)) / score
               for column in ("bias", "stabilizer", "gated", "softmax", "state", "by_rule")}
-    most = max(ledger.entries, key=lambda entry: entry.bias / score)
+    # the layer with the largest part of what all biases took, or, where they added, of what they added
+    most = max(ledger.entries, key=lambda entry: entry.bias * total.bias)
     largest = max(ledger.entries, key=lambda entry: entry.turnover)
     return PresetCheck(name, score, float(ledger.arrived) / score, **shares,
                        most=(most.name, float(most.bias) / score),

@@ -70,7 +70,7 @@ class Neuron {
     this.lines.forEach((line, i) => show(line.other, parts[i], found.map(({R}) => R[i])));
     show(this.bias.other, b, found.map(({book}) => book.bias));
     rich(this.all[0], two(z[0]));
-    found.forEach(({R}, n) => rich(this.all[n + 1], two(sum(R))));
+    found.forEach(({R}, n) => rich(this.all[n + 1], `${two(sum(R))} <small>of the inputs</small>`));
     rich(this.formula, this.words(x, w, b, z[0], R[0], found[0]));
   }
 
