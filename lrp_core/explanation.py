@@ -3,12 +3,29 @@ import dataclasses
 import json
 import operator
 import os
+import typing
 
 import numpy as np
 
 from .files import replacing
 from .layers import Layer, Sigmoid
 from .ledger import Ledger
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Asked:
+    """What an explanation that kept its layers was asked, so that its passes can be run again (`Microscope`).
+
+    network: the Network. x: the samples [n, *input_shape], float32. method: its Composite, or a gradient.
+    start: the node where relevance begins. stop: the node where it stays, or None. keep: {node name: mask
+    over its channels}.
+    """
+    network: typing.Any
+    x: np.ndarray
+    method: typing.Any
+    start: str
+    stop: str | None
+    keep: dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +41,7 @@ class Explanation:
     layers: None, or the relevance at every node's output by name ("input" is `relevance`).
     ledger: see `Ledger`.
     activation: what makes probabilities of the scores, a Softmax or a Sigmoid layer (`Network.activation`).
+    asked: None, or with `layers` what was asked (`Asked`); it is neither saved nor compared.
 
     For a single sample every array lacks the batch axis; `e[i]` is the explanation of one sample of a batch.
     """
@@ -34,6 +52,7 @@ class Explanation:
     layers: dict | None
     ledger: Ledger
     activation: Layer
+    asked: Asked | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def join(cls, chunks, request):
@@ -54,8 +73,10 @@ class Explanation:
         """
         network = request.network
         logits = logits.astype(np.float32).reshape(-1, *network.output_shape)
+        asked = Asked(network, request.x, request.method, request.begin, request.stop, request.keep)
         whole = cls(relevance[request.end], logits, targets, network.class_names,
-                    relevance if request.layers else None, ledger, network.activation)
+                    relevance if request.layers else None, ledger, network.activation,
+                    asked if request.layers else None)
         return whole[0] if request.single else whole
 
     def save(self, path: str | os.PathLike) -> None:
@@ -93,6 +114,6 @@ class Explanation:
             raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
         index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
+        asked = self.asked and dataclasses.replace(self.asked, x=self.asked.x[index][None])
         return Explanation(self.relevance[index], self.logits[index], int(np.asarray(self.target)[index]),
-                           self.class_names,
-                           layers, self.ledger.sample(index), self.activation)
+                           self.class_names, layers, self.ledger.sample(index), self.activation, asked)
