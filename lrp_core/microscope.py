@@ -113,19 +113,20 @@ class Microscope:
         """All relevance that goes through a unit, at every node above it and below it."""
         index, mask = self.place(node, unit)
         r = self.relevance[node] * mask
-        below = self.spread(node, r)
-        return Route(node, index, float(r.sum()), self._above(node, mask),
-                     {name: found[0] for name, found in below.items() if name != node})
+        above = {name: (w * self.relevance[name])[0] for name, w in self.upward(node, mask).items()
+                 if name != node}
+        below = {name: found[0] for name, found in self.spread(node, r).items() if name != node}
+        return Route(node, index, float(r.sum()), above, below)
 
-    def _above(self, node, mask):
-        """{node above: its relevance that goes on to the units in the mask}."""
-        v, found = {node: self._kept(node, mask)}, {}
+    def upward(self, node: str, mask: np.ndarray) -> dict[str, np.ndarray]:
+        """{node above, or the node itself: which part of the relevance of each of its units arrives at the
+        units in the mask}, [1, *shape] each. Parts may be negative, or above 1, where others make up for it.
+        """
+        w = {node: self._kept(node, mask)}
         for step in self.crossed:
-            name = step.node.name
-            if any(source in v for source in step.node.inputs):
-                v[name] = self._kept(name, self._up(step, v))
-                found[name] = (v[name] * self.relevance[name])[0]
-        return found
+            if any(source in w for source in step.node.inputs):
+                w[step.node.name] = self._kept(step.node.name, self._up(step, w))
+        return w
 
     def _up(self, step, v, wanted=False):
         """w at a node's output for v at nodes it reads; `wanted`: only where there is relevance."""
