@@ -1,4 +1,4 @@
-"""How relevance goes through the channels of a network: what the microscope's picture and the report's page draw.
+"""How relevance goes through the channels of a network: what the microscope's picture and a page draw.
 
 `page_data` gives plain JSON values:
 
@@ -15,9 +15,9 @@
      "seconds": 4.0, "hertz": [["1k", 0.4]],                   length; ticks, heights from 0 (low) to 1
      "target": "siren", "rules": "preset_b", "score": 5.54}
 
-"data" is base64 of little-endian int16 that, times scale, are the numbers. The input's column has one entry, all
-of it, without a map. Maps of one column add up to `map` where all relevance crosses it and all channels are
-listed. Everything is exact to the packing, for the relevance of one explanation.
+"data" is base64 of little-endian int16 that, times scale, are the numbers. The input's column has one
+entry, all of it, without a map. Maps of one column add up to `map` where all relevance crosses it and all
+channels are listed. Everything is exact to the packing, for the relevance of one explanation.
 """
 import dataclasses
 
@@ -134,7 +134,8 @@ def paths_through(scope, node, unit, top=TOP):
     names = [name for name in columns_of(scope, node) if name in part or name in below]
     sent = {name: below[name] if name in below else scope.relevance[name] for name in names}
     weights = {name: 1.0 if name in below else part[name] for name in names}
-    # What nodes above give to the unit's own node counts where it arrives at the unit; what goes past it, not.
+    # What nodes above give to the unit's own node counts where it arrives at the unit; what goes past it does
+    # not.
     for name in names:
         for other in names:
             if name not in below and other in below:
@@ -143,7 +144,7 @@ def paths_through(scope, node, unit, top=TOP):
 
 
 def part_of(clip, e, relevance, rules, name):
-    """An Explained of a part of an explanation: `relevance` of the network's input that came through `name`."""
+    """An Explained of a part of an explanation: `relevance` of the input, which came through `name`."""
     total, turnover = float(relevance.sum()), 2 * float(np.abs(relevance).sum())
     line = Entry(name, "", "through it", total, total, turnover=turnover)
     part = dataclasses.replace(e, relevance=relevance, layers=None, ledger=Ledger.of((line,), total, total),
