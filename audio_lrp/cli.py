@@ -22,6 +22,7 @@ from .common import (
 from .dataset import dataset
 from .learn import learn
 from .listen import listen
+from .microscope_command import microscope
 from .models import name_of
 from .names import unique_stems
 from .report import report
@@ -70,6 +71,7 @@ def main():
     audio-lrp dataset FOLDER -o out    a whole data set: index, arrays, mean maps of each class
     audio-lrp report dog.wav           all of it as one page, to see and hear in a browser
     audio-lrp ledger dog.wav           where every part of the relevance went
+    audio-lrp microscope dog.wav       one unit or channel: what it got, what it gave
     audio-lrp summary                  the network, layer by layer
     audio-lrp check model.onnx         any model: can it be explained, and how far believed?
     audio-lrp learn                    a lesson, to touch and to hear; with --exercises DIR, exercises
@@ -131,6 +133,7 @@ main.add_command(check)
 main.add_command(learn)
 main.add_command(listen)
 main.add_command(dataset)
+main.add_command(microscope)
 main.add_command(report)
 main.add_command(timeline)
 main.add_command(learn)

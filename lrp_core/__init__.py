@@ -45,6 +45,8 @@ from .flow import Book, flow
 from .gradients import gradient_flow
 from .interop import quantus_explain_func
 from .ledger import ConservationError, Entry, Ledger
+from .messages import Messages, Route
+from .microscope import Microscope, messages
 from .model_file import ModelFileError, load, save
 from .network import Network, Node, Trace
 from .product_rules import Gate, Half, SoftmaxTaylor
@@ -71,10 +73,13 @@ __all__ = [
     "Gate",
     "Half",
     "Ledger",
+    "Messages",
+    "Microscope",
     "ModelFileError",
     "Network",
     "Node",
     "Pass",
+    "Route",
     "Rule",
     "SoftmaxTaylor",
     "Targets",
@@ -100,6 +105,7 @@ __all__ = [
     "integrated_gradients",
     "last_with_weights",
     "load",
+    "messages",
     "preset_b_flat_until",
     "profile",
     "quantus_explain_func",

@@ -20,6 +20,22 @@ LISTED = 20  # samples of a batch that a notebook lists
 NAMED = 3    # and that its line names
 
 
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Asked:
+    """What an explanation that kept its layers was asked, so that its passes can be run again (`Microscope`).
+
+    network: the Network. x: the samples [n, *input_shape], float32. method: its Composite, or a gradient.
+    start: the node where relevance begins. stop: the node where it stays, or None. keep: {node name: mask
+    over its channels}.
+    """
+    network: Any
+    x: np.ndarray
+    method: Any
+    start: str
+    stop: str | None
+    keep: dict
+
+
 @dataclasses.dataclass(frozen=True)
 class Explanation:
     """The relevance of an input for a network's score, with the ledger of where it went.
@@ -36,6 +52,7 @@ class Explanation:
     other: the class number that the target was contrasted with, an int or [n] with -2 where there is none;
         None without a Contrast.
     start: the inner node and place where relevance began, as `explain` was asked; None for the scores.
+    asked: None, or with `layers` what was asked (`Asked`); it is neither saved nor compared.
 
     For a single sample every array lacks the batch axis; `e[i]` is the explanation of one sample of a batch.
     In a notebook it shows itself; `plot` draws it.
@@ -49,6 +66,7 @@ class Explanation:
     activation: Layer
     other: int | np.ndarray | None = None
     start: tuple | None = None
+    asked: Asked | None = dataclasses.field(default=None, compare=False, repr=False)
 
     @classmethod
     def join(cls, chunks, request):
@@ -70,9 +88,11 @@ class Explanation:
         """
         network, (targets, other) = request.network, targets.T
         logits = logits.astype(np.float32).reshape(-1, *network.output_shape)
+        asked = Asked(network, request.x, request.method, request.begin, request.stop, request.keep)
         whole = cls(relevance[request.end], logits, targets, network.class_names,
                     relevance if request.layers else None, ledger, network.activation,
-                    other if (other != NO_CLASS).any() else None, request.began)
+                     other if (other != NO_CLASS).any() else None, request.began,
+                     asked if request.layers else None)
         return whole[0] if request.single else whole
 
     def save(self, path: str | os.PathLike) -> None:
@@ -110,11 +130,12 @@ class Explanation:
             raise TypeError("this explains a single sample; only the explanation of a batch can be indexed")
         index = operator.index(index)
         layers = None if self.layers is None else {name: r[index] for name, r in self.layers.items()}
+        asked = self.asked and dataclasses.replace(self.asked, x=self.asked.x[index][None])
         other = None if self.other is None else int(np.asarray(self.other)[index])
         return dataclasses.replace(
             self, relevance=self.relevance[index], logits=self.logits[index],
             target=int(np.asarray(self.target)[index]), layers=layers, ledger=self.ledger.sample(index),
-            other=None if other == NO_CLASS else other)
+            other=None if other == NO_CLASS else other, asked=asked)
 
     # ---- to read and to see
 

@@ -76,4 +76,5 @@ def further(explanation, steps, trace, output, prefix):
     whole.check(ROUNDING[dtype], UNDERFLOW[dtype])
     layers = {name if name == INPUT else f"{prefix}{name}": r[0] for name, r in found.items()}
     above = {name: r for name, r in (explanation.layers or {}).items() if name != INPUT}
-    return dataclasses.replace(explanation, relevance=layers[INPUT], layers={**above, **layers}, ledger=whole)
+    return dataclasses.replace(explanation, relevance=layers[INPUT], layers={**above, **layers}, ledger=whole,
+                               asked=None)

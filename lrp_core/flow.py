@@ -74,20 +74,24 @@ def through_linear(layer, rule, xs, y, r, book):
     r_in = np.zeros_like(x)
     book.gated += total(r)
     for group in rule.groups(layer):
-        parts = [(term, term.part(x)) for term in group.terms]
-        # A part that is zero everywhere (x⁻ after a ReLU) adds nothing and takes nothing.
-        parts = [(term, part) for term, part in parts if term.bias is not None or part.any()]
-        if is_forward(group, layer):
-            z = y
-        else:
-            z = sum((term.sign * layer.linear(part, term.kernel, term.bias) for term, part in parts),
-                    np.zeros_like(y))
+        parts, z = parts_of(group, layer, x, y)
         s = divide(r if group.gate is None else r * group.gate(y), z, rule, group.coefficient, book)
         for term, part in parts:
             r_in += (group.coefficient * term.sign) * part * layer.adjoint(s, term.kernel, x.shape[1:])
             if term.bias is not None:
                 book.bias += group.coefficient * term.sign * total(s * term.bias)
     return [r_in]
+
+
+def parts_of(group, layer, x, y):
+    """([(term, its part of x) ...], z) of a group of a linear layer's rule."""
+    parts = [(term, term.part(x)) for term in group.terms]
+    # A part that is zero everywhere (x⁻ after a ReLU) adds nothing and takes nothing.
+    parts = [(term, part) for term, part in parts if term.bias is not None or part.any()]
+    if is_forward(group, layer):
+        return parts, y
+    return parts, sum((term.sign * layer.linear(part, term.kernel, term.bias) for term, part in parts),
+                      np.zeros_like(y))
 
 
 @flow.register(L.Merge)

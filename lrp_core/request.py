@@ -52,6 +52,11 @@ class Request:
         return "score" if self.began is None else "output"
 
     @property
+    def begin(self):
+        """The name of the node where relevance begins."""
+        return self.network.scoring.nodes[-1].name if self.place is None else self.place[0]
+
+    @property
     def start(self):
         """The name of the node whose relevance at the start is written from outside; None: the scores, as
         kernels do it.

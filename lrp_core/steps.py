@@ -25,14 +25,18 @@ class Step:
         return "winner takes all" if isinstance(self.node.layer,
                                                 L.WinnerTakesAll) and self.rule == Pass() else repr(self.rule)
 
+    @property
+    def sharing(self):
+        """The rule as `flow` gets it: with its groups, where they are made already."""
+        return Prepared(self.rule, self.node.layer, self.groups) if self.groups else self.rule
+
     def back(self, trace, r):
         """([R_in for each input], Book) from the relevance r at the node's output."""
         return cross(self.node, trace, r, self._cross)
 
     def _cross(self, layer, xs, y, r, book):
         if not crosses_by_itself(self.rule):
-            return flow(layer, Prepared(self.rule, layer, self.groups) if self.groups else self.rule, xs, y,
-                        r, book)
+            return flow(layer, self.sharing, xs, y, r, book)
         found = self.rule.through(layer, xs if layer.inputs != 1 else xs[0], y, r)
         shares = check_shares(self.node, xs, found if layer.inputs != 1 else [found])
         book.by_rule += total(r) - sum(map(total, shares))

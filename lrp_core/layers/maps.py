@@ -131,6 +131,14 @@ def max_unpool(r, winner, window, height, width):
     return crop(out, window, height, width)
 
 
+def at_winners(v, winner, window):
+    """The numbers of v at the winners' places: the transpose of `max_unpool`."""
+    padded, out = pad(v, window), np.zeros(winner.shape, v.dtype)
+    for tap, (rows, columns) in enumerate(window.taps(winner.shape[1:3])):
+        np.copyto(out, padded[:, rows, columns], where=winner == tap)
+    return out
+
+
 def inside(window, height, width, dtype):
     """How many of each window's positions lie inside the map: [oh, ow, 1]."""
     ones = pad(np.ones((1, height, width, 1), dtype), window)

@@ -59,6 +59,12 @@ class Normalization(Layer):
         """The transpose, at x, of the linear map with σ held fixed."""
         return self._centre(s * self.kernel / self._measure(x)[1])
 
+    def linear_at(self, x, u):
+        """The linear map with σ held fixed at its value for x, without β: <linear_at(x, u), s> =
+        <u, adjoint_at(x, s)>.
+        """
+        return self._centre(u) / self._measure(x)[1] * self.kernel
+
     def gradient_at(self, x, r):
         """The transpose, at x, of the true derivative."""
         centred, sigma = self._measure(x)

@@ -25,6 +25,10 @@ class WinnerTakesAll(Layer):
         """r at the winners' places, in the input's `shape`; windows that overlap add up."""
         raise NotImplementedError
 
+    def at_winners(self, v, winners):
+        """The numbers of v, in the input's shape, at the winners' places: the transpose of `to_winners`."""
+        raise NotImplementedError
+
 
 @dataclasses.dataclass(frozen=True)
 class Pool2D(Layer):
@@ -59,6 +63,9 @@ class MaxPool2D(Pool2D, WinnerTakesAll):
 
     def to_winners(self, r, winners, shape):
         return maps.max_unpool(r, winners, self.window, *shape[:2])
+
+    def at_winners(self, v, winners):
+        return maps.at_winners(v, winners, self.window)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +113,9 @@ class MaxPool1D(Pool1D, WinnerTakesAll):
 
     def to_winners(self, r, winners, shape):
         return maps.max_unpool(r[:, None], winners, self.window, 1, shape[0])[:, 0]
+
+    def at_winners(self, v, winners):
+        return maps.at_winners(v[:, None], winners, self.window)[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,6 +169,9 @@ class GlobalMaxPool2D(GlobalPool, WinnerTakesAll):
         out = np.zeros((len(r), math.prod(shape[:-1]), shape[-1]), r.dtype)
         np.put_along_axis(out, winners[:, None], r[:, None], axis=1)
         return out.reshape(len(r), *shape)
+
+    def at_winners(self, v, winners):
+        return np.take_along_axis(v.reshape(len(v), -1, v.shape[-1]), winners[:, None], axis=1)[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,6 +87,9 @@ class Max(Reduction, WinnerTakesAll):
         winners = rows.argmax(axis=-1)
         return np.take_along_axis(rows, winners[..., None], axis=-1)[..., 0], winners
 
+    def at_winners(self, v, winners):
+        return np.take_along_axis(self._rows(v), winners[..., None], axis=-1)[..., 0]
+
     def to_winners(self, r, winners, shape):
         gone = self.gone(shape)
         rows = np.zeros((*r.shape, self.count(shape)), r.dtype)
