@@ -8,8 +8,9 @@ import soundfile
 import features
 import lrp_core
 from lrp_core.files import replacing
+from lrp_core.gradients import METHODS
 
-from . import EMBEDDED_CLIP
+from . import EMBEDDED_CLIP, microscope_data
 from .common import (
     PRESET_NAMES,
     check_engine,
@@ -19,6 +20,7 @@ from .common import (
     open_or_complain,
     options,
 )
+from .explained import Explained
 from .names import shortest_names
 from .page import as_json, page
 from .report_data import CLASSES, clip_data, common_data
@@ -35,9 +37,9 @@ def render(common, clips):
     common: of `report_data.common_data`. clips: a list of `report_data.clip_data`. The same data give the
     same text.
     """
-    return page("report.html.j2", ("report.css", "timeline.css"),
-                ("numbers.js", "pictures.js", "timeline.js", "report.js"), common=common, clips=clips,
-                as_json=as_json)
+    return page("report.html.j2", ("report.css", "timeline.css", "microscope.css"),
+                ("numbers.js", "pictures.js", "timeline.js", "microscope.js", "report.js"),
+                common=common, clips=clips, as_json=as_json)
 
 
 def presets_asked(names):
@@ -136,9 +138,20 @@ def page_of(network, opened, presets, share, progress, **how):
         long = part is not None and windows_in(path, front_end, part)
         data["timeline"] = page_data(timeline(path, network, front_end, presets[0], progress=progress,
                                               **part, **how)) if long else None
+        data["microscope"] = paths_of(network, clip, presets[0], **how)
         found.append(data)
         shown = clip
     return (render(common_data(network, pages, share, shown), found).encode() if found else b""), len(found)
+
+
+def paths_of(network, clip, preset, **how):
+    """How the relevance of the class that is heard goes through the channels, as data for the page; None for
+    a gradient, of which no layer keeps a share.
+    """
+    if preset in METHODS:
+        return None
+    e = lrp_core.explain(network, clip.input, preset, layers=True, **how)
+    return microscope_data.page_data(Explained(clip, e, preset))
 
 
 def write_page(path, network, clips, presets, share):

@@ -219,7 +219,7 @@ def clip_data(network, clip, name, presets, share, progress, **how):
         "heard": [chosen.index(number) for number in answer.heard if number in chosen],
         "classes": [name_of(first, number) for number in chosen], "more": len(answer.order) - len(chosen),
         "said": [answer.value(number) for number in chosen], "widths": [float(width) for width in widths],
-        "timeline": None,  # one recording in many windows: `report.page_of` adds it
+        "timeline": None, "microscope": None,  # `report.page_of` adds them
         "decibels": float(decibels.min() - decibels.max()), "level": text(level_picture(clip).tobytes()),
         "original": text(mp3(audible(clip.sound), clip.front_end.sample_rate, ORIGINAL_KBITS,
                              clip.sample_rate)),

@@ -28,20 +28,6 @@ def written(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window."""
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="the lesson is tested through the package playwright"
-    )
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: the lesson cannot be tested")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def visit(browser, written):
     """Open a chapter offline, from its file; in the end nothing may have been logged or loaded."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lesson_pages import browser, ledger_of, near, written  # noqa: F401  (fixtures)
+from lesson_pages import ledger_of, near, written  # noqa: F401  (fixtures)
 
 import lrp_core
 from audio_lrp import lesson_data

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lesson_pages import browser, visit, written  # noqa: F401  (fixtures)
+from lesson_pages import visit, written  # noqa: F401  (fixtures)
 from test_report_page import luminance
 
 from audio_lrp.learn import CHAPTERS

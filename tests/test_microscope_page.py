@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import test_microscope
 from report_pages import unpack
-from test_report_page import browser  # noqa: F401
 
 import lrp_core
 from audio_lrp.microscope_data import page_data

@@ -25,6 +25,8 @@ class Sound {
     this.find(".over input").addEventListener("change", () => this.show());
     new ResizeObserver(() => this.draw()).observe(this.find(".views"));
     if (this.data.timeline) showTimeline(this.find(".timeline"), this.data.timeline);
+    const paths = this.data.microscope && this.find(".paths");
+    if (paths) paths.addEventListener("toggle", () => microscope(paths.querySelector(".microscope"), this.data.microscope), {once: true});
     this.label();
     this.move(0);
     this.show();
