@@ -29,6 +29,7 @@ from .timeline_page import page_data
 from .windows import slide_over, timeline
 
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
+LOOKED_INTO = 3  # clips at most whose channels are shown without being asked for
 
 
 def render(common, clips):
@@ -58,15 +59,19 @@ def presets_asked(names):
 @options("start", "end", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part to hear carries.")
-def report(clips, path, names, model, start, end, engine, dtype, share):
+@click.option("--microscope/--no-microscope", "looks", default=None,
+              show_default=f"for up to {LOOKED_INTO} clips",
+              help="Show which channels carried the relevance: takes some seconds a clip.")
+def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 
     For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor
     that follows the sound; the original and the relevant part, to hear in turn; the relevance per moment and
-    per frequency; and the ledger, layer by layer, as a table and as a picture. A recording longer than what
-    the model takes gets a timeline, too, by the first preset (see `audio-lrp timeline`). Nothing is loaded
-    from anywhere: the one file is all there is (about 2 MB per clip with three presets). A file that cannot
-    be read is named and left out; the exit code is then 1.
+    per frequency; the ledger, layer by layer, as a table and as a picture; and, for few clips, the channels
+    that carried the relevance, to click at. A recording longer than what the model takes gets a timeline,
+    too, by the first preset (see `audio-lrp timeline`). Nothing is loaded from anywhere: the one file is all
+    there is (about 2 MB per clip with three presets). A file that cannot be read is named and left out; the
+    exit code is then 1.
 
     \b
     audio-lrp report                                       the embedded clip
@@ -85,6 +90,7 @@ def report(clips, path, names, model, start, end, engine, dtype, share):
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
+    looks = len(paths) <= LOOKED_INTO if looks is None else looks
     part = {"start": start, "end": end}
     opened = ((open_or_complain(source, front_end, **part), name, part)
               for source, name in zip(paths, shortest_names(paths)))
@@ -92,7 +98,7 @@ def report(clips, path, names, model, start, end, engine, dtype, share):
     windows = sum(windows_in(source, front_end, part) for source in paths)
     with click.progressbar(length=len(paths) * steps + windows, label="explaining", file=sys.stderr) as bar:
         made, count = explain_or_complain(model.path, page_of, network, opened, presets, share,
-                                          bar.update, engine=engine, dtype=dtype)
+                                          bar.update, looks, engine=engine, dtype=dtype)
     if count:
         try:
             with replacing(path) as partial:
@@ -121,12 +127,12 @@ def windows_in(path, front_end, part):
     return count if count > 1 else 0
 
 
-def page_of(network, opened, presets, share, progress, **how):
+def page_of(network, opened, presets, share, progress, looks, **how):
     """(the page as bytes, how many clips it has) of (Clip or None, name, part) triples; None are left out.
 
     part: {"start", "end"} of the clip's file, over which a timeline reaches where it is longer than a window;
-    None: no file. progress: called with the number of explanations done since the last call. how: as of
-    `lrp_core.explain`.
+    None: no file. progress: called with the number of explanations done since the last call. looks: show the
+    channels. how: as of `lrp_core.explain`.
     """
     found, pages, shown = [], {}, None
     for clip, name, part in opened:
@@ -138,7 +144,7 @@ def page_of(network, opened, presets, share, progress, **how):
         long = part is not None and windows_in(path, front_end, part)
         data["timeline"] = page_data(timeline(path, network, front_end, presets[0], progress=progress,
                                               **part, **how)) if long else None
-        data["microscope"] = paths_of(network, clip, presets[0], **how)
+        data["microscope"] = paths_of(network, clip, presets[0], **how) if looks else None
         found.append(data)
         shown = clip
     return (render(common_data(network, pages, share, shown), found).encode() if found else b""), len(found)
@@ -157,7 +163,8 @@ def paths_of(network, clip, preset, **how):
 def write_page(path, network, clips, presets, share):
     """Write the page of (Clip, name) pairs to `path`, whole or not at all; returns the path."""
     check_mp3()
-    made, _ = page_of(network, [(*one, None) for one in clips], presets, share, lambda count: None)
+    made, _ = page_of(network, [(*one, None) for one in clips], presets, share, lambda count: None,
+                      True)
     with replacing(path) as partial:
         partial.write_bytes(made)
     return path

@@ -247,8 +247,8 @@ def test_a_change_of_light_redraws(visit):
     page = visit(color_scheme="light")
     before = pixels(page, "moments")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(100)
-    assert pixels(page, "moments") != before
+    page.wait_for_function("before => document.querySelector('.moments canvas.view').toDataURL() !== before",
+                           arg=before, timeout=10_000)
 
 
 def test_a_screen_reader_finds_its_way(visit):
