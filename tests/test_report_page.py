@@ -140,13 +140,14 @@ def test_the_map_is_painted_where_and_how_the_numbers_say(visit, written):
 def test_the_keyboard_is_enough(visit):
     page = visit()
     stops = []
-    for _ in range(9):
+    for _ in range(10):
         page.keyboard.press("Tab")
         stops.append(page.evaluate("document.activeElement.name || document.activeElement.dataset.sound || "
                                    "document.activeElement.className || document.activeElement.tagName"))
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", (
             f"{stops[-1]}: the focus shows")
-    assert stops == ["A", "A", "class-1", "rules-1", "original", "part", "INPUT", "seek", "SUMMARY"]
+    assert stops == ["SUMMARY", "A", "A", "class-1", "rules-1", "original", "part", "INPUT", "seek",
+                     "SUMMARY"]
     page.focus("#clip-1 .classes input:checked")
     before = page.inner_text("#clip-1 .words")
     page.keyboard.press("ArrowDown")
@@ -241,6 +242,30 @@ def test_text_stands_out_from_its_ground(visit, scheme):
         high, low = sorted((luminance(text), luminance(ground)), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 4.5, (selector, text, ground)
     assert (luminance(found[0][1]) > 0.5) == (scheme == "dark")
+
+
+def test_values_under_the_pointer(visit):
+    """The moment, the frequency and the relevance of the cell that the pointer is on."""
+    page = visit()
+    box = page.locator("#clip-1 .relevance canvas.view").bounding_box()
+    left, right, top, bottom = 56, 10, 6, 34  # margins of a picture
+    width, height = box["width"] - left - right, box["height"] - top - bottom
+    page.mouse.move(box["x"] + left + 0.4 * width, box["y"] + top + 0.7 * height)
+    cell = page.evaluate("() => { const one = [...sounds.values()][0];"
+                         " return one.map[Math.floor(0.7 * ROWS) * COLUMNS + Math.floor(0.4 * COLUMNS)]; }")
+    band = page.evaluate("common.hertz[Math.floor(0.3 * common.hertz.length)]")
+    words = page.inner_text("#clip-1 .pointed").replace("\u2212", "-")
+    assert words.startswith(f"1.60 s, {band:,} Hz: relevance ")
+    assert float(words.rsplit(" ", 1)[1]) == pytest.approx(cell, rel=0.05)
+    page.mouse.move(0, 0)
+    assert page.inner_text("#clip-1 .pointed") == ""
+
+
+def test_a_print_leaves_out_what_is_to_be_clicked(visit):
+    page = visit()
+    page.emulate_media(media="print")
+    assert not page.locator("#clip-1 .players").is_visible() and not page.locator(".how").is_visible()
+    assert page.locator("#clip-1 .relevance canvas.view").is_visible()
 
 
 def test_a_change_of_light_redraws(visit):

@@ -20,7 +20,8 @@ class Sound {
     }
     this.slider = this.find(".seek");
     this.slider.addEventListener("pointerdown", event => { this.slider.setPointerCapture(event.pointerId); this.point(event); });
-    this.slider.addEventListener("pointermove", event => { if (event.buttons) this.point(event); });
+    this.slider.addEventListener("pointermove", event => { if (event.buttons) this.point(event); this.tell(event); });
+    this.slider.addEventListener("pointerleave", () => { this.find(".pointed").textContent = ""; });
     for (const input of section.querySelectorAll("fieldset input")) input.addEventListener("change", () => this.show());
     this.find(".over input").addEventListener("change", () => this.show());
     new ResizeObserver(() => this.draw()).observe(this.find(".views"));
@@ -210,6 +211,24 @@ class Sound {
   seek(time) {
     this.move(time);
     if (this.playing) this.audio[this.playing].currentTime = this.time;
+  }
+
+  // What lies under the pointer: seconds, hertz, and the relevance or the loudness there.
+  tell(event) {
+    const left = parseFloat(colourOf("left")), right = parseFloat(colourOf("right")), {hertz, seconds} = common;
+    let words = "";
+    for (const name of ["spectrogram", "relevance"]) {
+      const box = this.find(`.${name} .view`).getBoundingClientRect();
+      const across = (event.clientX - box.left - left) / (box.width - left - right);
+      const down = (event.clientY - box.top - TOP) / (box.height - TOP - BOTTOM);
+      if (Math.min(across, down) < 0 || Math.max(across, down) >= 1) continue;
+      const index = Math.floor(down * ROWS) * COLUMNS + Math.floor(across * COLUMNS);
+      const band = Math.min(Math.floor((1 - down) * hertz.length), hertz.length - 1);
+      const value = name === "relevance" ? `relevance ${short(this.map[index])}`
+        : `${fixed(this.data.decibels * (1 - this.level[index] / 255), 0)} dB`;
+      words = `${(across * seconds).toFixed(2)} s, ${hertz[band].toLocaleString("en")} Hz: ${value}`;
+    }
+    this.find(".pointed").textContent = words;
   }
 
   point(event) {
