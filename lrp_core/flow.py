@@ -80,6 +80,7 @@ def through_linear(layer, rule, xs, y, r, book):
             r_in += (group.coefficient * term.sign) * part * layer.adjoint(s, term.kernel, x.shape[1:])
             if term.bias is not None:
                 book.bias += group.coefficient * term.sign * total(s * term.bias)
+        parts = part = z = s = None  # freed before the next group's are made
     return [r_in]
 
 
