@@ -39,6 +39,9 @@ def measure(network, clips, *, count=CLIPS, reported=REPORTED, minutes=MINUTES):
     """The result. clips: [(samples [n], rate in Hz, class number)]."""
     with tempfile.TemporaryDirectory() as temporary, bar(4, "files") as progress:
         folder = pathlib.Path(temporary)
+        # first: the peak memory that the system tells is that of all commands so far
+        timelines = [hour(folder, minutes / 10), hour(folder, minutes)]
+        progress.update(1)
         paths = write_clips(clips, folder / "clips", count)
         steps = stages(network, paths, folder)
         progress.update(1)
@@ -46,8 +49,6 @@ def measure(network, clips, *, count=CLIPS, reported=REPORTED, minutes=MINUTES):
         progress.update(1)
         page = folder / "report.html"
         commands.append(command("report", reported, "report", *paths[:reported], "-o", page))
-        progress.update(1)
-        timelines = [hour(folder, minutes / 10), hour(folder, minutes)]
         progress.update(1)
     return {"steps": steps, "commands": commands, "timelines": timelines}
 
