@@ -29,7 +29,8 @@ from .timeline_page import page_data
 from .windows import slide_over, timeline
 
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
-LOOKED_INTO = 3  # clips at most whose channels are shown without being asked for
+LOOKED_INTO = 3  # clips at most whose channels are shown without being asked for,
+LOOKED_INTO_SIZE = 200_000_000  # by networks of at most so many multiply-adds: it takes a pass a channel
 
 
 def render(common, clips):
@@ -60,7 +61,8 @@ def presets_asked(names):
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part to hear carries.")
 @click.option("--microscope/--no-microscope", "looks", default=None,
-              show_default=f"for up to {LOOKED_INTO} clips",
+              show_default=f"for up to {LOOKED_INTO} clips and networks of up to "
+              f"{LOOKED_INTO_SIZE / 1e6:g} million multiply-adds",
               help="Show which channels carried the relevance: takes some seconds a clip.")
 def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
@@ -90,7 +92,8 @@ def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
-    looks = len(paths) <= LOOKED_INTO if looks is None else looks
+    if looks is None:
+        looks = len(paths) <= LOOKED_INTO and network.multiply_adds <= LOOKED_INTO_SIZE
     part = {"start": start, "end": end}
     opened = ((open_or_complain(source, front_end, **part), name, part)
               for source, name in zip(paths, shortest_names(paths)))
@@ -140,14 +143,32 @@ def page_of(network, opened, presets, share, progress, looks, **how):
             progress(len(presets) * min(network.scores, CLASSES))
             continue
         data, pages = clip_data(network, clip, name, presets, share, lambda: progress(1), **how)
-        path, front_end = clip.recording.name, clip.front_end
-        long = part is not None and windows_in(path, front_end, part)
-        data["timeline"] = page_data(timeline(path, network, front_end, presets[0], progress=progress,
-                                              **part, **how)) if long else None
-        data["microscope"] = paths_of(network, clip, presets[0], **how) if looks else None
+        data["timeline"] = left_out(f"{clip.name}: no timeline", timeline_of, network, clip, presets[0], part,
+                                    progress, **how)
+        data["microscope"] = left_out(f"{clip.name}: no microscope", paths_of, network, clip, presets[0],
+                                      **how) if looks else None
         found.append(data)
         shown = clip
     return (render(common_data(network, pages, share, shown), found).encode() if found else b""), len(found)
+
+
+def left_out(what, work, *arguments, **options):
+    """The result of `work(*arguments, **options)`; None after saying on stderr why it cannot be had: the rest
+    of the page can.
+    """
+    try:
+        return work(*arguments, **options)
+    except (ValueError, OSError, ArithmeticError) as error:
+        say(f"{what}: {error}", err=True)
+        return None
+
+
+def timeline_of(network, clip, preset, part, progress, **how):
+    """The timeline of a recording that is longer than a window, as data for the page; None of others."""
+    path, front_end = clip.recording.name, clip.front_end
+    if part is None or not windows_in(path, front_end, part):
+        return None
+    return page_data(timeline(path, network, front_end, preset, progress=progress, **part, **how))
 
 
 def paths_of(network, clip, preset, **how):

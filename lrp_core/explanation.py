@@ -91,8 +91,8 @@ class Explanation:
         asked = Asked(network, request.x, request.method, request.begin, request.stop, request.keep)
         whole = cls(relevance[request.end], logits, targets, network.class_names,
                     relevance if request.layers else None, ledger, network.activation,
-                     other if (other != NO_CLASS).any() else None, request.began,
-                     asked if request.layers else None)
+                    other if (other != NO_CLASS).any() else None, request.began,
+                    asked if request.layers else None)
         return whole[0] if request.single else whole
 
     def save(self, path: str | os.PathLike) -> None:

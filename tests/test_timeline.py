@@ -243,3 +243,17 @@ def test_a_single_score_has_no_events_and_says_so():
     from audio_lrp.timeline_command import describe
     found = with_scores(np.array([[0.3], [2.0]], np.float32), None)
     assert found.events == [] and "no events" in describe(found)[-1]
+
+
+def test_a_report_goes_without_the_timeline_that_cannot_be_had(network, tmp_path):
+    """A number that is none, five seconds into a recording whose first window is sound."""
+    y = 0.1 * np.random.default_rng(0).standard_normal(8 * RATE)
+    y[5 * RATE] = np.nan
+    soundfile.write(tmp_path / "broken.wav", y, RATE, subtype="FLOAT")
+    network.save(tmp_path / "model.npz")
+    found = click.testing.CliRunner().invoke(main, ["report", str(tmp_path / "broken.wav"), "--rules", "flat",
+                                                    "--model", str(tmp_path / "model.npz"),
+                                                    "-o", str(tmp_path / "page.html")])
+    assert found.exit_code == 0, found.output
+    assert "no timeline" in found.stderr and "NaN" in found.stderr
+    assert '"timeline":null' in (tmp_path / "page.html").read_text(encoding="utf-8")
