@@ -1,5 +1,5 @@
 "use strict";
-// How pages read the numbers and colours that Python wrote into them.
+// How pages read the numbers and colours that Python wrote into them, and begin to draw.
 
 function bytes(text) {
   return Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -13,4 +13,16 @@ function unpack({scale, data}) {
 
 function colourOf(role) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${role}`).trim();
+}
+
+// A canvas made as sharp as the screen: its context in CSS pixels, cleared, and its width and height.
+function sharpened(canvas) {
+  const {width, height} = canvas.getBoundingClientRect(), ratio = devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  context.font = "12px system-ui, sans-serif";
+  context.fillStyle = context.strokeStyle = colourOf("soft");
+  return [context, width, height];
 }

@@ -13,15 +13,9 @@ const short = number => minus(number === 0 ? "0" : Number(number.toPrecision(2))
 
 // ---- Pictures -------------------------------------------------------------------------------------------------------
 
-// A canvas made as sharp as the screen: its context in CSS pixels, and the box [left, top, width, height] inside the axes.
+// A sharp canvas: its context, and the box [left, top, width, height] inside the axes.
 function sharp(canvas, left) {
-  const {width, height} = canvas.getBoundingClientRect(), ratio = devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  context.font = "12px system-ui, sans-serif";
-  context.fillStyle = context.strokeStyle = colourOf("soft");
+  const [context, width, height] = sharpened(canvas);
   return [context, [left, TOP, width - left - parseFloat(colourOf("right")), height - TOP - BOTTOM]];
 }
 

@@ -19,18 +19,6 @@ function showTimeline(root, data) {
     return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
   }
 
-  // A canvas as sharp as the screen: [context, width of the picture, height].
-  function sharpened(canvas) {
-    const {width, height} = canvas.getBoundingClientRect(), ratio = devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    const context = canvas.getContext("2d");
-    context.scale(ratio, ratio);
-    context.font = "12px system-ui, sans-serif";
-    context.fillStyle = context.strokeStyle = colourOf("soft");
-    return [context, width - LEFT - 8, height];
-  }
-
   const place = (seconds, width) => LEFT + (seconds - from) / (to - from) * width;
   const time = x => from + (x - LEFT) / (strip.clientWidth - LEFT - 8) * (to - from);
   const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
@@ -51,7 +39,7 @@ function showTimeline(root, data) {
   }
 
   function drawSound() {
-    const [context, width, height] = sharpened(canvases.sound), middle = height / 2;
+    const [context, across, height] = sharpened(canvases.sound), width = across - LEFT - 8, middle = height / 2;
     for (const [x, begin, end] of columns(width, data.hop / data.envelope, high.length)) {
       const top = most(high, begin, end, Math.max), bottom = most(low, begin, end, Math.min);
       context.fillRect(x, middle - top / 127 * middle, 1, Math.max((top - bottom) / 127 * middle, 1));
@@ -61,7 +49,7 @@ function showTimeline(root, data) {
   }
 
   function drawHeard() {
-    const [context, width] = sharpened(canvases.heard), count = data.classes.length;
+    const [context, across] = sharpened(canvases.heard), width = across - LEFT - 8, count = data.classes.length;
     data.classes.forEach((name, row) => {
       context.fillStyle = colourOf("soft");
       context.textBaseline = "middle";
@@ -76,7 +64,7 @@ function showTimeline(root, data) {
   }
 
   function drawRests() {
-    const [context, width, height] = sharpened(canvases.rests), depth = height - AXIS;
+    const [context, across, height] = sharpened(canvases.rests), width = across - LEFT - 8, depth = height - AXIS;
     const tops = relevance.map(one => Math.max(...one.plus.length ? [one.plus.reduce((a, b) => Math.max(a, b), 0)] : [0]));
     const lows = relevance.map(one => one.minus.reduce((a, b) => Math.min(a, b), 0));
     const top = Math.max(1e-30, ...tops), bottom = Math.min(0, ...lows), zero = depth * top / (top - bottom);
