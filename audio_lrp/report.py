@@ -63,7 +63,7 @@ def presets_asked(names):
 @click.option("--microscope/--no-microscope", "looks", default=None,
               show_default=f"for up to {LOOKED_INTO} clips and networks of up to "
               f"{LOOKED_INTO_SIZE / 1e6:g} million multiply-adds",
-              help="Show which channels carried the relevance: takes some seconds a clip.")
+              help="Show which channels carried the relevance: takes about a second a clip.")
 def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 

@@ -15,11 +15,10 @@ import functools
 import numpy as np
 
 from . import through_products as P
+from .crossing import Crossing, inverse_of
 from .flow import (
-    Book,
-    divide,
     flow,
-    parts_of,
+    is_ours,
     through_activation,
     through_linear,
     through_max_pool,
@@ -83,7 +82,8 @@ def probed(step, trace, vs, wanted):
     shape = trace.outputs[step.node.name].shape[1:]
     w = np.zeros(int(np.prod(shape)))
     parts = [np.arange(w.size) if wanted is None else np.flatnonzero(wanted)]
-    rng, repeat = np.random.default_rng(0), repeater(step, trace)
+    rng = np.random.default_rng(0)
+    repeat = functools.lru_cache(maxsize=2)(functools.partial(repeated, step, trace))
     numbers = w.size + sum(v.size for v in vs)
     at_a_time = int(min(max(NUMBERS // numbers, 1), MOST))
     while parts:
@@ -101,45 +101,34 @@ def probed(step, trace, vs, wanted):
     return w.reshape(1, *shape)
 
 
-def repeater(step, trace):
-    """A function from n to a Trace of n equal samples around one node, with what the layer keeps for them."""
-    node, y = step.node, trace.outputs[step.node.name]
-
-    @functools.lru_cache(maxsize=2)
-    def repeat(n):
-        xs = {name: np.repeat(trace.outputs[name], n, axis=0) for name in node.inputs}
-        _, kept = node.layer.forward_keeping(*(xs[name] for name in node.inputs))
-        return Trace({**xs, node.name: np.repeat(y, n, axis=0)}, {} if kept is None else {node.name: kept})
-    return repeat
+def repeated(step, trace, n):
+    """A Trace of n equal samples around one node, with what the layer keeps for them."""
+    node = step.node
+    outputs = {name: np.broadcast_to(trace.outputs[name], (n, *trace.outputs[name].shape[1:]))
+               for name in (*node.inputs, node.name)}
+    kept = trace.kept.get(node.name)
+    if isinstance(kept, np.ndarray) and is_ours(node.layer):
+        kept = np.broadcast_to(kept, (n, *kept.shape[1:]))
+    elif kept is not None:
+        _, kept = node.layer.forward_keeping(*(outputs[name] for name in node.inputs))
+    return Trace(outputs, {} if kept is None else {node.name: kept})
 
 
 # ---- the transposes: as the functions in `flow` and `through_products`, from v [1, *x's shape] to w
 
-def inverse(z, rule, gate=None):
-    """1 / stabilize(z) where z is not zero; 0 where a gate is shut."""
-    return divide(np.ones_like(z) if gate is None else gate * np.ones_like(z), z, rule, 1.0, Book(len(z)))
-
-
 def of_linear(layer, rule, xs, y, vs, kept):
     """w_j = Σ_groups c m_j / stabilize(z_j) · Σ_terms σ (W' (x' v))_j."""
-    (x,), (v,) = xs, vs
-    w = np.zeros_like(y)
-    for group in rule.groups(layer):
-        parts, z = parts_of(group, layer, x, y)
-        share = inverse(z, rule, None if group.gate is None else group.gate(y))
-        for term, part in parts:
-            w += (group.coefficient * term.sign) * share * layer.linear(part * v, term.kernel, None)
-    return w
+    return Crossing.of(layer, rule, xs[0], y).up(vs[0])
 
 
 def of_merge(layer, rule, xs, y, vs, kept):
     """w = Σ_i σ_i x_i v_i / stabilize(z)."""
-    return inverse(y, rule) * sum(sign * x * v for sign, x, v in zip(layer.signs(len(xs)), xs, vs))
+    return inverse_of(y, rule) * sum(sign * x * v for sign, x, v in zip(layer.signs(len(xs)), xs, vs))
 
 
 def of_normalization(layer, rule, xs, y, vs, kept):
     """w = L (x v) / stabilize(y), with L the linear map that the layer is with its deviation held fixed."""
-    return inverse(y, rule) * layer.linear_at(xs[0], xs[0] * vs[0])
+    return inverse_of(y, rule) * layer.linear_at(xs[0], xs[0] * vs[0])
 
 
 def of_activation(layer, rule, xs, y, vs, kept):
@@ -167,8 +156,8 @@ def of_matmul(layer, rule, xs, y, vs, kept):
     (a, b), (to_a, to_b) = xs, vs
     by_a, by_b = np.matmul(a * to_a, b), np.matmul(a, b * to_b)
     if isinstance(rule, Gate):
-        return inverse(y, rule) * (by_b if rule.operand == 0 else by_a)
-    return 0.5 * inverse(y, rule) * (by_a + by_b)
+        return inverse_of(y, rule) * (by_b if rule.operand == 0 else by_a)
+    return 0.5 * inverse_of(y, rule) * (by_a + by_b)
 
 
 def of_extreme(layer, rule, xs, y, vs, kept):
@@ -189,7 +178,7 @@ def of_softmax(layer, rule, xs, y, vs, kept):
 
 def of_log_softmax(layer, rule, xs, y, vs, kept):
     """w = x v / stabilize(y)."""
-    return inverse(y, rule) * xs[0] * vs[0]
+    return inverse_of(y, rule) * xs[0] * vs[0]
 
 
 # By the function that carries relevance down: one from outside has no entry here.
