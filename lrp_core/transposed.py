@@ -6,9 +6,10 @@ inputs that are asked about and 0 elsewhere,
     Σ_i v_i (F R)_i  =  Σ_j w_j R_j,        w = Fᵀ v
 
 so that of the relevance R_j of a unit j above, w_j R_j arrives there. `transposed` computes Fᵀ v in one pass
-for the layers of this package. For any other layer or rule it asks `flow` itself, with relevance at a few
-units at a time; whole parts of the output that do not reach the inputs are found together. Either way the
-equation above is checked with the relevance that was really there.
+for the layers of this package, and for others whose transpose is registered (`transpose_of`). For any other
+layer or rule it asks `flow` itself, with relevance at a few units at a time; whole parts of the output that
+do not reach the inputs are found together. Either way the equation above is checked with the relevance that
+was really there.
 """
 import functools
 
@@ -181,10 +182,25 @@ def of_log_softmax(layer, rule, xs, y, vs, kept):
     return inverse_of(y, rule) * xs[0] * vs[0]
 
 
-# By the function that carries relevance down: one from outside has no entry here.
+# By the function that carries relevance down; `transpose_of` adds those from outside.
 TRANSPOSES = {
     through_linear: of_linear, through_merge: of_merge, through_normalization: of_normalization,
     through_activation: of_activation, through_move: of_move, through_padding: of_move,
     through_max_pool: of_max_pool, P.through_product: of_product, P.through_matmul: of_matmul,
     P.through_extreme: of_extreme, P.through_where: of_where, P.through_softmax: of_softmax,
     P.through_log_softmax: of_log_softmax}
+
+
+def transpose_of(down):
+    """Register the transpose of a function that is registered with `flow`:
+
+        @transpose_of(through_my_layer)
+        def of_my_layer(layer, rule, xs, y, vs, kept):
+            return w                       # like y, from vs, which are like xs; kept: of `forward_keeping`
+
+    A layer without one is looked at by passes of `down` alone.
+    """
+    def register(function):
+        TRANSPOSES[down] = function
+        return function
+    return register
