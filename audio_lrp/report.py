@@ -93,7 +93,9 @@ def report(clips, path, names, model, start, end, engine, dtype, share, looks):
         raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
     if looks is None:
-        looks = len(paths) <= LOOKED_INTO and network.multiply_adds <= LOOKED_INTO_SIZE
+        looks = not (reason := too_much(len(paths), network))
+        if reason:
+            say(f"no microscope {reason}; --microscope adds it", err=True)
     part = {"start": start, "end": end}
     opened = ((open_or_complain(source, front_end, **part), name, part)
               for source, name in zip(paths, shortest_names(paths)))
@@ -113,6 +115,16 @@ def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     if count < len(paths):
         say(f"{len(paths) - count} of {len(paths)} files could not be explained", err=True)
         raise SystemExit(1)
+
+
+def too_much(clips, network):
+    """Why the channels are not shown without being asked for; "" where they are."""
+    if clips > LOOKED_INTO:
+        return f"for more than {LOOKED_INTO} clips"
+    if network.multiply_adds > LOOKED_INTO_SIZE:
+        return (f"for a network of {network.multiply_adds / 1e6:,.0f} million multiply-adds, more than "
+                f"{LOOKED_INTO_SIZE / 1e6:g} million")
+    return ""
 
 
 def check_mp3():
