@@ -86,7 +86,7 @@ def test_samples_get_what_the_definition_says(case):
     expected = naive_relevance(y, weight * power, window, hop)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
     assert abs(found.sum() - (weight * power).sum()) <= 1e-10 and abs(book.gated[0]) <= 1e-12
-    ratio = steps.Frames(window, hop).adjoint(weight * study.stft(y, window, hop), len(y))
+    ratio = steps.Frames(window, hop).adjoint([weight * study.stft(y, window, hop)], len(y))
     np.testing.assert_allclose(y * ratio, found, rtol=0, atol=1e-12)
 
 
@@ -121,7 +121,7 @@ def test_ratios_are_half_the_slope_of_the_weighted_power_at_zeros_too(case):
     def weighted_power(signal):
         return (weight * ((cosine @ signal) ** 2 + (sine @ signal) ** 2)).sum()
 
-    ratio = steps.Frames(window, hop).adjoint(weight * study.stft(y, window, hop), len(y))
+    ratio = steps.Frames(window, hop).adjoint([weight * study.stft(y, window, hop)], len(y))
     for n, step in enumerate(np.eye(len(y))):
         slope = (weighted_power(y + step) - weighted_power(y - step)) / 2
         assert abs(ratio[n] - slope / 2) <= 1e-10

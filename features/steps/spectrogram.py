@@ -28,6 +28,11 @@ def window_of(name, length, size):
     return w
 
 
+def parts_of(count):
+    """Slices of `count` frames, in their order."""
+    return [slice(start, min(start + BLOCK, count)) for start in range(0, count, BLOCK)]
+
+
 def rfft(frames):
     """The FFT of rows of real numbers, in their precision."""
     if frames.dtype == np.float64:
@@ -98,12 +103,10 @@ class Frames:
 
     def blocks(self, y):
         """(slice of frames, their spectra [frames, bins]) of a sound y [n], a few frames at a time."""
-        count = self.count(len(y))
         padded = np.pad(y, self.pad, mode=PADS[self.pad_mode]) if self.pad else y
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[::self.hop]
         w = self.w.astype(y.dtype, copy=False)
-        for start in range(0, count, BLOCK):
-            part = slice(start, min(start + BLOCK, count))
+        for part in parts_of(self.count(len(y))):
             yield part, rfft(frames[part] * w)
 
     def transform(self, y):
@@ -114,15 +117,23 @@ class Frames:
             spectrum[part] = found
         return spectrum
 
-    def overlap_add(self, frames, padded):
-        """Add frames [m, n_fft], each `hop` samples later than the last: -> [padded]."""
+    def overlap_add(self, blocks, padded):
+        """Add frames, each `hop` samples later than the last: -> [padded].
+
+        blocks: frames [.., n_fft] in their order, some at a time.
+        """
         hop, parts = self.hop, -(-self.n_fft // self.hop)
-        y = np.zeros(((len(frames) + parts - 1) * hop), frames.dtype)
-        for part in range(parts):
-            piece = frames[:, part * hop:(part + 1) * hop]
-            rows = y[part * hop:(part + len(frames)) * hop].reshape(len(frames), hop)
-            rows[:, :piece.shape[1]] += piece
-        return np.concatenate((y, np.zeros(max(padded - len(y), 0), y.dtype)))[:padded]
+        y, start = np.zeros(0), 0
+        for frames in blocks:
+            needed = max(padded, (start + len(frames) + parts) * hop)
+            if len(y) < needed:  # the first time; or a frame reaches beyond `padded`
+                y = np.concatenate((y.astype(frames.dtype), np.zeros(needed - len(y), frames.dtype)))
+            for part in range(parts):
+                piece = frames[:, part * hop:(part + 1) * hop]
+                rows = y[(start + part) * hop:(start + part + len(frames)) * hop].reshape(len(frames), hop)
+                rows[:, :piece.shape[1]] += piece
+            start += len(frames)
+        return y[:padded]
 
     def unpad(self, padded):
         """The transpose of the padding: what was copied to the sides is added to where it came from."""
@@ -138,20 +149,18 @@ class Frames:
             y[-1] += right.sum()
         return y
 
-    def adjoint(self, weight, samples):
-        """g_n = Σ_m w_{n-mH} Σ_k Re[weight_{m,k} e^{iθ_{k,n-mH}}], θ_{k,n} = 2πkn / n_fft: [frames, bins] ->
-        [samples].
+    def adjoint(self, blocks, samples):
+        """g_n = Σ_m w_{n-mH} Σ_k Re[weight_{m,k} e^{iθ_{k,n-mH}}], θ_{k,n} = 2πkn / n_fft: -> [samples].
+
+        blocks: the weights [.., bins] of all frames in their order, some frames at a time.
 
         The transpose of `transform`, for real sounds. The inner sum is an inverse real FFT of the weights
         with the inner bins halved, since it counts each of them twice, times n_fft.
         """
-        inner = slice(1, (self.n_fft + 1) // 2)
-        frames = np.empty((len(weight), self.n_fft), weight.real.dtype)
-        w = (self.n_fft * self.w).astype(frames.dtype, copy=False)
-        for start in range(0, len(weight), BLOCK):
-            part = weight[start:start + BLOCK].copy()
-            part[:, inner] /= 2
-            frames[start:start + BLOCK] = irfft(part, self.n_fft) * w
+        w, half = self.n_fft * self.w, np.ones(self.bins)
+        half[1:(self.n_fft + 1) // 2] = 0.5
+        frames = (irfft(weight * half.astype(weight.real.dtype, copy=False), self.n_fft)
+                  * w.astype(weight.real.dtype, copy=False) for weight in blocks)
         return self.unpad(self.overlap_add(frames, samples + 2 * self.pad))
 
     def inverse(self, spectrum, samples):
@@ -161,15 +170,15 @@ class Frames:
 
         For a spectrum that `transform` made it is the sound itself, wherever a window reaches.
         """
-        frames = irfft(spectrum, self.n_fft) * self.w
         padded = samples + 2 * self.pad
-        y = self.overlap_add(frames, padded)
+        y = self.overlap_add((irfft(spectrum[part], self.n_fft) * self.w for part in parts_of(len(spectrum))),
+                             padded)
         y /= np.maximum(self.coverage(len(spectrum), padded), np.finfo(np.float64).tiny)
         return y[self.pad:self.pad + samples]
 
     def coverage(self, count, padded):
         """Σ_m w²_{n-mH} [padded]; beyond the reach of all windows, where it is rounding, infinity."""
-        weight = self.overlap_add(np.broadcast_to(self.w ** 2, (count, self.n_fft)), padded)
+        weight = self.overlap_add([np.broadcast_to(self.w ** 2, (count, self.n_fft))], padded)
         return np.where(weight > 1e-12 * (self.w ** 2).max(), weight, np.inf)
 
     def seconds(self, count, rate):
@@ -224,10 +233,14 @@ def through_spectrogram(layer, rule, xs, y, r, book):
     """
     (x,), r_in = xs, np.empty_like(xs[0])
     book.gated += r.reshape(len(r), -1).sum(axis=1)
+
+    def weights(n, spectrum):
+        for part in parts_of(len(spectrum)):
+            c, shared = share(r[n, part], spectrum[part].real ** 2 + spectrum[part].imag ** 2)
+            book.gated[n] -= (r[n, part] * shared).sum()
+            yield c * spectrum[part]
     for n, (sound, spectrum) in enumerate(zip(x, book.kept)):
-        c, shared = share(r[n], spectrum.real ** 2 + spectrum.imag ** 2)
-        book.gated[n] -= (r[n] * shared).sum()
-        r_in[n] = sound * layer.adjoint(c * spectrum, x.shape[1])
+        r_in[n] = sound * layer.adjoint(weights(n, spectrum), x.shape[1])
     return [r_in]
 
 

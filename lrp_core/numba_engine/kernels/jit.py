@@ -6,22 +6,24 @@ import gc
 import numba
 
 from .cache import KernelCache
+from .link import LinkedCompiler
 
 OPTIONS = {"nogil": True, "boundscheck": False, "error_model": "numpy"}
+LINKED = {**OPTIONS, "no_cfunc_wrapper": True, "no_cpython_wrapper": True, "pipeline_class": LinkedCompiler}
 # NaN and infinity keep their meaning: everything of fast-math but "nnan" and "ninf".
 FAST = {"reassoc", "nsz", "arcp", "contract", "afn"}
 
 
 def kernel(function):
     """Compile without the GIL; what calls it, an `entry` in the end, keeps it on disk."""
-    return numba.njit(**OPTIONS, no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
+    return numba.njit(**LINKED)(function)
 
 
 def loop_kernel(function):
     """`kernel` for loops over plain numbers, which the compiler may put into vectors (order of sums is then
     its choice).
     """
-    return numba.njit(**OPTIONS, no_cfunc_wrapper=True, no_cpython_wrapper=True, fastmath=FAST)(function)
+    return numba.njit(**LINKED, fastmath=FAST)(function)
 
 
 def inlined(function):
