@@ -9,7 +9,7 @@ import lrp_core
 from features import AudioError
 from lrp_core.network import INPUT
 
-from .explained import Explained
+from .explained import map_axes, maps_of
 from .microscope_data import part_of
 from .models import name_of
 
@@ -139,34 +139,39 @@ def located(network, front_end, paths, node, channels, best, rules, target, how)
         clip = front_end.open(paths[number])
         e = lrp_core.explain(network, clip.input, rules, target, layers=True, **how)
         scope = lrp_core.Microscope(e)
-        for channel, kind, place, value in asked:
-            where = second(scope, clip, e, node, channel, kind)
+        where = seconds(scope, clip, e, node, [(channel, kind) for channel, kind, *_ in asked])
+        for (channel, kind, place, value), moment in zip(asked, where):
             found[channel, kind][place] = Found(channel, kind, os.fspath(paths[number]), value,
-                                                name_of(e, e.target), where)
+                                                name_of(e, e.target), moment)
     return {key: [rows[place] for place in sorted(rows)] for key, rows in found.items()}
 
 
-def second(scope, clip, e, node, channel, kind):
-    """Where in the sound a channel is strong: the moment that most of its relevance comes from, or that its
-    largest activation comes from by the same rules; None where there is none.
+def seconds(scope, clip, e, node, asked):
+    """Where in the sound each of the (channel, kind) asked for is strong: the moment that most of its
+    relevance comes from, or that its largest activation comes from by the same rules; None where there is
+    none.
     """
+    r = np.concatenate([start(scope, node, *one) for one in asked])
+    arrived = scope.spread(node, r, ()).get(INPUT, np.zeros(0))
+    if not arrived.any():
+        return [None] * len(asked)
+    maps = maps_of(clip, [part_of(clip, e, one, "", node).e for one in arrived])
+    return [peak(clip, picture) if one.any() else None for one, picture in zip(arrived, maps)]
+
+
+def start(scope, node, channel, kind):
+    """Relevance [1, *shape] of a channel, or its largest activation; 0 elsewhere."""
     if kind == "relevance" and node in scope.relevance:
-        _, mask = scope.place(node, channel)
-        r = scope.relevance[node] * mask
-    else:
-        y = scope.trace.outputs[node]
-        r = np.zeros_like(y)
-        rows, only = y.reshape(-1, y.shape[-1])[:, channel], r.reshape(-1, y.shape[-1])
-        only[rows.argmax(), channel] = rows.max()
-    arrived = scope.spread(node, r).get(INPUT)
-    if arrived is None or not arrived.any():
-        return None
-    one = part_of(clip, e, arrived[0], "", node)
-    return peak(one)
+        return scope.relevance[node] * scope.place(node, channel)[1]
+    y = scope.trace.outputs[node]
+    r = np.zeros_like(y)
+    rows, only = y.reshape(-1, y.shape[-1])[:, channel], r.reshape(-1, y.shape[-1])
+    only[rows.argmax(), channel] = rows.max()
+    return r
 
 
-def peak(one: Explained) -> float:
+def peak(clip, picture) -> float:
     """The second of the recording at which the relevance of a map is largest, over all bands."""
-    moments = np.abs(one.map.sum(axis=1)) if one.map.ndim == 2 else np.abs(one.map)
-    seconds = np.asarray(one.axes.seconds)
-    return float(seconds[int(moments.argmax())]) + one.clip.recording.start
+    moments = np.abs(picture.sum(axis=1)) if picture.ndim == 2 else np.abs(picture)
+    places = np.asarray(map_axes(clip).seconds)
+    return float(places[int(moments.argmax())]) + clip.recording.start

@@ -57,11 +57,7 @@ class Explained:
     @functools.cached_property
     def cells(self):
         """Relevance of the cells of the sound's spectrogram [frames, bins] (`clip.cells`)."""
-        if self.clip.bands_stage:
-            return self.stage("spectrogram")
-        spectrum = self.clip.spectrum
-        x = np.stack((spectrum.real, spectrum.imag), axis=-1)
-        return lrp_core.extend(self.e, self.clip.below_cells, x).relevance.sum(axis=-1)
+        return self.stage("spectrogram") if self.clip.bands_stage else cells_of(self.clip, [self.e])[0]
 
     @functools.cached_property
     def map(self):
@@ -104,6 +100,20 @@ def places_of(front_end):
 def map_of(clip, relevance):
     """Relevance of a clip's input, at the last stage that is a spectrogram: [frames, bands]."""
     return to_map(clip.below, relevance[None])[0]
+
+
+def maps_of(clip, explanations):
+    """The `map` of each of several explanations of a clip: [n, frames, bands]."""
+    if clip.bands_stage:
+        return to_map(clip.below, np.stack([e.relevance for e in explanations]))
+    return cells_of(clip, explanations)
+
+
+def cells_of(clip, explanations):
+    """Relevance of the cells of a clip's spectrogram, by each of several explanations: [n, frames, bins]."""
+    x = np.stack((clip.spectrum.real, clip.spectrum.imag), axis=-1)
+    return np.stack([e.relevance.sum(axis=-1)
+                     for e in lrp_core.extend_each(explanations, clip.below_cells, x)])
 
 
 def map_axes(clip):

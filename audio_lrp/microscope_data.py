@@ -19,21 +19,25 @@
 entry, all of it, without a map. Maps of one column add up to `map` where all relevance crosses it and all
 channels are listed. Everything is exact to the packing, for the relevance of one explanation.
 """
+import concurrent.futures
 import dataclasses
+import math
 
 import numpy as np
 
 import lrp_core
 from lrp_core import layers as L
+from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.ledger import Entry, Ledger
 from lrp_core.network import INPUT
 
-from .explained import Explained, as_picture
+from .explained import Explained, as_picture, maps_of
 from .report_data import pack, ticks
 
 TOP = 6  # channels of a layer that are shown
 COLUMNS = 12  # layers that are shown
 ROWS, ACROSS = 16, 32  # of the maps, at most
+CACHED = 1 << 19  # numbers of a layer's output, for all channels that are carried down together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +80,13 @@ def columns_of(scope, also=None):
 
 
 def sums(name, r):
-    """Relevance [1, *shape] of each channel; the input counts as one."""
-    return r.sum().reshape(1) if name == INPUT else r.reshape(-1, r.shape[-1]).sum(axis=0)
+    """Relevance [n, *shape] of each channel: [n, channels]; the input counts as one."""
+    return r.reshape(len(r), -1, 1 if name == INPUT else r.shape[-1]).sum(axis=1)
 
 
 def column(scope, name, r, top):
     """The Column of relevance r [1, *shape] at a node."""
-    by_channel = sums(name, r)
+    (by_channel,) = sums(name, r)
     chosen = np.argsort(-np.abs(by_channel), kind="stable")[:top]
     chosen = chosen[by_channel[chosen] != 0] if by_channel.any() else chosen[:1]
     kind = scope.network[name].layer.type if name in scope.network.positions else "input"
@@ -91,13 +95,33 @@ def column(scope, name, r, top):
                   len(by_channel))
 
 
-def alone(name, r, channel):
-    """Relevance r [1, *shape] of one channel of a node, 0 elsewhere; all of the input's."""
-    if name == INPUT:
-        return r
-    mask = np.zeros(r.shape[-1])
-    mask[channel] = 1
-    return r * mask
+def alone(channels, r):
+    """Relevance r [1, *shape] at a node, of each of some channels by itself: [channels, *shape], 0 elsewhere.
+    """
+    found = np.zeros((len(channels), *r.shape[1:]))
+    for row, channel in zip(found, channels):
+        row[..., channel] = r[0, ..., channel]
+    return found
+
+
+def carried(scope, columns, sent, found_of, ends=()):
+    """{node: [what is found of each listed channel]}, of its relevance carried down from there.
+
+    sent: {node: relevance}. found_of: called with a column and {node: [n, *shape]}, what arrived of n of its
+    channels; returns a list of n things. ends: nodes at which relevance stays.
+    """
+    together = max(1, CACHED // max(map(math.prod, scope.network.shapes.values())))
+    parts = [(column, column.channels[first:first + together]) for column in columns
+             for first in range(0, len(column.channels), together)]
+
+    def work(part):
+        column, channels = part
+        return found_of(column, scope.spread(column.node, alone(channels, sent[column.node]), ends))
+    found = {column.node: [] for column in columns}
+    with single_threaded_blas, concurrent.futures.ThreadPoolExecutor(default_threads()) as pool:
+        for (column, _), some in zip(parts, pool.map(work, parts)):
+            found[column.node] += some
+    return found
 
 
 def paths(scope, sent, weights, top=TOP):
@@ -107,17 +131,18 @@ def paths(scope, sent, weights, top=TOP):
     the score down. weights: {node: which part counts of what arrives at its units}.
     """
     columns = [column(scope, name, r * weights[name], top) for name, r in sent.items()]
-    place, links = {one.node: number for number, one in enumerate(columns)}, []
-    for number, one in enumerate(columns[:-1]):
-        for from_place, channel in enumerate(one.channels):
-            r = alone(one.node, sent[one.node], channel)
-            for name, arrived in scope.spread(one.node, r, ends=sent).items():
-                if name == one.node or name not in place:
-                    continue
-                below = columns[place[name]]
-                given = sums(name, arrived * weights.get((one.node, name), weights[name]))
-                links += [(number, from_place, place[name], to_place, float(given[max(to, 0)]))
-                          for to_place, to in enumerate(below.channels)]
+    place = {one.node: number for number, one in enumerate(columns)}
+
+    def given_by(one, arrived):
+        """[(column below, place there, relevance given) of all links] of each channel."""
+        counted = {name: sums(name, r * weights.get((one.node, name), weights[name]))
+                   for name, r in arrived.items() if name in place and name != one.node}
+        rows = max(map(len, counted.values()), default=0)
+        return [[(place[name], to_place, float(given[row, max(to, 0)])) for name, given in counted.items()
+                 for to_place, to in enumerate(columns[place[name]].channels)] for row in range(rows)]
+    given = carried(scope, columns[:-1], sent, given_by, ends=sent)
+    links = ((place[name], from_place, *link) for name, channels in given.items()
+             for from_place, some in enumerate(channels) for link in some)
     return Paths(tuple(columns), tuple(link for link in links if link[-1]))
 
 
@@ -160,32 +185,37 @@ def pooled(picture, rows=ROWS, across=ACROSS):
     return picture
 
 
+def maps_through(scope, one, columns):
+    """{node: [picture of what of the input came through each listed channel]}, [rows, across] each."""
+    def pictures(column, arrived):
+        parts = [part_of(one.clip, one.e, r, one.rules, column.node).e for r in arrived[INPUT]]
+        return [pooled(as_picture(picture)) for picture in maps_of(one.clip, parts)]
+    return carried(scope, columns, scope.relevance, pictures)
+
+
 def page_data(one, top=TOP):
     """What a page needs to show how relevance goes through the channels (the module's text has the shape).
 
     one: an Explained whose explanation kept its layers. top: channels of a layer. Takes a pass from each
-    channel down to the input: some seconds for a large network.
+    channel down to the input.
     """
     scope = lrp_core.Microscope(one.e)
     found, names = all_paths(scope, top), one.e.class_names
-    whole = pooled(as_picture(one.map))
+    maps = maps_through(scope, one, found.columns[:-1])
 
-    def channel_data(column, channel, relevance):
-        said = str(channel)
-        if column.node == scope.asked.start and names is not None and len(names) == column.size:
-            said = names[channel]
+    def channel_data(column, place):
+        relevance = significant(column.relevance[place])
         if column.node == INPUT:
-            return {"channel": 0, "name": "input", "relevance": significant(relevance), "map": None}
-        r = alone(column.node, scope.relevance[column.node], channel)
-        arrived = scope.spread(column.node, r).get(INPUT)
-        picture = np.zeros_like(whole) if arrived is None else pooled(as_picture(
-            part_of(one.clip, one.e, arrived[0], one.rules, column.node).map))
-        return {"channel": channel, "name": said, "relevance": significant(relevance), "map": pack(picture)}
+            return {"channel": 0, "name": "input", "relevance": relevance, "map": None}
+        channel = column.channels[place]
+        named = column.node == scope.asked.start and names is not None and len(names) == column.size
+        return {"channel": channel, "name": names[channel] if named else str(channel), "relevance": relevance,
+                "map": pack(maps[column.node][place])}
     columns = [{"node": column.node, "type": column.type, "size": column.size,
                 "total": significant(column.total), "rest": significant(column.rest),
-                "channels": [channel_data(column, channel, r)
-                             for channel, r in zip(column.channels, column.relevance)]}
+                "channels": [channel_data(column, place) for place in range(len(column.channels))]}
                for column in found.columns]
+    whole = pooled(as_picture(one.map))
     return {"columns": columns, "links": [[*link[:-1], significant(link[-1])] for link in found.links],
             "rows": whole.shape[0], "across": whole.shape[1], "map": pack(whole),
             "seconds": one.clip.seconds, "hertz": ticks(one.axes.hertz), "target": one.target_name,

@@ -63,7 +63,7 @@ def presets_asked(names):
 @click.option("--microscope/--no-microscope", "looks", default=None,
               show_default=f"for up to {LOOKED_INTO} clips and networks of up to "
               f"{LOOKED_INTO_SIZE / 1e6:g} million multiply-adds",
-              help="Show which channels carried the relevance: takes some seconds a clip.")
+              help="Show which channels carried the relevance: takes about a second a clip.")
 def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 
@@ -93,7 +93,9 @@ def report(clips, path, names, model, start, end, engine, dtype, share, looks):
         raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
     if looks is None:
-        looks = len(paths) <= LOOKED_INTO and network.multiply_adds <= LOOKED_INTO_SIZE
+        looks = not (reason := too_much(len(paths), network))
+        if reason:
+            say(f"no microscope {reason}; --microscope adds it", err=True)
     part = {"start": start, "end": end}
     opened = ((open_or_complain(source, front_end, **part), name, part)
               for source, name in zip(paths, shortest_names(paths)))
@@ -113,6 +115,16 @@ def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     if count < len(paths):
         say(f"{len(paths) - count} of {len(paths)} files could not be explained", err=True)
         raise SystemExit(1)
+
+
+def too_much(clips, network):
+    """Why the channels are not shown without being asked for; "" where they are."""
+    if clips > LOOKED_INTO:
+        return f"for more than {LOOKED_INTO} clips"
+    if network.multiply_adds > LOOKED_INTO_SIZE:
+        return (f"for a network of {network.multiply_adds / 1e6:,.0f} million multiply-adds, more than "
+                f"{LOOKED_INTO_SIZE / 1e6:g} million")
+    return ""
 
 
 def check_mp3():

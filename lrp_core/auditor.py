@@ -16,6 +16,7 @@ from .explain import Rules, explain, has_numba
 from .files import ModelFileError
 from .model_file import load
 from .network import Network
+from .show import line
 from .text import clean, table
 
 AGREES = 1e-4      # of the largest score: what single precision may cost
@@ -63,9 +64,9 @@ class PresetCheck:
     error: str = ""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Check:
-    """What `check` found; prints as a report.
+    """What `check` found; prints as a report, and shows itself in one line.
 
     difference: the largest difference of the scores from `beside`'s, as a share of the largest score; None
     where there is nothing to compare with. tolerance: how large it may be. findings: sentences, the most
@@ -89,6 +90,12 @@ class Check:
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
         return {**dataclasses.asdict(self), "agrees": self.agrees}
+
+    def __repr__(self):
+        scores = ("not compared" if self.difference is None
+                  else f"{'agree' if self.agrees else 'DISAGREE'} with {self.beside}")
+        return line("Check", f"{self.model}, {len(self.nodes)} layers, {len(self.presets)} presets, scores "
+                             f"{scores}, {len(self.findings)} findings: print it to read them")
 
     def __str__(self):
         rows = [("layer", "type", "output", "rule", "engine", "left to NumPy because")]
@@ -251,8 +258,10 @@ def about_presets(presets):
             yield f"{one.rules} gives no explanation: {one.error}"
             continue
         if abs(one.bias) > ABSORBED:
-            yield (f"{one.rules}: of the score {one.score:.3g}, biases keep {one.bias:.0%} (most in "
-                   f"'{clean(one.most[0])}', {one.most[1]:.0%}); the input gets {one.arrived:.0%}.")
+            whole, part = f"{abs(one.bias):.0%}", f"{abs(one.most[1]):.0%}"
+            yield (f"{one.rules}: of the score {one.score:.3g}, biases {'keep' if one.bias > 0 else 'add'} "
+                   f"{whole} (most in '{clean(one.most[0])}'{f', {part}' if part != whole else ''}); the "
+                   f"input gets {one.arrived:.0%}.")
         for column, what in (("stabilizer", "stabilizers absorb {:.0%} of the score: denominators are close "
                               "to zero"),
                              ("softmax", "softmaxes inside the network do not conserve {:.0%} of the score"),

@@ -76,13 +76,18 @@ def said(column, part, told):
 
 
 def most(ledger, column, scale, told):
-    """Which layer has the most of a column: " (most in conv3a: 21%)", " (all in dense)"."""
+    """Which layer has the most of a column: " (most in conv3a: 21%)", " (all in dense)"; "" where its part,
+    as it is told, is nothing or the same as the whole.
+    """
     parts = ledger.column(column).reshape(len(ledger.pages), -1).mean(axis=1).tolist()
     parts = [(part, page[0]) for part, page in zip(parts, ledger.pages) if part]
-    sign = 1 if sum(part for part, _ in parts) / scale >= 0 else -1
+    whole = sum(part for part, _ in parts) / scale
+    sign = 1 if whole >= 0 else -1
     part, name = max(parts, key=lambda one: sign * one[0] / scale)
-    return (f" (all in {clean(name)})" if len(parts) == 1
-            else f" (most in {clean(name)}: {told(sign * part / scale)})")
+    if len(parts) == 1:
+        return f" (all in {clean(name)})"
+    share = told(sign * part / scale)
+    return "" if share in (told(0.0), told(sign * whole)) else f" (most in {clean(name)}: {share})"
 
 
 def folded(ledger, every=False):

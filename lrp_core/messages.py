@@ -6,7 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from .ledger import ABSORBED
+from .show import block, html_table, line
 from .text import quote, table
+
+TOP = 10  # messages on each side that a table shows
+ALIGN = "<<>>"
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -101,8 +105,17 @@ class Messages:
                       for place in most]
         return sorted(found, key=lambda one: -abs(one[2]))[:count]
 
-    def table(self, top: int = 10, *, channels: bool | None = None) -> str:
+    def table(self, top: int = TOP, *, channels: bool | None = None) -> str:
         """The messages as a text: the `top` largest from above, and downward; what was kept; the sums."""
+        return table(self._rows(top, channels), ALIGN)
+
+    def _repr_html_(self):
+        """For notebooks: the same as a table."""
+        what = f"{self.type}, {self.rule}" if self.rule else self.type
+        return block(f"Messages of {self.name} ({what})", html_table(self._rows(TOP, None), ALIGN))
+
+    def _rows(self, top, channels):
+        """The table's cells: from above, the unit itself, downward."""
         rows = [("", "unit", "relevance", "share")]
         rows += self._lines("from", "received", top, channels)
         rows += self._line("begins here", self.began) + self._line("dropped by keep", -self.dropped)
@@ -110,8 +123,7 @@ class Messages:
         rows += self._lines("to", "given", top, channels)
         for column in ABSORBED:
             rows += self._line("kept", self.absorbed.get(column, 0.0), column.replace("_", " "))
-        rows += self._line("stays here", self.stays)
-        return table(rows, "<<>>")
+        return rows + self._line("stays here", self.stays)
 
     def _lines(self, word, side, top, channels):
         every = self.strongest(side, channels=channels)
@@ -129,8 +141,8 @@ class Messages:
         return self.table()
 
     def __repr__(self):
-        return (f"<messages of {self.name}: relevance {self.relevance:.4g}, received {self.got:.4g}, "
-                f"given {self.gave:.4g}, kept {self.kept:.4g}>")
+        return line("Messages", f"{self.name}, relevance {self.relevance:.4g}, received {self.got:.4g}, "
+                                f"given {self.gave:.4g}, kept {self.kept:.4g}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -149,8 +161,8 @@ class Route:
     below: dict[str, np.ndarray]
 
     def __repr__(self):
-        return (f"<route through {self.node}{written(self.unit)}: relevance {self.relevance:.4g}, "
-                f"{len(self.above)} nodes above, {len(self.below)} below>")
+        return line("Route", f"{self.node}{written(self.unit)}, relevance {self.relevance:.4g}, "
+                             f"{len(self.above)} nodes above, {len(self.below)} below")
 
 
 def indices(unit, shape: Sequence[int], what: str) -> tuple:

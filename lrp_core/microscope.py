@@ -8,18 +8,22 @@ makes of its relevance alone; what it received, and what goes through it from th
 transposed map (`transposed`), in one pass a layer.
 """
 import functools
+import threading
 from collections.abc import Collection
 
 import numpy as np
 
+from .chunks import single_threaded_blas
 from .composites import Composite
+from .crossing import Crossing
 from .explanation import Explanation
+from .flow import is_ours
 from .ledger import ABSORBED
 from .messages import Messages, Route, indices
 from .network import INPUT
 from .steps import plan
 from .text import listing, quote
-from .transposed import transposed
+from .transposed import repeated, transposed
 
 
 def messages(e: Explanation, node: str, unit: int | tuple) -> Messages:
@@ -52,6 +56,8 @@ class Microscope:
                              f"{quote(e.asked.method.name)}")
         self.asked, self.network = e.asked, e.asked.network.scoring
         self.relevance = {name: np.asarray(r, np.float64)[None] for name, r in e.layers.items()}
+        self._crossings: dict[str, Crossing] = {}
+        self._making = threading.Lock()
 
     @functools.cached_property
     def steps(self):
@@ -123,9 +129,10 @@ class Microscope:
         units in the mask}, [1, *shape] each. Parts may be negative, or above 1, where others make up for it.
         """
         w = {node: self._kept(node, mask)}
-        for step in self.crossed:
-            if any(source in w for source in step.node.inputs):
-                w[step.node.name] = self._kept(step.node.name, self._up(step, w))
+        with single_threaded_blas:  # as in `explain`: the same last bits, however many processors there are
+            for step in self.crossed:
+                if any(source in w for source in step.node.inputs):
+                    w[step.node.name] = self._kept(step.node.name, self._up(step, w))
         return w
 
     def _up(self, step, v, wanted=False):
@@ -133,6 +140,8 @@ class Microscope:
         r = self.relevance[step.node.name]
         vs = [v[name] if name in v else np.zeros((1, *self.network.shapes[name]))
               for name in step.node.inputs]
+        if is_crossing(step):
+            return self._crossing(step).up(vs[0])
         return transposed(step, self.trace, r, vs, wanted=r != 0 if wanted else None)
 
     def _kept(self, name, v):
@@ -146,19 +155,42 @@ class Microscope:
             given[name] = given[name] + share if name in given else share
         return given, book
 
-    def spread(self, node: str, r: np.ndarray, ends: Collection[str] = ()) -> dict[str, np.ndarray]:
-        """Relevance r [1, *shape] at a node, carried down: {node: what arrives there}.
+    def spread(self, node: str, r: np.ndarray, ends: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """Relevance r at a node, carried down: {node: what arrives there}.
 
-        ends: names of nodes below it at which relevance stays.
+        r: [n, *shape], each of the n by itself. ends: names of nodes below it at which relevance stays; only
+        where it stays is then returned.
         """
         found = {node: r}
-        for step in reversed(self.steps):
-            name = step.node.name
-            if name not in found:
-                continue
-            found[name] = self._kept(name, found[name])
-            if name == self.asked.stop or (name in ends and name != node):
-                continue
-            for source, share in self._down(step, found[name])[0].items():
-                found[source] = found[source] + share if source in found else share
+        with single_threaded_blas:
+            for step in reversed(self.steps):
+                name = step.node.name
+                if name not in found:
+                    continue
+                found[name] = self._kept(name, found[name])
+                if name == self.asked.stop or (name in (ends or ()) and name != node):
+                    continue
+                r = found[name] if ends is None else found.pop(name)
+                for source, share in zip(step.node.inputs, self._shares(step, r)):
+                    found[source] = found[source] + share if source in found else share
         return found
+
+    def _shares(self, step, r):
+        """[R_in of each input] of relevances r [n, *shape] at a node's output."""
+        if is_crossing(step):
+            return [self._crossing(step).down(r)]
+        return step.back(repeated(step, self.trace, len(r)), r)[0]
+
+    def _crossing(self, step):
+        """The Crossing of a linear layer, made when it is first asked for."""
+        name, (source,) = step.node.name, step.node.inputs
+        with self._making:  # several threads may ask
+            if name not in self._crossings:
+                x, y = self.trace.outputs[source], self.trace.outputs[name]
+                self._crossings[name] = Crossing.of(step.node.layer, step.sharing, x, y)
+        return self._crossings[name]
+
+
+def is_crossing(step):
+    """Does relevance cross a step by a `Crossing`?"""
+    return bool(step.groups) and is_ours(step.node.layer)

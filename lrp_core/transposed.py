@@ -6,20 +6,20 @@ inputs that are asked about and 0 elsewhere,
     Σ_i v_i (F R)_i  =  Σ_j w_j R_j,        w = Fᵀ v
 
 so that of the relevance R_j of a unit j above, w_j R_j arrives there. `transposed` computes Fᵀ v in one pass
-for the layers of this package. For any other layer or rule it asks `flow` itself, with relevance at a few
-units at a time; whole parts of the output that do not reach the inputs are found together. Either way the
-equation above is checked with the relevance that was really there.
+for the layers of this package, and for others whose transpose is registered (`transpose_of`). For any other
+layer or rule it asks `flow` itself, with relevance at a few units at a time; whole parts of the output that
+do not reach the inputs are found together. Either way the equation above is checked with the relevance that
+was really there.
 """
 import functools
 
 import numpy as np
 
 from . import through_products as P
+from .crossing import Crossing, inverse_of
 from .flow import (
-    Book,
-    divide,
     flow,
-    parts_of,
+    is_ours,
     through_activation,
     through_linear,
     through_max_pool,
@@ -83,7 +83,8 @@ def probed(step, trace, vs, wanted):
     shape = trace.outputs[step.node.name].shape[1:]
     w = np.zeros(int(np.prod(shape)))
     parts = [np.arange(w.size) if wanted is None else np.flatnonzero(wanted)]
-    rng, repeat = np.random.default_rng(0), repeater(step, trace)
+    rng = np.random.default_rng(0)
+    repeat = functools.lru_cache(maxsize=2)(functools.partial(repeated, step, trace))
     numbers = w.size + sum(v.size for v in vs)
     at_a_time = int(min(max(NUMBERS // numbers, 1), MOST))
     while parts:
@@ -101,45 +102,34 @@ def probed(step, trace, vs, wanted):
     return w.reshape(1, *shape)
 
 
-def repeater(step, trace):
-    """A function from n to a Trace of n equal samples around one node, with what the layer keeps for them."""
-    node, y = step.node, trace.outputs[step.node.name]
-
-    @functools.lru_cache(maxsize=2)
-    def repeat(n):
-        xs = {name: np.repeat(trace.outputs[name], n, axis=0) for name in node.inputs}
-        _, kept = node.layer.forward_keeping(*(xs[name] for name in node.inputs))
-        return Trace({**xs, node.name: np.repeat(y, n, axis=0)}, {} if kept is None else {node.name: kept})
-    return repeat
+def repeated(step, trace, n):
+    """A Trace of n equal samples around one node, with what the layer keeps for them."""
+    node = step.node
+    outputs = {name: np.broadcast_to(trace.outputs[name], (n, *trace.outputs[name].shape[1:]))
+               for name in (*node.inputs, node.name)}
+    kept = trace.kept.get(node.name)
+    if isinstance(kept, np.ndarray) and is_ours(node.layer):
+        kept = np.broadcast_to(kept, (n, *kept.shape[1:]))
+    elif kept is not None:
+        _, kept = node.layer.forward_keeping(*(outputs[name] for name in node.inputs))
+    return Trace(outputs, {} if kept is None else {node.name: kept})
 
 
 # ---- the transposes: as the functions in `flow` and `through_products`, from v [1, *x's shape] to w
 
-def inverse(z, rule, gate=None):
-    """1 / stabilize(z) where z is not zero; 0 where a gate is shut."""
-    return divide(np.ones_like(z) if gate is None else gate * np.ones_like(z), z, rule, 1.0, Book(len(z)))
-
-
 def of_linear(layer, rule, xs, y, vs, kept):
     """w_j = Σ_groups c m_j / stabilize(z_j) · Σ_terms σ (W' (x' v))_j."""
-    (x,), (v,) = xs, vs
-    w = np.zeros_like(y)
-    for group in rule.groups(layer):
-        parts, z = parts_of(group, layer, x, y)
-        share = inverse(z, rule, None if group.gate is None else group.gate(y))
-        for term, part in parts:
-            w += (group.coefficient * term.sign) * share * layer.linear(part * v, term.kernel, None)
-    return w
+    return Crossing.of(layer, rule, xs[0], y).up(vs[0])
 
 
 def of_merge(layer, rule, xs, y, vs, kept):
     """w = Σ_i σ_i x_i v_i / stabilize(z)."""
-    return inverse(y, rule) * sum(sign * x * v for sign, x, v in zip(layer.signs(len(xs)), xs, vs))
+    return inverse_of(y, rule) * sum(sign * x * v for sign, x, v in zip(layer.signs(len(xs)), xs, vs))
 
 
 def of_normalization(layer, rule, xs, y, vs, kept):
     """w = L (x v) / stabilize(y), with L the linear map that the layer is with its deviation held fixed."""
-    return inverse(y, rule) * layer.linear_at(xs[0], xs[0] * vs[0])
+    return inverse_of(y, rule) * layer.linear_at(xs[0], xs[0] * vs[0])
 
 
 def of_activation(layer, rule, xs, y, vs, kept):
@@ -167,8 +157,8 @@ def of_matmul(layer, rule, xs, y, vs, kept):
     (a, b), (to_a, to_b) = xs, vs
     by_a, by_b = np.matmul(a * to_a, b), np.matmul(a, b * to_b)
     if isinstance(rule, Gate):
-        return inverse(y, rule) * (by_b if rule.operand == 0 else by_a)
-    return 0.5 * inverse(y, rule) * (by_a + by_b)
+        return inverse_of(y, rule) * (by_b if rule.operand == 0 else by_a)
+    return 0.5 * inverse_of(y, rule) * (by_a + by_b)
 
 
 def of_extreme(layer, rule, xs, y, vs, kept):
@@ -189,13 +179,28 @@ def of_softmax(layer, rule, xs, y, vs, kept):
 
 def of_log_softmax(layer, rule, xs, y, vs, kept):
     """w = x v / stabilize(y)."""
-    return inverse(y, rule) * xs[0] * vs[0]
+    return inverse_of(y, rule) * xs[0] * vs[0]
 
 
-# By the function that carries relevance down: one from outside has no entry here.
+# By the function that carries relevance down; `transpose_of` adds those from outside.
 TRANSPOSES = {
     through_linear: of_linear, through_merge: of_merge, through_normalization: of_normalization,
     through_activation: of_activation, through_move: of_move, through_padding: of_move,
     through_max_pool: of_max_pool, P.through_product: of_product, P.through_matmul: of_matmul,
     P.through_extreme: of_extreme, P.through_where: of_where, P.through_softmax: of_softmax,
     P.through_log_softmax: of_log_softmax}
+
+
+def transpose_of(down):
+    """Register the transpose of a function that is registered with `flow`:
+
+        @transpose_of(through_my_layer)
+        def of_my_layer(layer, rule, xs, y, vs, kept):
+            return w                       # like y, from vs, which are like xs; kept: of `forward_keeping`
+
+    A layer without one is looked at by passes of `down` alone.
+    """
+    def register(function):
+        TRANSPOSES[down] = function
+        return function
+    return register

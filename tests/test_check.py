@@ -62,6 +62,24 @@ def test_a_bias_that_keeps_the_score_is_named():
     assert any("biases keep 98%" in one and "'large'" in one for one in found.findings)
 
 
+@pytest.mark.parametrize("biases, most, words", [
+    ((3, -4, 3.1), 2, "biases keep 17% (most in 'layer2', 26%)"),
+    ((-3, 4, -3.1), 2, "biases add 27% (most in 'layer2', 39%)"),
+    ((3.1, -4, 3), 0, "biases keep 17% (most in 'layer0', 26%)"),
+    ((0, 3, 0), 1, "biases keep 23% (most in 'layer1'); the")])
+def test_the_layer_with_the_largest_share_is_named(biases, most, words):
+    """One unit a layer, all weights 1: LRP-0 gives each bias itself of the score 10 + Σ b. A larger bias that
+    works against the others has no share of what they keep.
+    """
+    score = 10 + sum(biases)
+    layers = [(f"layer{k}", L.Dense(np.ones((1, 1)), np.array([float(b)]))) for k, b in enumerate(biases)]
+    found = lrp_core.check(lrp_core.Network(layers, (1,)), [[10.0]], rules=[lrp_core.Zero()], target=0)
+    (one,) = found.presets
+    assert one.most == (f"layer{most}", pytest.approx(biases[most] / score))
+    assert one.bias == pytest.approx(sum(biases) / score)
+    assert any(words in finding for finding in found.findings), found.findings
+
+
 def test_relevance_that_explodes_is_named():
     kernel = np.array([[1.0, -0.999]], np.float32)
     out = L.Dense(np.ones((2, 1), np.float32))

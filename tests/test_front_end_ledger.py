@@ -7,6 +7,8 @@ from sound_nets import FRONT_ENDS, PRESETS, SHAPES, SOUNDS, cnn, sound
 
 import lrp_core
 from lrp_core.ledger import ABSORBED
+from lrp_core.steps import plan
+from lrp_core.transposed import at_once
 
 
 def network_of(name, urban_sounds):
@@ -109,3 +111,21 @@ def test_relevance_of_samples_is_carried_on_to_time_and_frequency(name):
             assert found.relevance.shape == (clip.cells.count(len(clip.sound)), clip.cells.bins, 2)
             here = found.relevance.sum() + found.ledger["sound/cells"].gated
             assert here == pytest.approx(e.relevance.sum(), abs=1e-9 * total.turnover)
+
+
+# ---- upward: the transpose of each step's way for relevance
+
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_the_way_up_is_the_transpose_of_the_way_down(name):
+    """<w, R> = <v, F R> at every step of a front end, for random v and R; no step is looked at by passes."""
+    front_end = FRONT_ENDS[name].fitting(SHAPES[name])
+    below = front_end.network(5_000, 22_050)
+    rng = np.random.default_rng(4)
+    trace = below.trace(rng.standard_normal((1, 5_000)))
+    for step in plan(below, lrp_core.composite(lrp_core.Zero()).rules_for(below)):
+        (source,) = step.node.inputs
+        v = rng.standard_normal(trace.outputs[source].shape)
+        r = rng.standard_normal(trace.outputs[step.node.name].shape)
+        w, (down,) = at_once(step, trace, [v]), step.back(trace, r)[0]
+        assert w is not None, step.node.name
+        assert (w * r).sum() == pytest.approx((v * down).sum(), abs=1e-10 * np.abs(v * down).sum())

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from lesson_pages import ledger_of, near, written  # noqa: F401  (fixtures)
+from lesson_pages import COLUMNS, ledger_of, near, written  # noqa: F401  (fixtures)
 
 import lrp_core
 from audio_lrp import lesson_data
 from lrp_core import AlphaBeta, Epsilon, Flat, Gamma, Zero, ZPlus
 from lrp_core import layers as L
+from lrp_core.numpy_engine import propagate
+from lrp_core.steps import plan
 
 RULES = {
     "Zero()": Zero(),
@@ -177,9 +179,18 @@ SOUND = """([name, k]) => {
     const y = samplesOf(name), heard = hear(y, SETTINGS, FILTERS);
     const ruleOf = layer => layer.type !== "conv" ? Zero() : layer.name === FIRST ? Flat() : RULE;
     const e = explain(SOUNDS, heard.picture, k, ruleOf);
+    const {cells, samples, ledger} = intoSound(heard, SETTINGS, y, e.relevance[0]);
+    const lines = [...e.ledger, ...ledger];
     return {y: [...y], picture: [...heard.picture], scores: [...e.scores], map: [...e.relevance[0]],
-            cells: [...toCells(heard, SETTINGS, e.relevance[0])], wrong: e.ledger.some(isWrong),
-            ledger: e.ledger.map(
+            cells: [...cells], samples: [...samples], wrong: lines.some(isWrong),
+            ledger: lines.map(line => [line.received, line.passed, line.bias, line.stabilizer, line.gated]),
+            names: lines.map(line => line.name)}; }"""
+
+SILENCE = """() => {
+    const y = samplesOf("siren").map((value, n) => n < 8000 ? 0 : value), heard = hear(y, SETTINGS, FILTERS);
+    const {cells, samples, ledger} = intoSound(heard, SETTINGS, y, ones(heard.picture));
+    return {cells: [...cells], samples: [...samples], wrong: ledger.some(isWrong),
+            ledger: ledger.map(
                 line => [line.received, line.passed, line.bias, line.stabilizer, line.gated])}; }"""
 
 
@@ -193,8 +204,8 @@ SOUND = """([name, k]) => {
         ("ZPlus()", False),
     ],
 )
-def test_from_the_samples_to_the_cells(page, rule, flat):
-    """The whole way of chapter 8: sound, spectrogram, network, rules, ledger, cells."""
+def test_from_the_samples_to_the_score_and_back(page, rule, flat):
+    """The whole way of chapter 8: sound, spectrogram, network, rules, cells, samples, and the ledger."""
     network, front_end = lesson_data.sound_network()
     whole = front_end.before(network)
     rules = [*([("conv1", Flat())] if flat else []), ("conv*", RULES[rule]), ("*", Zero())]
@@ -210,9 +221,30 @@ def test_from_the_samples_to_the_cells(page, rule, flat):
         near(found["picture"], in_double(front_end.network(), sound))
         near(found["map"], e.layers["sound/arrange"])
         near(found["cells"], e.layers["sound/spectrogram"])
-        inner = [row for row, line in zip(ledger_of(e), e.ledger) if not line.name.startswith("sound/")]
-        near(found["ledger"], inner)
+        near(found["samples"], e.relevance)
+        near(sum(found["samples"]), e.ledger.arrived)
+        lines = dict(zip((line.name.removeprefix("sound/") for line in e.ledger), ledger_of(e)))
+        near(found["ledger"], [lines[name] for name in found["names"]])
+        steps = ["fit", "decibels", "standardize", "arrange"]  # these hand on what they get
+        assert set(lines) == {*found["names"], *steps} and not np.any([lines[name][2:] for name in steps])
         assert not found["wrong"] and network.class_names[int(np.argmax(found["scores"]))] == name
+
+
+def test_relevance_of_silence_is_gated(page):
+    """A second of digital silence, and a relevance of 1 everywhere: what lies on it is gated."""
+    _, front_end = lesson_data.sound_network()
+    found = page.evaluate(SILENCE)
+    sound = lesson_data.clip_samples("siren") / 32768
+    sound[:8000] = 0
+    below = front_end.network()
+    trace, steps = below.trace(sound[None]), plan(below, lrp_core.composite(Zero()).rules_for(below))
+    begin = below.nodes[-1].name, np.ones((1, *below.output_shape))
+    relevance, ledger = propagate(steps, trace, begin, keep={}, layers=True)
+    near(found["samples"], relevance["input"])
+    near(found["cells"], relevance["spectrogram"])
+    lines = [[getattr(ledger[name], column)[0] for column in COLUMNS] for name in ("mel", "spectrogram")]
+    near(found["ledger"], lines)
+    assert not found["wrong"] and lines[0][-1] > 0, "gated"
 
 
 def test_the_inverse_gives_the_sound_back_and_parts_add_up(page):

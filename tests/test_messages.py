@@ -116,14 +116,18 @@ def by_passes(network, rules, e, name):
 
 
 def same_as_passes(network, rules, name="node", bar=1e-9, most=12, outside=False, **how):
-    """For units of each input of a node. outside: is there no transpose for it, so that flow is asked?"""
+    """For units of each input of a node; downward, of all units at once. outside: is there no transpose for
+    it, so that flow is asked?
+    """
     x = products.apart(5, *network.input_shape)
     e = lrp_core.explain(network, x, rules, 1, layers=True, **how)
     step, table = by_passes(network, rules, e, name)
-    scope = Microscope(e)
+    scope, r = Microscope(e), np.float64(e.layers[name])
+    together = scope.spread(name, np.eye(r.size).reshape(-1, *r.shape) * r, ends=step.node.inputs)
     for source in dict.fromkeys(step.node.inputs):
         numbers = [k for k, read in enumerate(step.node.inputs) if read == source]
         wanted = sum(np.stack([row[k] for row in table]) for k in numbers)
+        np.testing.assert_allclose(together[source], wanted, rtol=0, atol=bar * np.abs(wanted).max())
         every = list(np.ndindex(network.scoring.shapes[source]))
         for i in every[::max(1, len(every) // most)]:
             m = scope.messages(source, i)

@@ -74,7 +74,7 @@ def test_explanations_that_start_stop_and_keep():
 def test_it_reads_well():
     network = nets.two_dense(3)
     m = messages(explained(network, Epsilon(0.5), target="siren"), "hidden", 2)
-    assert repr(m).startswith("<messages of hidden[2]: relevance ") and len(repr(m)) < 110
+    assert repr(m).startswith("<Messages: hidden[2], relevance ") and len(repr(m)) < 110
     assert isinstance(m, Messages) and str(m) == m.table()
     lines = m.table(top=2).splitlines()
     assert [line.split()[0] for line in lines if line[0] != "-"][1:] == [

@@ -237,6 +237,22 @@ def test_a_page_gets_all_of_it(one):
         assert column["total"] == pytest.approx(other["total"])
 
 
+def test_channels_carried_down_together_are_those_carried_alone(one, monkeypatch):
+    """Each channel's map is what one pass from it brings to the input; one channel at a time, or all."""
+    scope = lrp_core.Microscope(one.e)
+    columns = microscope_data.all_paths(scope, top=99).columns[:-1]
+    together = microscope_data.maps_through(scope, one, columns)
+    monkeypatch.setattr(microscope_data, "CACHED", 1)
+    singly = microscope_data.maps_through(scope, one, columns)
+    for column in columns:
+        for channel, *pictures in zip(column.channels, together[column.node], singly[column.node]):
+            below = scope.route(column.node, channel).below["input"]
+            part = microscope_data.part_of(one.clip, one.e, below, one.rules, column.node)
+            wanted = microscope_data.pooled(microscope_data.as_picture(part.map))
+            for picture in pictures:
+                np.testing.assert_allclose(picture, wanted, rtol=0, atol=1e-12 * np.abs(one.map).max())
+
+
 # ---- the sounds that excite a channel
 
 def by_hand(network, folder, node):

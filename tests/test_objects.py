@@ -132,6 +132,60 @@ def test_conditions_go_by_their_names():
     assert is_short(shown) and "everywhere -> Own(share=<function test_conditions_go_by" in shown
 
 
+DRAW = np.random.default_rng(1).standard_normal
+LINES = {
+    "Dense(3 -> 2)": L.Dense(DRAW((3, 2))),
+    "Conv2D(3x5, 32 -> 64, strides=(2, 2), padding='same', groups=2)":
+        L.Conv2D(DRAW((3, 5, 16, 64)), None, 2, "same", groups=2),
+    "Conv1D(5, 3 -> 4)": L.Conv1D(DRAW((5, 3, 4)), DRAW(4)),
+    "DepthwiseConv2D(3x3, 8 -> 16)": L.DepthwiseConv2D(DRAW((3, 3, 8, 2))),
+    "Conv2DTranspose(3x3, 2 -> 4)": L.Conv2DTranspose(DRAW((3, 3, 4, 2))),
+    "BatchNorm(4)": L.BatchNorm(DRAW(4), DRAW(4)), "Affine(1x5)": L.Affine(DRAW((1, 5))),
+    "Projection(3 -> 7)": L.Projection(DRAW((3, 7))), "PReLU(4)": L.PReLU(DRAW(4)),
+    "GroupNorm(4, groups=2)": L.GroupNorm(DRAW(4), DRAW(4), groups=2),
+    "LSTM(3 -> 4, reverse=True)": L.LSTM(DRAW((3, 16)), DRAW((4, 16)), reverse=True),
+    "ReLU()": L.ReLU()}
+
+
+@pytest.mark.parametrize("shown", LINES)
+def test_layers_are_lines_with_sizes_and_no_weights(shown):
+    assert repr(LINES[shown]) == shown == repr(LINES[shown].astype(np.float32))
+
+
+def test_layers_from_outside_are_lines_too():
+    """Also one that is no dataclass, and one whose array is not there yet."""
+    class Own(L.Dense):
+        pass
+
+    class Odd(L.Layer):
+        arrays, options = ("kernel",), ("way",)
+        way = 1
+    odd = Odd()
+    assert repr(Own(DRAW((3, 2)))) == "Own(3 -> 2)" and repr(odd) == "Odd()"
+    odd.kernel, odd.way = DRAW((2, 5)), "x" * 500
+    assert repr(odd).startswith("Odd(2x5, way='xxx") and len(repr(odd)) <= 200
+
+
+@pytest.mark.parametrize("make", [lambda: nets.deep(1), hostile])
+def test_a_check_is_a_line(make):
+    found = lrp_core.check(make(), rules=["epsilon", "flat"])
+    assert is_short(repr(found)) and "not compared" in repr(found)
+    assert f"{len(found.nodes)} layers, 2 presets" in repr(found)
+    assert f"{len(found.findings)} findings" in repr(found)
+
+
+def test_messages_show_who_gave_what():
+    """The table in a notebook holds the numbers of the printed one; names are obeyed nowhere."""
+    for network, node in ((nets.deep(1), "hidden"), (hostile(), f"hidden {HOSTILE}")):
+        e = explained(network, layers=True)
+        m = lrp_core.messages(e, node, 2)
+        assert is_short(repr(m)) and is_short(repr(lrp_core.Microscope(e).route(node, 2)))
+        found = Reader(m._repr_html_())
+        printed = [line.split() for line in m.table().split("\n") if not line.startswith("---")]
+        assert [" ".join(cells).split() for cells in found.cells] == printed
+        assert "Messages of hidden" in found.text and "Dense, Epsilon" in found.text
+
+
 # --- what was explained
 
 @pytest.mark.parametrize("how", nets.WAYS, ids=lambda how: "-".join(how.values()))

@@ -288,6 +288,35 @@ def test_without_a_clip_it_shows_the_embedded_one_and_leaves_matplotlib_alone(tm
     assert data["explanations"][0][0]["words"].startswith("siren by epsilon")
 
 
+@pytest.mark.parametrize("name, limit, option, said", [
+    ("LOOKED_INTO", 0, None, "no microscope for more than 0 clips; --microscope adds it"),
+    ("LOOKED_INTO_SIZE", 1_000_000, None,
+     "no microscope for a network of 146 million multiply-adds, more than 1 million; --microscope adds it"),
+    ("LOOKED_INTO", 0, "--no-microscope", ""), ("LOOKED_INTO", 0, "--microscope", None),
+    ("LOOKED_INTO", 1, None, None)])
+def test_where_the_microscope_is_left_out_it_is_said(tmp_path, small, monkeypatch, name, limit, option, said):
+    """said: on stderr, with no microscope in the page; None: the page has one, and nothing is said."""
+    monkeypatch.setattr(report, name, limit)
+    result = run("report", "-o", tmp_path / "r.html", "--model", small[1], "--rules", "epsilon",
+                 *([option] if option else []))
+    assert result.exit_code == 0, result.output
+    _, (data,) = Page((tmp_path / "r.html").read_text(encoding="utf-8")).json()
+    assert (data["microscope"] is None) == (said is not None)
+    assert (said or "") in result.stderr and ("no microscope" in result.stderr) == bool(said)
+
+
+def test_what_keeps_the_microscope_away_is_said(tmp_path, small, monkeypatch):
+    """An error in it costs the page nothing else."""
+    def fail(one):
+        raise ValueError("rule R is not linear")
+    monkeypatch.setattr(report.microscope_data, "page_data", fail)
+    result = run("report", "-o", tmp_path / "r.html", "--model", small[1], "--rules", "epsilon")
+    assert result.exit_code == 0, result.output
+    assert f"{audio_lrp.EMBEDDED_CLIP}: no microscope: rule R is not linear" in result.stderr
+    _, (data,) = Page((tmp_path / "r.html").read_text(encoding="utf-8")).json()
+    assert data["microscope"] is None and data["explanations"][0][0]["words"].startswith("siren by epsilon")
+
+
 def test_a_library_without_mp3_is_named_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": ""})
     result = run("report", "-o", tmp_path / "r.html")

@@ -45,11 +45,11 @@ function judged(ledger, total) {
     [Math.abs(total.bias) > 0.5 * score, `Bias: ${part(total.bias)} of the score. ${Math.abs(total.bias) > 0.5 * score
       ? "The map explains only what is left of it." : "The inputs explain most of it."}`],
     [Math.abs(total.stabilizer) > 0.25 * score, `Stabilizer: ${part(total.stabilizer)}. ${Math.abs(total.stabilizer) > 0.25 * score
-      ? "ε is large for the outputs of this network." : "ε is small enough to be of no matter."}`],
+      ? "ε is large for the outputs of this network." : "ε is small enough not to matter."}`],
     [gates > 0.05 * score, `Gates: at most ${part(gates)} in a layer. ${gates > 0.05 * score
-      ? "A unit had no input for a part of its relevance, or αβ had none for −β R."
-      : "Units could hand on what they had."}`],
-    [crowd > 5, `Cancellation: up to ${two(crowd)} times the sum is moved in one layer. ${crowd > 5
+      ? "Some units had no input to give a part of their relevance to, or αβ had none for −β R."
+      : "All units could hand on what they had."}`],
+    [crowd > 5, `Cancellation: without signs, the relevance of a layer adds up to at most ${two(crowd)} times its sum. ${crowd > 5
       ? "Large numbers for and against cancel: small errors will show." : "Little cancels."}`],
   ];
 }
@@ -75,7 +75,7 @@ widget("ledger", root => {
     const scores = forward(network, picture).at(-1);
     const {ledger, total} = explain(network, picture, scores.indexOf(Math.max(...scores)), () => rule);
     view.show(ledger.filter(line => line.rule), total, true);
-    const item = ([bad, text]) => `<li class="${bad ? "bad" : "good"}"><b>${bad ? "Alarming" : "In order"}.</b> ${text}</li>`;
+    const item = ([bad, text]) => `<li class="${bad ? "bad" : "good"}"><b>${bad ? "Alarming" : "Fine"}.</b> ${text}</li>`;
     rich(verdicts, judged(ledger, total).map(item).join(""));
   }
   return show;

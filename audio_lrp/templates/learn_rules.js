@@ -6,9 +6,9 @@ const RULES = [["zero", "LRP-0"], ["epsilon", "LRP-ε"], ["gamma", "LRP-γ"], ["
 const WORDS = {
   zero: "each input gets what it contributed",
   epsilon: "LRP-0 with ε added to the denominator: weak contributions are absorbed",
-  gamma: "contributions in favour count 1 + γ times",
-  alphabeta: "what is for gets α, what is against gets −β = 1 − α",
-  zplus: "only contributions in favour count, without the bias",
+  gamma: "positive contributions count 1 + γ times",
+  alphabeta: "positive contributions share α R, negative ones −β R; β = α − 1",
+  zplus: "only positive contributions count, without the bias",
   flat: "every input gets the same, whatever it was",
 };
 

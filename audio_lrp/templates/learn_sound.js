@@ -65,11 +65,12 @@ class Listener {
     this.k = this.target === "winner" ? scores.indexOf(Math.max(...scores)) : this.target;
     this.e = explain(SOUNDS, this.heard.picture, this.k, layer => this.rule(layer));
     this.map = this.e.relevance[0];
-    this.cells = toCells(this.heard, SETTINGS, this.map);
-    this.parts = {};
+    const {cells, samples, ledger} = intoSound(this.heard, SETTINGS, this.samples, this.map);
+    Object.assign(this, {cells, parts: {}, arrived: sum(samples)});
     this.tell();
     this.draw();
-    this.book.show(this.e.ledger.filter(line => line.rule), this.e.total, true, "the picture");
+    const lines = [...this.e.ledger, ...ledger], total = totalOf(lines, this.e.total.received, this.arrived);
+    this.book.show(lines.filter(line => line.rule), total, true, "the samples");
   }
 
   tell() {
@@ -84,7 +85,7 @@ class Listener {
     const chosen = this.chosen(), count = sum(chosen) / chosen.length;
     rich(this.words, `Explained: ${titled(names[this.k])}, score ${two(total.received)}; `
       + `${two(total.passed)} arrives at the picture `
-      + `(${two(sum(positive(this.map)))} for, ${two(-sum(negative(this.map)))} against). `
+      + `(${two(sum(positive(this.map)))} for, ${two(-sum(negative(this.map)))} against), ${two(this.arrived)} at the samples. `
       + `The relevant part is ${percent(count)} of the cells.`);
   }
 

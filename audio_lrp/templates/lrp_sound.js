@@ -1,5 +1,6 @@
 "use strict";
-// From samples to the picture that the network takes, and relevance back to the cells of the short-time Fourier transform.
+// From samples to the picture that the network takes, and relevance back to the cells of the short-time Fourier transform
+// and to the samples.
 // features.steps computes the same: Spectrogram, Mel, Decibels, Standardize.
 
 // The fast Fourier transform of complex numbers, in place; their count is a power of 2.
@@ -107,6 +108,38 @@ function toCells({power, mel, filters, spectra: {frames, bins}}, {bands}, R) {
     for (let k = 0; k < bins; k++) cells[m * bins + k] = power[m * bins + k] * back[k];
   }
   return cells;
+}
+
+// Relevance of the cells shared out to the samples, by LRP-0 of the power, which is linear in the sound once one of Y·Y* is
+// held:  R_n = y_n Σ_m w_{n-mH} Σ_k Re[c_{m,k} Y_{m,k} e^{iθ}],  c = R / |Y|²,  θ = 2πk(n-mH) / size.
+function toSamples({power, spectra: {frames, bins, re, im}}, {size, hop}, y, R) {
+  const window = hann(size), back = new Float64Array(y.length);
+  for (let m = 0; m < frames; m++) {
+    const a = new Float64Array(size), b = new Float64Array(size);
+    for (let k = 0; k < bins; k++) {
+      const cell = m * bins + k, c = power[cell] >= SMALLEST ? R[cell] / power[cell] : 0;
+      a[k] = c * re[cell];
+      b[k] = -c * im[cell]; // the forward transform of the conjugate, as in `inverse`
+    }
+    fft(a, b);
+    for (let n = 0; n < size; n++) {
+      const at = m * hop + n - size / 2;
+      if (at >= 0 && at < y.length) back[at] += window[n] * a[n];
+    }
+  }
+  return back.map((value, n) => y[n] * value);
+}
+
+// The relevance R of the picture carried on through what made it: {cells, samples}, and a line of the ledger for each step
+// that shares it out; the others hand on what they get. What lies where nothing sounds is gated.
+function intoSound(heard, settings, y, R) {
+  const {mel, power, spectra: {frames}} = heard, {bands} = settings;
+  const cells = toCells(heard, settings, R), samples = toSamples(heard, settings, y, cells);
+  const silent = (values, relevance) => sum(relevance.filter((_, n) => !(Math.abs(values[n]) >= SMALLEST)));
+  const inOrder = R.map((_, n) => R[(bands - 1 - n % bands) * frames + Math.floor(n / bands)]); // as `mel` has its numbers
+  const line = (name, from, to, gated) => entry(name, "LRP-0", from, to, {...emptyBook(), gated});
+  return {cells, samples, ledger: [line("mel", R, cells, silent(mel, inOrder)),
+                                   line("spectrogram", cells, samples, silent(power, cells))]};
 }
 
 // The fewest cells that carry `share` of the positive relevance: 1 where a cell is one of them.

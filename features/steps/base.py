@@ -12,6 +12,7 @@ import numpy as np
 import lrp_core
 from lrp_core import layers as L
 from lrp_core.text import quote
+from lrp_core.transposed import transpose_of
 
 LARGEST = 1e30  # no setting is larger; infinity and whole numbers of a thousand digits are
 
@@ -62,6 +63,12 @@ class Level(Step):
 def through_level(layer, rule, xs, y, r, book):
     """R_in = R."""
     return [r.reshape(xs[0].shape)]
+
+
+@transpose_of(through_level)
+def of_level(layer, rule, xs, y, vs, kept):
+    """w = v."""
+    return vs[0].reshape(y.shape)
 
 
 def check(what, value, *, low=None, high=None, whole=False, also=()):

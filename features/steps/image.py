@@ -7,6 +7,7 @@ import numpy as np
 
 import lrp_core
 from lrp_core import layers as L
+from lrp_core.transposed import transpose_of
 
 from .base import Axes, Step, centres_between, check, time_and_frequency
 
@@ -103,6 +104,12 @@ def through_colours(layer, rule, xs, y, r, book):
     return [r.sum(axis=-1)]
 
 
+@transpose_of(through_colours)
+def of_colours(layer, rule, xs, y, vs, kept):
+    """v of the cell, for each of its three colours."""
+    return np.broadcast_to(vs[0][..., None], y.shape)
+
+
 @dataclasses.dataclass(frozen=True)
 class Arrange(Step):
     """Put the axes into the order a network takes them in.
@@ -155,3 +162,9 @@ class Arrange(Step):
 def through_arrange(layer, rule, xs, y, r, book):
     """Relevance goes back the way the numbers came."""
     return [layer.back(r, xs[0].shape[1:])]
+
+
+@transpose_of(through_arrange)
+def of_arrange(layer, rule, xs, y, vs, kept):
+    """v goes the way the numbers go."""
+    return layer.forward(vs[0])

@@ -7,6 +7,7 @@ import numpy as np
 import lrp_core
 from lrp_core import layers as L
 from lrp_core.stabilize import share
+from lrp_core.transposed import transpose_of
 
 from .base import Axes, Step, check, check_flag, one_of, row_of_samples
 
@@ -241,6 +242,13 @@ def through_spectrogram(layer, rule, xs, y, r, book):
     for n, (sound, spectrum) in enumerate(zip(x, book.kept)):
         r_in[n] = sound * layer.adjoint(weights(n, spectrum), x.shape[1])
     return [r_in]
+
+
+@transpose_of(through_spectrogram)
+def of_spectrogram(layer, rule, xs, y, vs, kept):
+    """w_{m,k} = Re[Y_{m,k} V*_{m,k}] / |Y_{m,k}|², with V the transform of y v."""
+    met = np.stack([layer.transform(sound * v) for sound, v in zip(xs[0], vs[0])])
+    return share((kept * met.conj()).real, kept.real ** 2 + kept.imag ** 2)[0]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 
 import lrp_core
 from lrp_core import layers as L
+from lrp_core.transposed import transpose_of
 
 from .base import Step, check, one_of, row_of_samples
 
@@ -151,3 +152,9 @@ def through_fit(layer, rule, xs, y, r, book):
     (r_in,) = layer.back(r, xs[0].shape[1:])
     book.gated += r.sum(axis=1) - r_in.sum(axis=1)
     return [r_in]
+
+
+@transpose_of(through_fit)
+def of_fit(layer, rule, xs, y, vs, kept):
+    """v of the sample that was played."""
+    return layer.forward(vs[0])

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..limits import MAX_AXES, MAX_ELEMENTS, MAX_EXTENT
-from ..text import listing
+from ..text import QUOTED, clean, listing
 
 
 class Layer:
@@ -38,6 +38,17 @@ class Layer:
     def parameters(self):
         """How many numbers the layer learned."""
         return sum(getattr(self, name).size for name in self.arrays if getattr(self, name) is not None)
+
+    @property
+    def _size(self):
+        """How large the first of the arrays is, in words: 3x3, 32 -> 64."""
+        return "x".join(map(str, np.shape(getattr(self, self.arrays[0], None)))) if self.arrays else ""
+
+    def __repr__(self):
+        """One line: the size in place of the arrays, and the options that are not the defaults."""
+        chosen = [f"{name}={getattr(self, name, None)!r}" for name in self.options
+                  if getattr(self, name, None) != getattr(type(self), name, None)]
+        return clean(f"{self.type}({', '.join(filter(None, [self._size, *chosen]))})", QUOTED)
 
     def output_shape(self, shape):
         """The shape this layer makes of `shape`; raises ValueError where it does not fit."""

@@ -156,7 +156,7 @@ class Selu(Activation):
                                                    * np.exp(np.minimum(x, 0)))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PReLU(Activation):
     """x where x > 0, kernel·x elsewhere; kernel: the slopes, in a shape that broadcasts against a sample."""
     kernel: np.ndarray

@@ -12,7 +12,7 @@ from . import maps
 from .base import Linear, Weighted, frozen, map_shape, row_shape
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Dense(Weighted):
     """z_m = Σ_k x_k W_km + b_m over the last axis; kernel [k, m], bias [m] or None."""
     kernel: np.ndarray
@@ -20,6 +20,10 @@ class Dense(Weighted):
 
     def __post_init__(self):
         self._check_parameters(2)
+
+    @property
+    def _size(self):
+        return "{} -> {}".format(*self.kernel.shape)
 
     def output_shape(self, shape):
         if not shape or shape[-1] != self.kernel.shape[0]:
@@ -34,7 +38,7 @@ class Dense(Weighted):
         return maps.dense_adjoint(s, kernel)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Conv2D(Weighted):
     """z[i, j, m] = Σ x[i·stride + u·dilation, j·stride + v·dilation, c] W[u, v, c, m] + b[m].
 
@@ -57,6 +61,11 @@ class Conv2D(Weighted):
             raise ValueError(f"Conv2D: groups must divide the {self.kernel.shape[3]} filters, got "
                              f"{quote(self.groups)}")
         object.__setattr__(self, "groups", int(self.groups))
+
+    @property
+    def _size(self):
+        kh, kw, channels, filters = self.kernel.shape
+        return f"{kh}x{kw}, {channels * self.groups} -> {filters}"
 
     @property
     def window(self):
@@ -91,7 +100,7 @@ class Conv2D(Weighted):
                                for _, made, part in self._shares(kernel)], axis=-1)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Conv1D(Weighted):
     """z[i, m] = Σ x[i·stride + u·dilation, c] W[u, c, m] + b[m]; kernel [k, c, m]: a Conv2D over one row."""
     kernel: np.ndarray
@@ -107,6 +116,10 @@ class Conv1D(Weighted):
         for name, value in (("strides", window.strides[1]), ("padding", window.padding),
                             ("dilation", window.dilation[1])):
             object.__setattr__(self, name, value)
+
+    @property
+    def _size(self):
+        return "{}, {} -> {}".format(*self.kernel.shape)
 
     @property
     def window(self):
@@ -126,7 +139,7 @@ class Conv1D(Weighted):
         return maps.conv2d_adjoint(s[:, None], kernel[None], self.window, 1, shape[0])[:, 0]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DepthwiseConv2D(Weighted):
     """z[i, j, c·q + d] = Σ x[i·stride + u, j·stride + v, c] W[u, v, c, d] + b[c·q + d]: each channel by
     itself.
@@ -144,6 +157,11 @@ class DepthwiseConv2D(Weighted):
         self._check_parameters(4, outputs=lambda shape: shape[2] * shape[3])
         for name in ("strides", "padding", "dilation"):
             object.__setattr__(self, name, getattr(self.window, name))
+
+    @property
+    def _size(self):
+        kh, kw, channels, multiplier = self.kernel.shape
+        return f"{kh}x{kw}, {channels} -> {channels * multiplier}"
 
     @property
     def window(self):
@@ -164,7 +182,7 @@ class DepthwiseConv2D(Weighted):
         return maps.depthwise_adjoint(s, kernel, self.window, *shape[:2])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Conv2DTranspose(Weighted):
     """The adjoint of a convolution used as a layer; kernel [kh, kw, m, c] as Keras has it (m outputs), bias
     [m].
@@ -182,6 +200,11 @@ class Conv2DTranspose(Weighted):
         object.__setattr__(self, "strides", self.window.strides)
         if self.padding not in ("valid", "same"):
             raise ValueError(f"Conv2DTranspose: padding must be 'valid' or 'same', got {quote(self.padding)}")
+
+    @property
+    def _size(self):
+        kh, kw, filters, channels = self.kernel.shape
+        return f"{kh}x{kw}, {channels} -> {filters}"
 
     @property
     def window(self):
@@ -205,7 +228,7 @@ class Conv2DTranspose(Weighted):
         return maps.conv2d(s, kernel, None, self.window)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Affine(Linear):
     """y = a·x + b with constants that may differ at every place: positions added, masks, normalised inputs.
 
@@ -241,7 +264,7 @@ class Affine(Linear):
         return s * kernel
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Projection(Linear):
     """y = x W over the last axis with a matrix that nothing learned: a Fourier transform, an interpolation.
 
@@ -256,6 +279,10 @@ class Projection(Linear):
             raise ValueError(f"Projection: the kernel must have 2 axes, found shape {kernel.shape}")
         object.__setattr__(self, "kernel", frozen(kernel, "Projection: the kernel"))
 
+    @property
+    def _size(self):
+        return "{} -> {}".format(*self.kernel.shape)
+
     def output_shape(self, shape):
         if not shape or shape[-1] != self.kernel.shape[0]:
             raise ValueError(f"Projection takes {self.kernel.shape[0]} numbers on the last axis, its input "
@@ -269,7 +296,7 @@ class Projection(Linear):
         return maps.dense_adjoint(s, kernel)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class BatchNorm(Weighted):
     """z_c = a_c x_c + b_c over the last axis: batch normalisation as it is when a network predicts.
 

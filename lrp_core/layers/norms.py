@@ -9,7 +9,7 @@ from ..text import quote
 from .base import Activation, Layer, frozen
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Normalization(Layer):
     """y = γ (x - mean x) / σ + β,  σ = sqrt(mean (x - mean x)² + ε),  kernel γ [c], bias β [c].
 
@@ -72,18 +72,18 @@ class Normalization(Layer):
         return (self._centre(weighted) - unit * self.mean(weighted * unit)) / sigma
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LayerNorm(Normalization):
     """Layer normalisation: over the last axis (see `Normalization`)."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class RMSNorm(Normalization):
     """y = γ x / sqrt(mean x² + ε) + β over the last axis: nothing is taken off first."""
     centred = False
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GroupNorm(Normalization):
     """Over all positions and the channels of a group; with as many groups as channels, instance
     normalisation.

@@ -14,7 +14,7 @@ from . import maps, special
 from .base import Layer, frozen, row_shape
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Recurrent(Layer):
     """What they share: parameters, shapes, and the loop over time.
 
@@ -55,6 +55,10 @@ class Recurrent(Layer):
             raise ValueError(f"{self.type}: reverse must be true or false, got {quote(self.reverse)}")
 
     @property
+    def _size(self):
+        return f"{self.kernel.shape[0]} -> {self.units}"
+
+    @property
     def units(self):
         """h, how many numbers the state has."""
         return self.recurrent.shape[0]
@@ -93,7 +97,7 @@ def stacked(steps):
     return {name: np.stack([step[name] for step in steps], axis=1) for name in steps[0]}
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class RNN(Recurrent):
     """h_t = f(W x_t + U h_{t-1} + b), f the activation: "tanh" or "relu"."""
     activation: str = "tanh"
@@ -114,7 +118,7 @@ class RNN(Recurrent):
         return kept["h"], kept
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LSTM(Recurrent):
     """Long short-term memory, its gates in the order i, f, g, o:
 
@@ -142,7 +146,7 @@ class LSTM(Recurrent):
         return kept["h"], kept
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class GRU(Recurrent):
     """Gated recurrent unit, its gates in the order u, r, n:
 

@@ -11,7 +11,7 @@ the inputs in proportion to what they put in:
 
 In two steps, which you will meet in every exercise:
 
-    s_j = R_j / z_j                              relevance for each unit of the output
+    s_j = R_j / z_j                              relevance per unit of the output
     R_i = x_i · Σ_j W_ij s_j                     what a unit is worth, times what the input put in
 
 For example three inputs x = [1, 2, -1] with the weights [1, 0.5, 1] and the bias 0.5: the inputs put
