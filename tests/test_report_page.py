@@ -8,7 +8,8 @@ import re
 import matplotlib.image
 import numpy as np
 import pytest
-from report_pages import small_model, unpack, visits, write_report
+from browser_pages import visits
+from report_pages import small_model, unpack, write_report
 
 from audio_lrp import report_data
 
@@ -21,7 +22,7 @@ def written(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, written):
-    """Open the report as `report_pages.visits` does."""
+    """Open the report as `browser_pages.visits` does."""
     with visits(browser, written[0]) as go:
         yield go
 
@@ -206,7 +207,7 @@ def test_who_wants_less_motion_gets_steps(visit):
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1280])
 def test_nothing_is_wider_than_the_screen(visit, width):
-    page = visit(width)
+    page = visit(width=width)
     page.click("#clip-1 summary")
     assert page.evaluate("document.documentElement.scrollWidth") == width
     for element in page.locator("#clip-1 .view, #clip-1 button, #clip-1 fieldset label, #clip-1 .absorbed "

@@ -3,7 +3,7 @@ import click.testing
 import numpy as np
 import pytest
 import soundfile
-from report_pages import visits
+from browser_pages import visits
 from test_timeline import FRONT_END, RATE, network  # noqa: F401  (a fixture)
 
 from audio_lrp.cli import main
