@@ -290,7 +290,7 @@ def common_data(network, pages, share, clip):
         "rows": rows, "columns": columns, "top": clip.front_end.sample_rate / 2,
         "hertz": [round(float(hertz)) for hertz in fine.hertz],
         "row_hertz": [round(float(hertz), 1) for hertz in hertz_at(middles, places.hertz)],
-        "sharp": small_shape((len(fine.hertz), len(fine.seconds))), "cells": cells_data(clip),
+        "sharp": list(small_shape((len(fine.hertz), len(fine.seconds)))), "cells": cells_data(clip),
         "presets": [{"name": name, "words": rules_of(name, found)} for name, found in pages.items()],
         "magma": text(np.rint(magma() * 255).astype(np.uint8).tobytes()),
         "diverging": text(diverging().tobytes()),

@@ -82,3 +82,20 @@ def test_a_sound_beyond_full_scale_has_parts_as_loud_as_it_is_heard(visit, urban
     expected = parts(clip, one.cells, share=0.5).relevant
     found = gain * in_browser(visit(), sound.sound, mask, clip)
     np.testing.assert_allclose(found[300:-300], expected[300:-300], atol=1e-3)
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_what_is_played_is_the_stretch_to_the_sample(visit, loop):
+    """A ramp from 0.5 to 0.75 s, begun at 0.55 s, as the browser would send it to the speakers."""
+    heard = np.array(visit().evaluate("""async loop => {
+        speakers = new OfflineAudioContext(1, 8000, 8000);
+        speakers.resume = () => {};
+        const buffer = new AudioBuffer({length: 8000, sampleRate: 8000});
+        buffer.copyToChannel(Float32Array.from({length: 8000}, (_, n) => n / 8000), 0);
+        new Player(() => {}).start(buffer, 0.55, [0.5, 0.75], loop);
+        return [...(await speakers.startRendering()).getChannelData(0)]; }""", loop))
+    n = np.arange(8000)
+    ramp = (4000 + (400 + n) % 2000) / 8000 if loop else np.where(n < 1600, (4400 + n) / 8000, 0)
+    faded = (n < 41) | (not loop) & (abs(n - 1600) < 41)  # 5 ms
+    np.testing.assert_allclose(heard[~faded], ramp[~faded], atol=1e-5)
+    assert heard[0] == 0 and (heard >= 0).all() and heard[20] < 0.6 * ramp[20]

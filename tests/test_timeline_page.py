@@ -131,3 +131,9 @@ def test_what_is_heard_stands_where_the_events_say(visit):
         })); }""")
     assert {name for name, _ in found} == {"loud", "quiet"}
     assert all(name == brightest for name, brightest in found), found
+
+
+def test_a_network_that_sees_all_of_the_spectrogram_has_no_coarser_one(browser, written):
+    with visits(browser, written["report"]) as go:
+        page = go()
+        assert page.is_visible(".compare input") and not page.is_visible(".coarse input")

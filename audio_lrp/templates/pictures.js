@@ -1,5 +1,5 @@
 "use strict";
-// Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report.js uses them;
+// Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report_views.js uses them;
 // they use numbers.js.
 
 const BOTTOM = 34, TOP = 6;             // margins of a picture in CSS pixels, as .playhead has them: axis, half a line

@@ -282,8 +282,8 @@ class Sound {
 
   async savePicture() {
     drawnFiner(FINENESS, () => this.draw());
-    const title = `${this.data.name}: ${this.title}`;
-    save(this.fileName("png"), await asPicture(this.find(".views"), title, this.main.words));
+    const words = this.compared ? `${this.main.words} Compared with ${this.other.words}` : this.main.words;
+    save(this.fileName("png"), await asPicture(this.find(".views"), this.data.name, words));
     this.draw();
     this.answer(`Saved as ${this.fileName("png")}`);
   }

@@ -1,8 +1,8 @@
 "use strict";
 // What is shown of a sound as files: the pictures as PNG, the map as CSV. Uses pictures.js.
 
-const HEAD = 64;    // pixels above the exported pictures, for their title
 const FINENESS = 2; // pixels of the file, at least, for one of the page
+const MARGIN = 12, LINE = 18;
 
 function save(name, blob) {
   const link = document.createElement("a");
@@ -31,32 +31,50 @@ function asTable(maps, [from, to]) {
   return `${lines.join("\n")}\n`;
 }
 
-// All pictures of a sound with their titles, as they stand on the page, on one canvas. views: the element around them.
-function asPicture(views, title, words) {
+// A text as lines that are no wider than `width`, in the context's font.
+function wrapped(context, text, width) {
+  return text.split(" ").reduce((lines, word) => {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    if (lines.length && context.measureText(longer).width <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+    return lines;
+  }, []);
+}
+
+// All pictures of a sound as they stand on the page, under a title and a sentence, as PNG. views: the element around them.
+function asPicture(views, title, sentence) {
   const outer = views.getBoundingClientRect(), ratio = Math.max(FINENESS, devicePixelRatio);
-  const canvas = new OffscreenCanvas(Math.ceil(outer.width * ratio), Math.ceil((outer.height + HEAD) * ratio));
-  const context = canvas.getContext("2d");
+  const canvas = new OffscreenCanvas(1, 1), context = canvas.getContext("2d");
+  const fonts = {title: "bold 16px system-ui, sans-serif", words: "13px system-ui, sans-serif"};
+  context.font = fonts.words;
+  const lines = wrapped(context, sentence, outer.width), head = MARGIN + LINE * (lines.length + 2);
+  canvas.width = Math.ceil((outer.width + 2 * MARGIN) * ratio);
+  canvas.height = Math.ceil((outer.height + head + MARGIN) * ratio);
   context.scale(ratio, ratio);
   context.fillStyle = colourOf("card");
-  context.fillRect(0, 0, outer.width, outer.height + HEAD);
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.textBaseline = "middle";
-  const write = (text, x, y, font, role = "text") => {
-    context.font = `${font} system-ui, sans-serif`;
+  const write = (text, x, y, font, role) => {
+    context.font = font;
     context.fillStyle = colourOf(role);
-    context.fillText(text, x, y, outer.width - x);
+    context.fillText(text, x, y);
   };
-  write(title, 10, 20, "bold 16px");
-  write(words, 10, 44, "13px", "soft");
-  context.translate(0, HEAD);
+  write(title, MARGIN, MARGIN + LINE / 2, fonts.title, "text");
+  lines.forEach((line, number) => write(line, MARGIN, MARGIN + LINE * (number + 1.6), fonts.words, "soft"));
+  context.translate(MARGIN, head);
   const at = element => {
     const {left, top, width, height} = element.getBoundingClientRect();
     return [left - outer.left, top - outer.top, width, height];
   };
   for (const figure of views.querySelectorAll("figure:not([hidden])")) {
     for (const one of figure.querySelectorAll("canvas")) context.drawImage(one, ...at(one));
-    for (const one of figure.querySelectorAll("figcaption b, .scale span")) {
-      const [x, y, , height] = at(one);
-      write(one.textContent, x, y + height / 2, one.tagName === "B" ? "bold 14px" : "14px", one.tagName === "B" ? "text" : "soft");
+    for (const one of figure.querySelectorAll("figcaption > b, .other, .scale > span")) {
+      const [x, y, , height] = at(one), bold = one.querySelector("b") ?? one;
+      const {fontWeight, fontSize, fontFamily, color} = getComputedStyle(bold);
+      context.font = `${fontWeight} ${fontSize} ${fontFamily}`;
+      context.fillStyle = color;
+      const chosen = [...one.querySelectorAll("select")].map(select => select.selectedOptions[0].textContent);
+      context.fillText(chosen.length ? `${bold.textContent} ${chosen.join(" by ")}` : one.textContent, x, y + height / 2);
     }
   }
   return canvas.convertToBlob({type: "image/png"});
