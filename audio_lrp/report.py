@@ -3,7 +3,6 @@ import pathlib
 import sys
 
 import click
-import soundfile
 
 import features
 import lrp_core
@@ -29,6 +28,9 @@ from .timeline_page import page_data
 from .windows import slide_over, timeline
 
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
+SCRIPTS = ("numbers.js", "pictures.js", "timeline.js", "microscope.js", "sound_parts.js", "player.js",
+           "report_ledger.js", "report_views.js", "report_gestures.js", "report_files.js", "report_link.js",
+           "report.js", "report_page.js")
 LOOKED_INTO = 3  # clips at most whose channels are shown without being asked for,
 LOOKED_INTO_SIZE = 200_000_000  # by networks of at most so many multiply-adds: it takes a pass a channel
 
@@ -40,8 +42,7 @@ def render(common, clips):
     same text.
     """
     return page("report.html.j2", ("report.css", "timeline.css", "microscope.css"),
-                ("numbers.js", "pictures.js", "timeline.js", "microscope.js", "report.js"),
-                common=common, clips=clips, as_json=as_json)
+                SCRIPTS, common=common, clips=clips, as_json=as_json)
 
 
 def presets_asked(names):
@@ -67,13 +68,14 @@ def presets_asked(names):
 def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     """Write explanations as one page that opens in any browser, offline: to see, to hear, to compare.
 
-    For each CLIP it holds the spectrogram and the relevance of every class by every preset, with a cursor
-    that follows the sound; the original and the relevant part, to hear in turn; the relevance per moment and
-    per frequency; the ledger, layer by layer, as a table and as a picture; and, for few clips, the channels
-    that carried the relevance, to click at. A recording longer than what the model takes gets a timeline,
-    too, by the first preset (see `audio-lrp timeline`). Nothing is loaded from anywhere: the one file is all
-    there is (about 2 MB per clip with three presets). A file that cannot be read is named and left out; the
-    exit code is then 1.
+    For each CLIP it holds waveform, spectrogram and the relevance of every class by every preset, to zoom
+    into and to compare, with a cursor that follows the sound; the original, the relevant part and the rest,
+    to hear in turn, whole or what is selected; the relevance per moment and per frequency; the ledger, layer
+    by layer, as a table and as a picture; and, for few clips, the channels that carried the relevance, to
+    click at. A recording longer than what the model takes gets a timeline, too, by the first preset (see
+    `audio-lrp timeline`). From the page, pictures and tables can be saved, and a link holds what is shown.
+    Nothing is loaded from anywhere: the one file is all there is (about 1 MB per clip with three presets).
+    A file that cannot be read is named and left out; the exit code is then 1.
 
     \b
     audio-lrp report                                       the embedded clip
@@ -87,10 +89,6 @@ def report(clips, path, names, model, start, end, engine, dtype, share, looks):
     check_engine(engine)
     # What cannot be written should be known before the work, not after it.
     make_folder(path.parent)
-    try:
-        check_mp3()
-    except ValueError as error:
-        raise click.ClickException(str(error)) from None
     paths = clips or (str(EMBEDDED_CLIP),)
     if looks is None:
         looks = not (reason := too_much(len(paths), network))
@@ -125,12 +123,6 @@ def too_much(clips, network):
         return (f"for a network of {network.multiply_adds / 1e6:,.0f} million multiply-adds, more than "
                 f"{LOOKED_INTO_SIZE / 1e6:g} million")
     return ""
-
-
-def check_mp3():
-    """Raise ValueError where sounds cannot be written as a browser plays them."""
-    if "MP3" not in soundfile.available_formats():
-        raise ValueError(f"libsndfile {soundfile.__libsndfile_version__} cannot write MP3; 1.1 and newer can")
 
 
 def windows_in(path, front_end, part):
@@ -195,7 +187,6 @@ def paths_of(network, clip, preset, **how):
 
 def write_page(path, network, clips, presets, share):
     """Write the page of (Clip, name) pairs to `path`, whole or not at all; returns the path."""
-    check_mp3()
     made, _ = page_of(network, [(*one, None) for one in clips], presets, share, lambda count: None,
                       True)
     with replacing(path) as partial:

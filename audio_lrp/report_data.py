@@ -2,6 +2,7 @@
 import base64
 import concurrent.futures
 import io
+import typing
 
 import numpy as np
 import soundfile
@@ -9,7 +10,8 @@ import soundfile
 import lrp_core
 from features.clip import PREFIX
 from features.listen import audible, fade, gain_to, loudness, masked, strongest
-from features.steps import AreaResize, Resample, magma
+from features.steps import AreaResize, magma
+from features.steps.spectrogram import PADS, WINDOWS
 from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.layers import Sigmoid
 from lrp_core.ledger_views import sentence as ledger_sentence
@@ -21,13 +23,10 @@ from .ticks import hertz_ticks
 
 LARGEST = 256, 512         # rows and columns of a picture; finer ones are averaged
 CLASSES = 10               # at most so many of the likeliest are explained
-MP3_RATES = (32_000, 44_100, 48_000)  # those of MPEG 1: of others the length is not exact
 # ColorBrewer's RdBu from against to for: blue and red stay apart for the colour-blind, white is zero.
 RED_BLUE = ("053061", "2166ac", "4393c3", "92c5de", "d1e5f0", "f7f7f7", "fddbc7", "f4a582", "d6604d",
             "b2182b", "67001f")
-# per second, mono; there is one original and a part for each class and preset
-ORIGINAL_KBITS, PART_KBITS = 96, 64
-LOUDEST_KBITS, QUIETEST_KBITS = 320, 32  # what libsndfile makes of its compression levels 0 and 1 for MP3
+WAVEFORM = 4096            # pairs of lowest and highest sample that the waveform is drawn with
 TINY = float(np.finfo(np.float32).tiny)  # where nothing is relevant, a scale must not be zero
 BOOKED = ("received", "passed", "bias", "stabilizer", "gated", "residual")
 
@@ -47,22 +46,36 @@ def pack(numbers):
     return {"scale": scale, "data": text(np.rint(numbers / scale).astype("<i2").tobytes())}
 
 
-def mp3(y, rate, kbits, found=None):
-    """Samples [n] as a mono MP3 of constant rate, which every browser plays and seeks in exactly.
-
-    Written at the lowest rate of MP3 that keeps all there is: not more than the sound's own rate, nor than
-    that of the file it was `found` in.
-    """
-    needed = min(rate, found or rate)
-    own = next((one for one in MP3_RATES if one >= needed), MP3_RATES[-1])
-    if own != rate:
-        y, rate = Resample(float(rate), float(own)).forward(np.asarray(y, np.float64)[None])[0], own
+def flac(y, rate):
+    """Samples [n] in -1 ... 1 as a mono FLAC of 16 bits: every browser decodes it to the same samples."""
     file = io.BytesIO()
-    level = (LOUDEST_KBITS - kbits) / (LOUDEST_KBITS - QUIETEST_KBITS)
-    with soundfile.SoundFile(file, "w", rate, 1, format="MP3", subtype="MPEG_LAYER_III",
-                             bitrate_mode="CONSTANT", compression_level=level) as out:
-        out.write(np.clip(y, -1, 1))
+    soundfile.write(file, y, rate, format="FLAC", subtype="PCM_16")
     return file.getvalue()
+
+
+def run_lengths(mask):
+    """A boolean mask as bytes: how many cells in a row are left out, kept, left out, ..., each number in
+    base 128, the lowest digit first, 128 added to all digits but the last.
+    """
+    flat = np.concatenate(([False], mask.ravel()))
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    found = bytearray()
+    for number in np.diff(edges, prepend=0, append=mask.size).tolist():
+        while number >= 128:
+            found.append(number % 128 + 128)
+            number //= 128
+        found.append(number)
+    return bytes(found)
+
+
+def waveform(y):
+    """{"low", "high"}: the lowest and the highest sample of each of up to WAVEFORM stretches of a sound,
+    int8 of the loudest.
+    """
+    edges = np.linspace(0, len(y), min(WAVEFORM, len(y)) + 1).astype(int)[:-1]
+    scale = 127 / max(float(np.abs(y).max(initial=0)), TINY)
+    return {name: text(np.rint(scale * most.reduceat(y, edges)).astype(np.int8).tobytes())
+            for name, most in (("low", np.minimum), ("high", np.maximum))}
 
 
 def diverging():
@@ -118,19 +131,32 @@ def row(entry):
     return [float(f"{getattr(entry, name):.6g}") for name in BOOKED]
 
 
-def relevant_part(clip, cells, share, target):
-    """(sound [samples], fraction of cells): the part that carries `share` of what speaks for a class, made
-    `target` LUFS loud.
+class Heard(typing.NamedTuple):
+    """The original as a page plays it: a sound beyond full scale is softer by `scale`; loudness in LUFS."""
+    sound: np.ndarray
+    scale: float
+    loudness: float
+
+
+def heard_of(clip):
+    """What is Heard of a clip."""
+    sound = audible(clip.sound)
+    scale = np.abs(sound).max(initial=0) / max(np.abs(clip.sound).max(initial=0), TINY)
+    return Heard(sound, float(scale), loudness(sound, clip.front_end.sample_rate))
+
+
+def relevant_part(clip, cells, share, heard):
+    """(mask of cells [frames, bins], gain): the part that carries `share` of what speaks for a class, and
+    what its samples, taken out of what is `heard`, are multiplied by to be as loud.
     """
     mask, rate = strongest(cells, share), clip.front_end.sample_rate
-    y = fade(masked(clip, mask), rate)
-    return gain_to(target, y, rate) * y, float(mask.mean())
+    return mask, gain_to(heard.loudness, heard.scale * fade(masked(clip, mask), rate), rate)
 
 
-def explanation_data(one, share, value, loud):
-    """One class by one preset; and the whole ledger it came with. loud: of the original, in LUFS."""
+def explanation_data(one, share, value, heard):
+    """One class by one preset; and the whole ledger it came with."""
     profiles, ledger = one.profiles, one.ledger
-    part, cells = relevant_part(one.clip, one.cells, share, loud)
+    mask, gain = relevant_part(one.clip, one.cells, share, heard)
     picture = shrunk(as_picture(one.map))
     return {
         "words": sentence(one, value),
@@ -142,8 +168,7 @@ def explanation_data(one, share, value, loud):
            for name in ("bands_for", "bands_against", "moments_for", "moments_against")},
         "ledger": [row(entry) for entry in ledger], "total": row(ledger.total),
         "book": ledger_sentence(ledger, "the samples of the sound"),
-        "part": text(mp3(part, one.clip.front_end.sample_rate, PART_KBITS, one.clip.sample_rate)),
-        "cells": cells,
+        "part": text(run_lengths(mask)), "gain": gain, "cells": float(mask.mean()),
     }, ledger
 
 
@@ -152,20 +177,28 @@ def small_shape(shape):
     return tuple(min(size, most) for size, most in zip(shape, LARGEST))
 
 
+def averaged(picture):
+    """A picture [rows, columns] no larger than LARGEST, by means over area."""
+    shape = small_shape(picture.shape)
+    return picture if shape == picture.shape else AreaResize(*shape).forward(picture[None])[0]
+
+
 def shrunk(picture):
     """A picture [rows, columns] no larger than LARGEST, by sums over area: relevance adds up as before."""
-    shape = small_shape(picture.shape)
-    if shape == picture.shape:
-        return picture
-    return AreaResize(*shape).forward(picture[None])[0] * (picture.size / (shape[0] * shape[1]))
+    found = averaged(picture)
+    return found * (picture.size / found.size)
 
 
-def level_picture(clip):
-    """What the network sees, uint8, no larger than LARGEST."""
-    level = level_of(clip)
-    shape = small_shape(level.shape)
-    return level if shape == level.shape else np.rint(AreaResize(*shape).forward(level[None].astype(float))[0]
-                                                      ).astype(np.uint8)
+def pictures(clip):
+    """{"level", "sharp", "decibels"}: what the network sees and the spectrogram, uint8, as pictures; and how
+    far the latter reaches down.
+    """
+    decibels = spectrogram(clip)[0]
+    low = float(decibels.min())
+    sharp = averaged(as_picture((decibels - low) / max(-low, TINY)))
+    level = averaged(level_of(clip).astype(float))
+    return {"decibels": low, "sharp": text(np.rint(255 * sharp).astype(np.uint8).tobytes()),
+            "level": text(np.rint(level).astype(np.uint8).tobytes())}
 
 
 def facts(clip):
@@ -192,13 +225,13 @@ def clip_data(network, clip, name, presets, share, progress, **how):
     first = lrp_core.explain(network, clip.input, presets[0], **how)
     answer = Answer(clip, network, {presets[0]: Explained(clip, first, presets[0])})
     chosen = answer.order[:CLASSES]
-    loud = loudness(audible(clip.sound), clip.front_end.sample_rate)
+    heard = heard_of(clip)
     clip.trace, clip.spectrum  # noqa: B018  (made once, before threads ask for them)
 
     def work(job):
         one, number = job
         value = f", {answer.value(number)}" if answer.reads == "probabilities" else ""
-        found = explanation_data(one, share, value, loud)
+        found = explanation_data(one, share, value, heard)
         progress()
         return found
     jobs = [(Explained(clip, e, preset), number) for preset in presets
@@ -208,7 +241,6 @@ def clip_data(network, clip, name, presets, share, progress, **how):
     by_preset = [[data for data, _ in found[start:start + len(chosen)]]
                  for start in range(0, len(found), len(chosen))]
     pages = {preset: found[number * len(chosen)][1].pages for number, preset in enumerate(presets)}
-    decibels = spectrogram(clip)[0]
     parts = answer.values[chosen]
     widths = parts if answer.reads == "probabilities" else np.clip(parts / max(np.abs(parts).max(), TINY),
                                                                    0, 1)
@@ -220,9 +252,8 @@ def clip_data(network, clip, name, presets, share, progress, **how):
         "classes": [name_of(first, number) for number in chosen], "more": len(answer.order) - len(chosen),
         "said": [answer.value(number) for number in chosen], "widths": [float(width) for width in widths],
         "timeline": None, "microscope": None,  # `report.page_of` adds them
-        "decibels": float(decibels.min() - decibels.max()), "level": text(level_picture(clip).tobytes()),
-        "original": text(mp3(audible(clip.sound), clip.front_end.sample_rate, ORIGINAL_KBITS,
-                             clip.sample_rate)),
+        **pictures(clip), **waveform(clip.sound),
+        "original": text(flac(heard.sound, clip.front_end.sample_rate)),
         "explanations": by_preset, "pages": [[list(page) for page in found] for found in pages.values()],
     }, pages
 
@@ -237,17 +268,29 @@ def rules_of(preset, pages):
     return "; ".join([*study, ", ".join(written)])
 
 
+def cells_data(clip):
+    """How the sound is cut into the cells that parts are made of, for `templates/sound_parts.js`."""
+    step = clip.cells
+    return {"size": step.n_fft, "hop": step.hop, "pad": step.pad, "mode": PADS[step.pad_mode],
+            "terms": WINDOWS[step.window], "length": step.win_length or step.n_fft,
+            "bins": step.bins, "frames": step.count(len(clip.sound)),
+            "rate": clip.front_end.sample_rate}
+
+
 def common_data(network, pages, share, clip):
     """What all clips of a report share: presets with their rules, axes, colours. pages: of any clip, {preset:
     (name, type, rule) of each entry}. clip: any.
     """
     places, fine = map_axes(clip), clip.axes(clip.bands_stage) if clip.bands_stage else map_axes(clip)
     rows, columns = small_shape((len(places.hertz), len(places.seconds)))
+    middles = (np.arange(rows)[::-1] + 0.5) * len(places.hertz) / rows
     return {
         "independent": isinstance(network.activation, Sigmoid) and reads_as(network) == "probabilities",
         "share": share, "seconds": clip.seconds, "ticks": ticks(places.hertz),
         "rows": rows, "columns": columns, "top": clip.front_end.sample_rate / 2,
         "hertz": [round(float(hertz)) for hertz in fine.hertz],
+        "row_hertz": [round(float(hertz), 1) for hertz in hertz_at(middles, places.hertz)],
+        "sharp": list(small_shape((len(fine.hertz), len(fine.seconds)))), "cells": cells_data(clip),
         "presets": [{"name": name, "words": rules_of(name, found)} for name, found in pages.items()],
         "magma": text(np.rint(magma() * 255).astype(np.uint8).tobytes()),
         "diverging": text(diverging().tobytes()),

@@ -1,21 +1,8 @@
 """The lesson in a real browser, for its tests: a page written once, and arithmetic asked of its script."""
 
-import shutil
-
 import numpy as np
 import pytest
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
+from browser_pages import visits
 
 
 @pytest.fixture(scope="module")
@@ -30,27 +17,9 @@ def written(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, written):
-    """Open a chapter offline, from its file; in the end nothing may have been logged or loaded."""
-    contexts, logged, asked = [], [], []
-
-    def go(chapter="", width=1280, height=900, **settings):
-        contexts.append(
-            browser.new_context(viewport={"width": width, "height": height}, offline=True, **settings)
-        )
-        page = contexts[-1].new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: logged.append(message.text))
-        page.on("pageerror", lambda error: logged.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{written.as_uri()}#{chapter}" if chapter else written.as_uri())
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert logged == []
-    assert all(url.startswith(("file:///", "blob:", "data:")) for url in asked)
-    assert {url.partition("#")[0] for url in asked if url.startswith("file:")} <= {written.as_uri()}
+    """Open a chapter as `browser_pages.visits` does."""
+    with visits(browser, written, height=900) as go:
+        yield go
 
 
 def near(found, wanted, tolerance=1e-9):

@@ -1,6 +1,5 @@
-"""A small report to test with: how to write it, to open it in a browser, and to read what is in it."""
+"""A small report to test with: how to write it, and to read what is in it."""
 import base64
-import contextlib
 import html.parser
 import io
 import json
@@ -51,31 +50,6 @@ def write_report(folder, model):
                  "--rules", "epsilon", "--rules", "flat", "--rules", "preset_a_flat")
     assert result.exit_code == 0, result.output
     return path, Page(path.read_text(encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def visits(browser, path):
-    """A function that opens a page offline, from its file; at the end nothing may have been logged or asked
-    of a network.
-    """
-    contexts, logged, asked = [], [], []
-
-    def go(width=1280, height=1000, **settings):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True,
-                                            **settings))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: logged.append(message.text))
-        page.on("pageerror", lambda error: logged.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert logged == []
-    assert all(url.startswith(("file:///", "blob:", "data:")) for url in asked)
-    assert sum(url.startswith("file:") for url in asked) == len(contexts), "the page itself, no other file"
 
 
 class Page(html.parser.HTMLParser):

@@ -7,6 +7,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 import test_microscope
+from browser_pages import visits
 from report_pages import unpack
 
 import lrp_core
@@ -35,23 +36,9 @@ def page_and_data(one, tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, page_and_data):
-    """Open the page offline; at the end nothing may have been logged or asked for but the page itself."""
-    contexts, logged, asked = [], [], []
-
-    def go(width=1100, height=1000, **settings):
-        contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True,
-                                            **settings))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: logged.append(message.text))
-        page.on("pageerror", lambda error: logged.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(page_and_data[0].as_uri())
-        return page
-    yield go
-    for context in contexts:
-        context.close()
-    assert logged == [] and all(url.startswith(("file:", "data:")) for url in asked)
-    assert sum(url.startswith("file:") for url in asked) == len(contexts)
+    """Open the page as `browser_pages.visits` does."""
+    with visits(browser, page_and_data[0], width=1100) as go:
+        yield go
 
 
 LABELS = "all => all.map(one => one.getAttribute('aria-label'))"
@@ -155,7 +142,7 @@ def test_keys_do_all_of_it(visit, page_and_data):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_and_can_be_read(visit, scheme, width):
     """No page wider than the screen; circles, words and the map are there to see, light and dark."""
-    page = visit(width, color_scheme=scheme)
+    page = visit(width=width, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shot = matplotlib.image.imread(io.BytesIO(page.locator(".microscope").screenshot()))[..., :3]
     assert (shot.mean() > 0.7) == (scheme == "light") and shot.std() > 0.03

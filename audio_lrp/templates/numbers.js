@@ -15,9 +15,18 @@ function colourOf(role) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${role}`).trim();
 }
 
+let leastRatio = 1; // pixels of a canvas for one of the page, where the screen has fewer
+
+// Draw with at least so many pixels for one of the page.
+function drawnFiner(ratio, draw) {
+  leastRatio = ratio;
+  draw();
+  leastRatio = 1;
+}
+
 // A canvas made as sharp as the screen: its context in CSS pixels, cleared, and its width and height.
 function sharpened(canvas) {
-  const {width, height} = canvas.getBoundingClientRect(), ratio = devicePixelRatio || 1;
+  const {width, height} = canvas.getBoundingClientRect(), ratio = Math.max(devicePixelRatio || 1, leastRatio);
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   const context = canvas.getContext("2d");

@@ -1,5 +1,5 @@
 "use strict";
-// Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report.js uses them;
+// Pictures of what Python has computed, on canvas and in SVG: nothing here decides what is relevant. report_views.js uses them;
 // they use numbers.js.
 
 const BOTTOM = 34, TOP = 6;             // margins of a picture in CSS pixels, as .playhead has them: axis, half a line
@@ -19,22 +19,33 @@ function sharp(canvas, left) {
   return [context, [left, TOP, width - left - parseFloat(colourOf("right")), height - TOP - BOTTOM]];
 }
 
-// colour(index) -> [red, green, blue, alpha] for each pixel, top row first, painted into the box.
-function paint(context, [left, top, width, height], colour) {
-  const small = new OffscreenCanvas(COLUMNS, ROWS), pixels = new ImageData(COLUMNS, ROWS);
-  for (let index = 0; index < ROWS * COLUMNS; index++) pixels.data.set(colour(index), 4 * index);
-  small.getContext("2d").putImageData(pixels, 0, 0);
-  context.imageSmoothingEnabled = false;
-  context.drawImage(small, left, top, width, height);
+// A picture of rows and columns: colour(index) -> [red, green, blue, alpha] for each pixel, top row first.
+function imageOf(columns, rows, colour) {
+  const image = new OffscreenCanvas(columns, rows), pixels = new ImageData(columns, rows);
+  for (let index = 0; index < rows * columns; index++) pixels.data.set(colour(index), 4 * index);
+  image.getContext("2d").putImageData(pixels, 0, 0);
+  return image;
 }
 
-function timeAxis(context, [left, top, width, height]) {
+function place(context, [left, top, width, height], image) {
+  context.imageSmoothingEnabled = false;
+  context.drawImage(image, left, top, width, height);
+}
+
+// A map, painted into the box.
+function paint(context, box, colour) {
+  place(context, box, imageOf(COLUMNS, ROWS, colour));
+}
+
+// span: the seconds [from, to] that the box shows.
+function timeAxis(context, [left, top, width, height], [from, to] = [0, common.seconds]) {
   context.textBaseline = "top";
-  const step = [0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300].find(one => common.seconds / one <= 8) ?? 600;
-  for (let count = 0; count * step <= common.seconds + 1e-9; count++) {
-    const second = Number((count * step).toFixed(2)), x = left + width * second / common.seconds;
+  const steps = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300];
+  const step = steps.find(one => (to - from) / one <= 8) ?? 600;
+  for (let count = Math.ceil(from / step - 1e-9); count * step <= to + 1e-9; count++) {
+    const second = Number((count * step).toFixed(3)), x = left + width * (second - from) / (to - from);
     context.fillRect(x - 0.5, top + height, 1, 4);
-    context.textAlign = count === 0 ? "left" : x > left + width - 12 ? "right" : "center";
+    context.textAlign = x < left + 12 ? "left" : x > left + width - 12 ? "right" : "center";
     context.fillText(second, x, top + height + 5);
   }
   context.textAlign = "center";
@@ -72,19 +83,31 @@ function scaleStrip(scale, map, low, high) {
   after.textContent = high;
 }
 
+// Draw inside the box only.
+function within(context, box, draw) {
+  context.save();
+  context.beginPath();
+  context.rect(...box);
+  context.clip();
+  draw();
+  context.restore();
+}
+
 // Bars from zero for what speaks for (plus) and against (minus); upright over time, or lying along the bands.
-function drawProfile(context, [left, top, width, height], plus, minusses, lying) {
+// whole: the box of the whole profile, of which `box` shows a part.
+function drawProfile(context, box, plus, minusses, lying, whole = box) {
   const high = Math.max(...plus), low = Math.min(...minusses), span = high - low || 1, count = plus.length;
-  const along = lying ? height / count : width / count, across = lying ? width : height;
+  const [left, top, width, height] = box;
+  const along = lying ? height / count : whole[2] / count, across = lying ? width : height;
   const zero = lying ? left - low / span * across : top + high / span * across;
-  for (const [values, role] of [[plus, "for"], [minusses, "against"]]) {
+  within(context, box, () => [[plus, "for"], [minusses, "against"]].forEach(([values, role]) => {
     context.fillStyle = colourOf(role);
     values.forEach((value, index) => {
       const length = value / span * across, from = Math.round(index * along), thick = Math.round((index + 1) * along) - from;
       if (lying) context.fillRect(zero, top + height - from - thick, length, thick);
-      else context.fillRect(left + from, zero, thick, -length);
+      else context.fillRect(whole[0] + from, zero, thick, -length);
     });
-  }
+  }));
   context.fillStyle = colourOf("soft");
   if (lying) context.fillRect(zero - 0.5, top, 1, height);
   else context.fillRect(left, zero - 0.5, width, 1);
@@ -96,6 +119,18 @@ function drawProfile(context, [left, top, width, height], plus, minusses, lying)
     if (lying) context.fillText(short(value), place, top + height + 5);
     else context.fillText(short(value), left - 6, place);
   }
+}
+
+// The lowest and the highest samples of a sound, int8, over time. whole: as of drawProfile.
+function drawWaveform(context, box, low, high, whole) {
+  const [, top, , height] = box, middle = top + height / 2, each = whole[2] / low.length;
+  within(context, box, () => {
+    context.fillStyle = colourOf("accent");
+    for (let index = 0; index < low.length; index++) {
+      const up = high[index] / 127 * height / 2, down = low[index] / 127 * height / 2;
+      context.fillRect(whole[0] + index * each, middle - up, Math.max(each, 1), Math.max(up - down, 1));
+    }
+  });
 }
 
 // ---- The ledger -----------------------------------------------------------------------------------------------------

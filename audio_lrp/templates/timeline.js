@@ -23,11 +23,11 @@ function showTimeline(root, data) {
   const time = x => from + (x - LEFT) / (strip.clientWidth - LEFT - 8) * (to - from);
   const clamp = (value, least, most) => Math.min(most, Math.max(least, value));
 
-  // For each pixel column the cells [begin, end) of an array whose cells last `step` seconds.
-  function* columns(width, step, count) {
+  // For each pixel column the cells [begin, end) of an array whose cells last `step` seconds, the first from `start` on.
+  function* columns(width, step, count, start = first) {
     for (let x = 0; x < width; x++) {
-      const begin = Math.floor((from + x / width * (to - from) - first) / step);
-      const end = Math.max(Math.ceil((from + (x + 1) / width * (to - from) - first) / step), begin + 1);
+      const begin = Math.floor((from + x / width * (to - from) - start) / step);
+      const end = Math.max(Math.ceil((from + (x + 1) / width * (to - from) - start) / step), begin + 1);
       if (begin < count && end > 0) yield [LEFT + x, clamp(begin, 0, count), clamp(end, 0, count)];
     }
   }
@@ -48,15 +48,18 @@ function showTimeline(root, data) {
     context.fillText("sound", 4, middle);
   }
 
+  // A window speaks for its middle, and the first and the last for the ends of the recording, as events do.
   function drawHeard() {
     const [context, across] = sharpened(canvases.heard), width = across - LEFT - 8, count = data.classes.length;
+    const windows = values.length / count, aside = Math.ceil(data.window / data.hop), start = first + (data.window - data.hop) / 2;
     data.classes.forEach((name, row) => {
       context.fillStyle = colourOf("soft");
       context.textBaseline = "middle";
       context.fillText(name, 4, LINE * (row + 0.5), LEFT - 12);
-      for (const [x, begin, end] of columns(width, data.hop, values.length / count)) {
+      for (const [x, begin, end] of columns(width, data.hop, windows + 2 * aside, start - aside * data.hop)) {
         let value = 0;
-        for (let index = begin; index < end; index++) value = Math.max(value, values[index * count + row]);
+        for (let index = begin; index < end; index++)
+          value = Math.max(value, values[clamp(index - aside, 0, windows - 1) * count + row]);
         context.fillStyle = `rgb(${magma.subarray(3 * value, 3 * value + 3).join(" ")})`;
         context.fillRect(x, LINE * row, 1, LINE - 1);
       }
@@ -134,7 +137,7 @@ function showTimeline(root, data) {
   const zoom = (factor, at = (from + to) / 2) => show(at - (at - from) * factor, at + (to - at) * factor);
 
   strip.addEventListener("wheel", event => {
-    if (document.activeElement !== strip && !event.ctrlKey) return; // the wheel goes on scrolling the page
+    if (!event.ctrlKey && !event.metaKey) return; // the wheel alone scrolls the page
     event.preventDefault();
     zoom(event.deltaY > 0 ? 1.25 : 0.8, time(event.offsetX));
   }, {passive: false});
