@@ -54,6 +54,26 @@ def branching(seed=0):
         ("mean", L.GlobalAveragePool2D()), ("out", fully(rng, 16, 3))], (9, 10, 3), class_names=nets.CLASSES)
 
 
+def mobile(seed=0):
+    """As networks for phones: 1x1, depthwise with a stride or a dilation, ReLU6, 1x1; and a pool larger than
+    pools that overlap may be, averages, a dense layer over a map of one place.
+    """
+    rng = np.random.default_rng(seed)
+
+    def depthwise(channels, strides=(1, 1), dilation=(1, 1)):
+        return L.DepthwiseConv2D(nets.numbers(rng, 3, 3, channels, 1) * np.float32(0.4),
+                                 nets.numbers(rng, channels) * np.float32(0.1), strides, "same", dilation)
+    return Network([
+        ("stem", scaled(rng, (3, 3), 3, 12, strides=(1, 2))), ("stem relu", L.ReLU6()),
+        ("wide", scaled(rng, (1, 1), 12, 40)), ("wide relu", L.ReLU6()),
+        ("deep", depthwise(40, dilation=(1, 2))), ("deep relu", L.ReLU6()),
+        ("narrow", scaled(rng, (1, 1), 40, 12)), ("down", depthwise(12, (2, 1))), ("down relu", L.ReLU()),
+        ("pool", L.MaxPool2D((70, 2), (70, 2))), ("mean", L.AveragePool2D((1, 2), (1, 1))),
+        ("dense", fully(rng, 12, 8)), ("dense relu", L.ReLU()), ("flatten", L.Flatten()),
+        ("out", fully(rng, 8, 3))],
+        (140, 8, 3), class_names=nets.CLASSES)
+
+
 def tiny():
     """Direct, Winograd (16 channels: whole vectors of 1, 4, 8 and 16), a pool, a dense layer; for slow
     machines.

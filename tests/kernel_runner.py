@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lrp_core.numba_engine.constants import Constants
 from lrp_core.numba_engine.kernels import convolve as C
-from lrp_core.numba_engine.kernels import elementwise, flat, pools, repair, sparse, winograd
+from lrp_core.numba_engine.kernels import depthwise, elementwise, flat, pools, repair, sparse, winograd
 from lrp_core.numba_engine.kernels.elementwise import SUMS
 from lrp_core.numba_engine.kernels.forms import PLAIN
 from lrp_core.numba_engine.kernels.op import NONE, kind_of
@@ -36,7 +36,8 @@ P = types.SimpleNamespace(
     COMBINE=elementwise.combine, PART=elementwise.part, MAX_POOL=pools.max_pool, MAX_UNPOOL=pools.max_unpool,
     DENSE=sparse.dense,
     FLAG=sparse.flag_sparse, SCATTER=sparse.scatter, DOTS=sparse.dots, CHANNEL_SUM=flat.channel_sum,
-    SPREAD=flat.spread)
+    SPREAD=flat.spread, DEPTHWISE=depthwise.depthwise, DEPTHWISE_BACK=depthwise.depthwise_back,
+    CLIP=elementwise.clip)
 MARGIN, GAP = 4096, 16  # guard words around arrays, and between them
 # For each precision: the words of its arrays, a quiet NaN and about 1.5 as such words, and the bar for sums
 # of products.

@@ -47,6 +47,14 @@ def test_networks_and_rules(network, rules):
     assert_agree(network, samples(network, 5), RULES[rules])
 
 
+@pytest.mark.parametrize("rules", RULES)
+def test_a_network_for_phones(rules):
+    network = fast_nets.mobile()
+    assert_agree(network, samples(network, 5), RULES[rules])
+    rows = lrp_core.profile(network, samples(network, 1), RULES[rules], engine="numba", repeats=1)
+    assert not [row for row in rows if (row.reason or "").startswith("no kernel")]
+
+
 @pytest.mark.parametrize("rules", SOME)
 @pytest.mark.parametrize("step", [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2)], ids=str)
 def test_ties_at_any_distance(rules, step):

@@ -105,12 +105,21 @@ def test_turnover(network):
         assert_alike(*both(network, samples(network), rules), rules, ("turnover",))
 
 
+@pytest.mark.parametrize("rules", ["epsilon", "epsilon_plus", "WSquare", "Flat", "Gamma", "ZPlus"])
+def test_a_network_for_phones(rules):
+    """With these rules. Where α and β share relevance out among the few inputs of a depthwise unit, and all
+    of them are nearly zero, single precision holds three digits of these, whatever computes them.
+    """
+    network = fast_nets.mobile()
+    assert_alike(*both(network, samples(network), RULES[rules]), rules)
+
+
 def test_these_networks_use_every_kernel():
     """What is agreed upon above was computed by them: none is left to NumPy by mistake."""
     from lrp_core.composites import composite
     from lrp_core.numba_engine.entry import planned
     used = set()
-    for make in NETS.values():
+    for make in (*NETS.values(), fast_nets.mobile):
         network = make()
         for rules in ("epsilon", "preset_b_flat", "epsilon_alpha2_beta1", "WSquare"):
             used |= {int(op["kind"]) for op in planned(network, composite(RULES[rules]), dtype="float32",

@@ -24,8 +24,10 @@ POSITIONS = [name for name, field in FIELDS.items() if field.position]
 C, F = LANES, 2 * LANES
 ANY = form_of(Form, (2, 3), (7, 6, 3), 5, (2, 1), "same")
 SQUARE = form_of(Form, (3, 3), (6, 7, C), F)
+DEEP = form_of(Form, (3, 2), (7, 6, 5), 5, (2, 1), "same", (1, 2))
 POOL = form_of(Form, (3, 2), (7, 6, 5), 5, (2, 3), "same")
-WEIGHTS = {"any": normal(0, 2, 3, 3, 5), "square": normal(1, 3, 3, C, F), "dense": normal(2, 11, 7)}
+WEIGHTS = {"any": normal(0, 2, 3, 3, 5), "square": normal(1, 3, 3, C, F), "dense": normal(2, 11, 7),
+           "depthwise": normal(4, 3, 2, 5, 1)}
 
 
 def room(asm, shape):
@@ -81,6 +83,14 @@ WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_do
          P.RATIO: OUT, P.MEASURE: OUT, P.MAX_UNPOOL: (*MAP, *OUT),
          P.FOLD: (*MAP, "rows", "columns", "size_down", "size_right"), P.COMBINE: OUT, P.PART: OUT,
          P.CHANNEL_SUM: OUT, P.SPREAD: (*MAP, "rows", "columns")}
+WRITERS |= {
+    P.CLIP: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.emit(P.CLIP, x=x, y=y, **extent((4, 3, 5)))),
+    P.DEPTHWISE: (DEEP.source, DEEP.made, lambda asm, x,
+                  y: asm.depthwise(DEEP, WEIGHTS["depthwise"], normal(3, 5), x, y)),
+    P.DEPTHWISE_BACK: (DEEP.made, DEEP.source, lambda asm, x, y: asm.depthwise_back(
+        DEEP, WEIGHTS["depthwise"], x, y, times=room(asm, DEEP.source), accumulate=True))}
+WALKS |= {P.CLIP: OUT, P.DEPTHWISE: (*MAP, *OUT, "size_down", "size_right"),
+          P.DEPTHWISE_BACK: (*MAP, *OUT, "size_down", "size_right")}
 # Kernels for sparse relevance.
 WRITERS |= {
     P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x,

@@ -16,7 +16,7 @@ from ..network import INPUT
 from . import support
 from .constants import Constants
 from .facts import Facts
-from .kernels.elementwise import relu
+from .kernels.elementwise import clip, relu
 from .kernels.elementwise import start as start_op
 from .kernels.op import NONE
 from .kernels.pools import max_pool, max_unpool
@@ -159,6 +159,9 @@ class Lowering:
             self.ops.convolve(self.form(node), kernel4(layer.kernel), layer.bias, source, out,
                               rectify=rectify,
                               ties=self.dtype == "float32")
+        elif support.is_depthwise(layer, self.shape(node.inputs[0])):
+            kernel = support.depthwise_kernel(layer, layer.kernel, self.shape(node.name)[-1])
+            self.ops.depthwise(self.form(node), kernel, layer.bias, source, out, rectify=rectify)
         elif support.is_dense(layer, self.shape(node.inputs[0])):
             self.ops.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
         elif self.pooled(node):
@@ -167,6 +170,8 @@ class Lowering:
                           **geometry(self.form(node)))
         elif kind is L.ReLU:
             self.ops.emit(relu, x=source, y=out, **extent(self.shape(node.name)))
+        elif kind is L.ReLU6:
+            self.ops.emit(clip, x=source, y=out, highest=6.0, **extent(self.shape(node.name)))
         else:
             self.close(Forward(node), out, *(self.outputs[name] for name in node.inputs))
 

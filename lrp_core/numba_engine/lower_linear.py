@@ -82,8 +82,11 @@ def denominator(lowering, node, group, terms, r, flag, before):
     # What is computed for nonzeros only is one sum; a second term, of negative inputs, needs the whole map.
     flag = flag if len(terms) == 1 and support.is_convolution(layer) else NONE
     for number, (term, part) in enumerate(terms):
-        kernel, bias = (array if array is None or term.sign > 0 else -array
-                        for array in (term.kernel, term.bias))
+        kernel = signed(lowering, node, term)
+        bias = term.bias if term.bias is None or term.sign > 0 else -term.bias
+        if support.is_depthwise(layer, lowering.shape(node.inputs[0])):
+            ops.depthwise(lowering.form(node), kernel, bias, part, z, accumulate=number > 0)
+            continue
         if not support.is_convolution(layer):
             ops.dense(kernel, bias, part, z, accumulate=number > 0)
             continue
@@ -92,6 +95,14 @@ def denominator(lowering, node, group, terms, r, flag, before):
             ops.dots(form, kernel, bias, part, z, r, flag, **complement(lowering, node, term, part, before))
         ops.convolve(form, kernel, bias, part, z, accumulate=number > 0, sharp=len(terms) == 1, flag=flag)
     return z, False, True
+
+
+def signed(lowering, node, term):
+    """σ·W' of a term."""
+    kernel, shape = term.kernel, lowering.shape(node.inputs[0])
+    if support.is_depthwise(node.layer, shape):
+        kernel = support.depthwise_kernel(node.layer, kernel, shape[-1])
+    return kernel if term.sign > 0 else -kernel
 
 
 def complement(lowering, node, term, part, before):
@@ -107,12 +118,14 @@ def complement(lowering, node, term, part, before):
 
 def give(lowering, node, term, part, s, r, accumulate, flag):
     """r = [r +] σ · part · W'ᵀ s."""
-    kernel, ops = term.kernel if term.sign > 0 else -term.kernel, lowering.ops
+    kernel, ops = signed(lowering, node, term), lowering.ops
     if part == NONE and support.is_convolution(node.layer) and (kernel == kernel.flat[0]).all():
         ops.spread(lowering.form(node), s, r, kernel.flat[0], accumulate=accumulate)
     elif support.is_convolution(node.layer):
         ops.convolve_back(lowering.form(node), kernel4(kernel), s, r, times=part, accumulate=accumulate,
                           flag=flag)
+    elif support.is_depthwise(node.layer, lowering.shape(node.inputs[0])):
+        ops.depthwise_back(lowering.form(node), kernel, s, r, times=part, accumulate=accumulate)
     else:
         ops.dense_back(kernel, s, r, times=part, accumulate=accumulate)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from .constants import Constants
 from .kernels.convolve import direct, fold, pad, positions
+from .kernels.depthwise import depthwise, depthwise_back
 from .kernels.elementwise import SUMS, combine, measure, part
 from .kernels.flat import channel_sum, spread
 from .kernels.matmul import PANELS, pack_bias, panels_shape
@@ -193,6 +194,18 @@ class OpList:
             "bias": self.zeros(matrix.shape[1]),
             "offsets": self.places(form.made[2], form.made[0] * form.made[1])}))
         self.emit(fold, x=shares, y=r, **geometry(form), **end)
+
+    def depthwise(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False):
+        """y = [y +] depthwise conv(x) + bias, or its positive part; kernel [kh, kw, c, 1]."""
+        self.emit(depthwise, per_sample=True, flops=2 * int(np.prod(form.made)) * kernel[..., 0, 0].size, x=x,
+                  y=y, weights=self.weights.add(kernel), rectify=int(rectify), accumulate=int(accumulate),
+                  bias=self.zeros(form.made[2]) if bias is None else self.weights.add(bias), **geometry(form))
+
+    def depthwise_back(self, form, kernel, s, r, *, times, accumulate):
+        """r = [r +] [times ·] (depthwise conv)ᵀ(s)."""
+        self.emit(depthwise_back, flops=2 * int(np.prod(form.made)) * kernel[..., 0, 0].size, x=s, y=r,
+                  weights=self.weights.add(kernel), bias=self.zeros(form.source[2]), times=times,
+                  accumulate=int(accumulate), **geometry(form))
 
     def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, per_sample=True):
         """y = [y +] x W + bias, or its positive part."""

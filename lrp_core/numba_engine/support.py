@@ -5,10 +5,13 @@ table.
     3x3, stride 1, channels of         Winograd F(4x4),       sparse adjoint where few units are left, else
       whole vectors                    ties restored          Winograd F(4x4)
     other convolutions                 direct                 sparse adjoint, else product and fold
-    dense                              product                product
+    depthwise, one output a channel;   depthwise              depthwise adjoint
+      average-pool without padding
+    dense, over one row                product                product
     max-pool                           max pool               max unpool
-    ReLU after a convolution or        part of it             nothing to do
-      dense layer; dropout, reshapes
+    ReLU after one of these            part of it             nothing to do
+    ReLU6                              clip                   nothing to do
+    dropout, reshapes                  nothing to do          nothing to do
     everything else, also subclasses,  NumPy                  NumPy
       and rules of other parts
 
@@ -16,6 +19,7 @@ table.
 """
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
@@ -31,7 +35,7 @@ from .kernels.winograd import TILES
 ALIASES = (L.Dropout, L.Flatten, L.Reshape)
 GATES = {None: NO_GATE, above_zero: ABOVE_ZERO, below_zero: BELOW_ZERO}
 # Rows or columns of a window: of a convolution, as wide as the longest Fourier transform; of a pool.
-LARGEST, LARGEST_POOL = 1 << 13, 64
+LARGEST, LARGEST_POOL, LARGEST_POOL_APART = 1 << 13, 64, 1 << 11
 LARGEST_TRANSFORMED = 1 << 24  # bytes of transformed weights for a map that makes few tiles
 
 
@@ -109,14 +113,34 @@ def is_convolution(layer):
             and max(layer.window.size) <= LARGEST)
 
 
+def is_depthwise(layer, source):
+    """A map of each channel by itself, with the same weights at each place: a depthwise convolution with one
+    output for each channel, or means over windows that lie inside the map (shape `source`).
+    """
+    if type(layer) in (L.AveragePool2D, L.AveragePool1D):
+        size = source[:2] if len(source) == 3 else (1, source[0])
+        return not np.any(layer.window.pads(*size))
+    return type(layer) is L.DepthwiseConv2D and layer.kernel.shape[3] == 1
+
+
+def depthwise_kernel(layer, kernel, channels):
+    """The weights [kh, kw, c, 1] of a term of such a layer; those of a mean are all the same."""
+    size = layer.window.size
+    return np.full((*size, channels, 1), 1 / math.prod(size)) if kernel is None else kernel
+
+
 def is_dense(layer, source):
     """A dense layer over one row of numbers."""
-    return type(layer) is L.Dense and len(source) == 1
+    return type(layer) is L.Dense and math.prod(source[:-1]) == 1
 
 
 def is_max_pool(layer):
-    """A windowed max-pool."""
-    return type(layer) in (L.MaxPool2D, L.MaxPool1D) and max(layer.window.size) <= LARGEST_POOL
+    """A windowed max-pool; windows that overlap are small, or giving relevance back would take long."""
+    if type(layer) not in (L.MaxPool2D, L.MaxPool1D):
+        return False
+    size, strides = layer.window.size, layer.window.strides
+    apart = all(stride >= extent for stride, extent in zip(strides, size))
+    return max(size) <= (LARGEST_POOL_APART if apart else LARGEST_POOL)
 
 
 class Unread:
@@ -170,7 +194,7 @@ def refusal(step, source):
     layer = step.node.layer
     if (why := why_other(step)) is not None:
         return why
-    if not (is_convolution(layer) or is_dense(layer, source)):
+    if not (is_convolution(layer) or is_depthwise(layer, source) or is_dense(layer, source)):
         return f"no kernel for {layer.type}"
     if constant_stabilizer(step.rule) is None:
         return "its stabilizer depends on z"
@@ -180,6 +204,8 @@ def refusal(step, source):
 def group_refusal(layer, group):
     """Why the kernels cannot share relevance out by this group of terms of a layer; None where they can."""
     parts = [term.part for term in group.terms]
+    shape = np.shape(layer.kernel)
+    outputs = shape[2:3] if type(layer) is L.DepthwiseConv2D else shape[-1:]
     if not any(group.gate is gate for gate in GATES):
         return "a gate that no kernel has"
     if not all(any(part is known for known in (whole, positive, negative, ones)) for part in parts):
@@ -192,8 +218,8 @@ def group_refusal(layer, group):
         return "negative inputs alone, or a bias that goes with them"
     if not is_number(group.coefficient) or any(term.sign not in (1, -1) for term in group.terms):
         return "a coefficient that is no number, or a sign that is not 1 or -1"
-    if any(np.shape(term.kernel) != layer.kernel.shape
-           or (term.bias is not None and np.shape(term.bias) != layer.kernel.shape[-1:])
+    if any(np.shape(term.kernel) != shape
+           or (term.bias is not None and np.shape(term.bias) != outputs)
            for term in group.terms):
         return "a kernel or bias of another shape than the layer's"
     return None

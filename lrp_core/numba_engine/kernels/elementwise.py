@@ -199,6 +199,21 @@ def relu(op, memory, first, last):
             (last - first) * row)
 
 
+@kind("clip", units=by_row, reach=map_to_map, group=RARE,
+      fields={"highest": Field("what larger numbers become", type="f8")})
+@kernel
+def clip(op, memory, first, last):
+    """y = min(max(x, 0), highest); NaN stays."""
+    data, row = memory.data, op.columns * op.filters
+    x, y, zero = op.x * memory.capacity, op.y * memory.capacity, broadcast(data, 0)
+    highest = broadcast(data, scalar(data, op.highest))
+    for k in range(first * row, last * row, lanes(data)):
+        count = last * row - k
+        value = load_part(data, x + k, count)
+        value = where_greater(zero, value, zero, value)
+        store_part(data, y + k, where_greater(value, highest, highest, value), count)
+
+
 @kernel
 def rectify(data, x, y, count):
     """y = max(x, 0) for `count` numbers; NaN stays."""
