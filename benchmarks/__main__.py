@@ -36,7 +36,7 @@ WITHOUT_PEERS = click.option("--without-peers", is_flag=True,
 ENVIRONMENTS = click.option("--environments", "folder", metavar="DIR", default=str(environments.DEFAULT),
                             show_default=True,
                             type=click.Path(file_okay=False),
-                            help="Where the peers' environments lie or are made: about 3 GB.")
+                            help="Where the peers' environments lie or are made: about 4 GB.")
 PYTHON310 = click.option("--python310", metavar="PATH",
                          help="A Python 3.9 or 3.10 for iNNvestigate, which runs on no later one; looked for "
                               "on PATH and "
@@ -67,8 +67,8 @@ def main():
 
     \b
     python -m benchmarks throughput --without-peers   a few minutes, nothing to install
-    python -m benchmarks throughput                   beside iNNvestigate, zennit and OpenVINO
-    python -m benchmarks all                          everything: half an hour on a machine left alone
+    python -m benchmarks throughput                   beside iNNvestigate, zennit and others; more networks
+    python -m benchmarks all                          everything: an hour on a machine left alone
 
     On first use the peers' environments are made with venv and pip under ~/.cache/audio-lrp-benchmarks. A
     peer that cannot be had is named in the table with the reason, and the others run.
@@ -85,11 +85,13 @@ NETWORK = click.option("--network", "chosen", multiple=True, type=click.Choice((
 @main.command(name="throughput")
 @repeats(7)
 @NETWORK
+@click.option("--preset", "presets", multiple=True, type=click.Choice(networks.PRESETS),
+              help="Of networks that people use, measure these only.  [default: all]")
 @WITHOUT_PEERS
 @ENVIRONMENTS
 @PYTHON310
 @OUTPUT
-def run_throughput(repeats, chosen, without_peers, folder, python310, output):
+def run_throughput(repeats, chosen, presets, without_peers, folder, python310, output):
     """Explanations per second, forward and backward, by preset and batch, beside the peers and the limit: the
     study's network, and four that people use (made by torch in the peers' environment).
 
@@ -105,8 +107,9 @@ def run_throughput(repeats, chosen, without_peers, folder, python310, output):
         missed += throughput_of_study(repeats, () if without_peers else throughput.TOOLS, folder, python310,
                                       rates, output, options)
     if others := [name for name in networks.NETWORKS if name in chosen]:
-        missed += throughput_of_others(others, () if without_peers else networks.TOOLS, folder,
-                                       min(repeats, 3), rates, output, options)
+        tools = () if without_peers else networks.TOOLS
+        missed += throughput_of_others(others, presets or networks.PRESETS, tools, folder, min(repeats, 3),
+                                       rates, output, options)
     if missed:
         raise click.ClickException("the relevance is not the peer's, so the times above compare nothing:\n  "
                                    + "\n  ".join(missed))
@@ -129,15 +132,17 @@ def throughput_of_study(repeats, tools, folder, python310, rates, output, option
     return equality.shortfalls(result["equality"])
 
 
-def throughput_of_others(names, tools, folder, repeats, rates, output, options):
+def throughput_of_others(names, presets, tools, folder, repeats, rates, output, options):
     """Measure and publish networks that people use: where they are too different from the peer."""
     found, failed = {}, []
     for name in names:
         try:
-            found[name] = networks.measure(name, rates=rates, tools=tools, folder=folder, repeats=repeats)
+            found[name] = networks.measure(name, rates=rates, presets=presets, tools=tools, folder=folder,
+                                           repeats=repeats)
         except networks.ExportError as error:
             failed.append(str(error))
-    kept = report.stored(networks.NAME, output).get("networks", {}) | found
+    kept = report.stored(networks.NAME, output).get("networks", {})
+    kept |= {name: networks.merged(kept.get(name), one) for name, one in found.items()}
     result = {"networks": {name: kept[name] for name in networks.NETWORKS if name in kept},
               "peers": {tool: versions for one in kept.values() for tool, versions in one["peers"].items()}}
     if found:

@@ -4,6 +4,7 @@ import datetime
 import pathlib
 import subprocess
 import tempfile
+import typing
 
 import numpy as np
 
@@ -15,8 +16,21 @@ from .environments import AUTOLRP, CAPTUM, TORCH, ZENNIT
 from .layers import cells_of, nodes, profiled
 from .peers.protocol import LEAST_SECONDS, clock, time_calls
 from .progress import say
-from .race import HEADINGS, OURS, Case, Lane, case_of, cells, classes_table, limits, race, ten_classes
-from .spread import number, spread
+from .race import (
+    HEADINGS,
+    LIMIT,
+    OURS,
+    Case,
+    Lane,
+    case_of,
+    cells,
+    classes_table,
+    limits,
+    ours_beside,
+    race,
+    ten_classes,
+)
+from .spread import number, paired, spread
 from .style import BLUE, GREEN, ORANGE, RED, SKY
 from .tables import Table
 
@@ -34,6 +48,29 @@ NETWORKS = ("CNN14", "CREPE full", "EfficientNet-Lite0", "DNSMOS P.808")
 PRESETS = ("epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1")
 TOOLS = (ZENNIT, CAPTUM, AUTOLRP, TORCH)
 CASES = (Case(32), Case(1), Case(1, idle=True))
+
+
+class Goal(typing.NamedTuple):
+    """A factor of the table of factors: beside which tool, in which case and precision of ours, at least how
+    much was aimed for.
+    """
+    title: str
+    tool: str
+    case: Case
+    dtype: str = "float32"
+    least: float = 0.0
+    threads: int | None = None
+
+
+GOALS = (Goal("zennit, batch 32", ZENNIT.name, CASES[0], least=4),
+         Goal("zennit, batch 1", ZENNIT.name, CASES[1], least=3),
+         Goal("zennit, batch 1 from idle", ZENNIT.name, CASES[2]),
+         Goal("zennit, batch 32, ours in float64", ZENNIT.name, CASES[0], "float64", 2),
+         Goal("torch's gradient, batch 32", TORCH.name, CASES[0], least=1.5),
+         Goal("one thread of ours, batch 32", OURS, CASES[0], threads=1),
+         Goal("the limit, batch 32", LIMIT, CASES[0]))
+LARGE = 1_000_000  # parameters from which planning is a matter of their number
+MOST = 60  # seconds after which no further round of a race begins
 EQUAL, SAME = 2, 1e-2  # inputs that are compared, and how far double precisions may differ
 SHOWN = 8  # of the steps of a network and preset
 
@@ -75,11 +112,11 @@ def measure(name, *, rates, tools=TOOLS, folder=environments.DEFAULT, cases=CASE
         for preset in presets:
             for case in cases:
                 found = race(network, x, lanes(preset, case), case, peers, unavailable, repeats=repeats,
-                             least=least)
-                found += limits(network, x, preset, case, rates, repeats)
+                             least=least, most=MOST)
+                found += limits(network, x, preset, case, rates, found)
                 rows += [{"preset": preset, **row} for row in found]
-        classes = [ten_classes(network, x, preset, repeats, least) for preset in presets] * (
-            network.scores >= 10)
+        classes = [ten_classes(network, x, preset, repeats, least) for preset in presets
+                   if network.scores >= 10]
         return {"date": datetime.date.today().isoformat(), "parameters": network.parameters,
                 "multiply_adds": network.multiply_adds, "rates": rates, "equality": equal, "rows": rows,
                 "classes": classes,
@@ -88,6 +125,16 @@ def measure(name, *, rates, tools=TOOLS, folder=environments.DEFAULT, cases=CASE
                 "steps": {preset: profiled(network, x, preset, rates_of_one(), repeats)
                           for preset in presets},
                 "peers": {tool: peer.ready["versions"] for tool, peer in peers.items()}}
+
+
+def merged(stored, found):
+    """A network's result, new for the presets that were measured, else as it was stored."""
+    def kept(rows, new):
+        return [row for row in rows if row["preset"] not in found["steps"]] + new
+    if not stored:
+        return found
+    lists = {key: kept(stored[key], found[key]) for key in ("rows", "equality", "classes", "plans")}
+    return found | lists | {"steps": stored["steps"] | found["steps"]}
 
 
 def rates_of_one():
@@ -132,6 +179,7 @@ def tables(result):
                     ">float64 GFLOP/s", ">copy, GB/s"),
                    [[name, f"{one['parameters']:,}", f"{one['multiply_adds']:,}", one["date"],
                      *rate_cells(one["rates"])] for name, one in networks.items()])]
+    found.append(goals_table(networks))
     for name, one in networks.items():
         for case in dict.fromkeys(map(case_of, one["rows"])):
             same = [row for row in one["rows"] if case_of(row) == case]
@@ -146,6 +194,24 @@ def tables(result):
                       for preset, rows in one["steps"].items())]
 
 
+def goals_table(networks):
+    """How many times as fast we are as the peers at what was aimed for, what falls short marked with a "<".
+    """
+    def cell(rows, preset, goal):
+        here = [row for row in rows if row["preset"] == preset and case_of(row) == goal.case]
+        row = next((row for row in here if (row["tool"], row.get("threads")) == (goal.tool, goal.threads)
+                    and row["dtype"] == "float32" and "seconds" in row), None)
+        ours = row and ours_beside(here, row, goal.dtype)
+        if ours is None:
+            return ""
+        factor = paired(row["seconds"], ours["seconds"]).median
+        return number(factor) + (f" < {goal.least:g}" if factor < goal.least else "")
+    return Table("How many times as fast: the tool's time in float32 by ours",
+                 ("network", "preset", *(f">{goal.title}" for goal in GOALS)),
+                 [[name, preset, *(cell(one["rows"], preset, goal) for goal in GOALS)]
+                  for name, one in networks.items() for preset in one["steps"]])
+
+
 def rate_cells(rates):
     """A machine's rates: both products and the copy."""
     single, double = (limit.Rates(*rates[dtype]) for dtype in limit.DTYPES)
@@ -158,9 +224,10 @@ def plans_table(networks):
     def row_of(name, parameters, plan):
         more = plan["first"] - plan["later"]
         return [name, plan["preset"], plan["dtype"], number(plan["first"]), number(plan["later"]),
-                number(more / parameters * 50e6)]
+                number(more), number(more / parameters * 50e6) if parameters >= LARGE else ""]
     return Table("The first call on a new network, one sample",
-                 ("network", "preset", "type", ">first, s", ">later, s", ">more, s for 50 M parameters"),
+                 ("network", "preset", "type", ">first, s", ">later, s", ">more, s",
+                  ">more, s for 50 M parameters"),
                  [row_of(name, one["parameters"], plan) for name, one in networks.items()
                   for plan in one["plans"]])
 

@@ -1,4 +1,5 @@
 """Explanations of one network timed in turn, ours and the peers', and their rows in a table."""
+import math
 import typing
 
 import lrp_core
@@ -31,9 +32,9 @@ class Case(typing.NamedTuple):
         return f"batch {self.batch}" + f", {PAUSE * 1e3:.0f} ms after the call before" * self.idle
 
 
-def race(network, x, lanes, case, peers, unavailable, *, repeats, least=LEAST_SECONDS):
+def race(network, x, lanes, case, peers, unavailable, *, repeats, least=LEAST_SECONDS, most=math.inf):
     """The rows of some lanes: seconds of each round, or why there are none. peers: {name: Peer}; unavailable:
-    {name: reason}.
+    {name: reason}; most: as of `take_turns`.
     """
     pause, batch = PAUSE * case.idle, x[:case.batch]
 
@@ -45,7 +46,7 @@ def race(network, x, lanes, case, peers, unavailable, *, repeats, least=LEAST_SE
             lrp_core.explain(network, batch, lane.method, dtype=lane.dtype, threads=lane.threads)
         return lambda: time_calls(explain, least, pause)
     contestants = [Contestant(lane, timer(lane)) for lane in lanes if lane.tool in (OURS, *peers)]
-    seconds = take_turns(contestants, repeats, f"{lanes[0].method}, {case}")
+    seconds = take_turns(contestants, repeats, f"{lanes[0].method}, {case}", most)
     reasons = unavailable | {contestant.key.tool: contestant.failure for contestant in contestants
                              if contestant.failure}
     return [{**case._asdict(), **lane._asdict(),
@@ -53,10 +54,11 @@ def race(network, x, lanes, case, peers, unavailable, *, repeats, least=LEAST_SE
             for lane in lanes if lane in seconds or lane.tool in reasons]
 
 
-def limits(network, x, preset, case, rates, rounds):
-    """Rows of the least seconds that a preset can take on this machine, as if each round had measured them.
+def limits(network, x, preset, case, rates, rows):
+    """Rows of the least seconds that a preset can take on this machine, as if each round of the other rows
+    had measured them.
     """
-    found = []
+    rounds, found = max(len(row.get("seconds", ())) for row in rows), []
     for dtype, rate in rates.items():
         works = limit.of(network, preset, batch=case.batch, dtype=dtype, nonnegative=bool(x.min() >= 0))
         found.append({**case._asdict(), **Lane(LIMIT, "", dtype, preset)._asdict(),

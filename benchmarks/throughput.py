@@ -59,7 +59,7 @@ def measure(network, x, peers, unavailable, *, rates, weights=EMBEDDED, cases=CA
     for preset in PRESETS:
         for case in cases:
             found = race(network, x, lanes(preset), case, peers, unavailable, repeats=repeats, least=least)
-            found += limits(network, x, preset, case, rates, repeats)
+            found += limits(network, x, preset, case, rates, found)
             rows += [{"preset": preset, "weights": weights, **row} for row in found]
     classes = [ten_classes(network, x, preset, repeats, least) for preset in presets]
     return {"equality": [row | {"weights": weights} for row in equal], "rows": rows,

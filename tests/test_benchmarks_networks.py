@@ -12,6 +12,7 @@ from benchmarks import environments, equality, layers, limit, networks, race, re
 from benchmarks.peer import PeerError, without_paths
 from benchmarks.peers.protocol import time_calls
 from benchmarks.race import OURS, Case, Lane
+from benchmarks.turns import Contestant, take_turns
 from lrp_core import layers as L
 from lrp_core.numba_engine.runtime import CHUNK
 
@@ -64,7 +65,8 @@ def test_the_limit_of_a_rule_has_its_products(network, preset, nonnegative, prod
 
 def test_limits_are_rows_beside_the_others(network):
     x = np.ones((2, 8, 8, 16), np.float32)
-    rows = [{"preset": "epsilon", **row} for row in race.limits(network, x, "epsilon", Case(2), RATES, 3)]
+    rows = [{"preset": "epsilon", **row} for row in race.limits(network, x, "epsilon", Case(2), RATES,
+                                                             [{"unavailable": "no"}, {"seconds": [1.0] * 3}])]
     found = works(network, "epsilon")
     expected = 2 * sum(one.multiply_adds + one.bytes for one in found.values()) / 1e9
     assert rows[0]["seconds"] == pytest.approx([expected] * 3)
@@ -97,6 +99,16 @@ def test_a_race_runs_ours_and_says_why_others_do_not(network):
     assert [row.get("unavailable") for row in rows] == [None, "failed at this: no rule", "not installed"]
 
 
+def test_factors_that_fall_short_are_marked():
+    def row(tool, seconds, dtype="float32", threads=None):
+        return {"preset": "epsilon", **Case(32)._asdict(), "seconds": [seconds],
+                **Lane(tool, "epsilon", dtype, "epsilon", threads)._asdict()}
+    rows = [row(OURS, 0.1), row(OURS, 0.25, "float64"), row(OURS, 0.18, threads=1), row("zennit", 0.45),
+            row("torch", 0.12), row(race.LIMIT, 0.02), row(race.LIMIT, 0.04, "float64")]
+    found = networks.goals_table({"CNN14": {"rows": rows, "steps": {"epsilon": []}}})
+    assert found.rows == [["CNN14", "epsilon", "4.50", "", "", "1.80 < 2", "1.20 < 1.5", "1.80", "0.200"]]
+
+
 def test_reasons_name_no_paths():
     assert without_paths("KeyError: /home/me/x.py has no\nrule C:\\me") == "KeyError: has no rule"
 
@@ -123,6 +135,24 @@ def test_networks_that_were_not_chosen_are_kept(tmp_path, monkeypatch):
     assert {name: one["date"] for name, one in kept.items()} == {"CNN14": "tuesday",
                                                                  "DNSMOS P.808": "monday"}
     assert "CREPE full" not in done.output
+
+
+def test_presets_that_were_not_measured_are_kept():
+    def result(presets, date):
+        keys = ("rows", "equality", "classes", "plans")
+        return {"date": date, "steps": dict.fromkeys(presets, date),
+                **{key: [{"preset": preset, "made": date} for preset in presets] for key in keys}}
+    found = networks.merged(result(("epsilon", "preset_b"), "monday"), result(("preset_b",), "tuesday"))
+    assert found["date"] == "tuesday" and found["steps"] == {"epsilon": "monday", "preset_b": "tuesday"}
+    assert found["plans"] == [{"preset": "epsilon", "made": "monday"}, {"preset": "preset_b",
+                                                                        "made": "tuesday"}]
+    assert networks.merged(None, found) is found
+
+
+def test_no_round_begins_after_the_most_seconds():
+    counted = []
+    contestant = Contestant("slow", lambda: counted.append(1) or 1.0)
+    assert take_turns([contestant], 5, "test", most=0) == {"slow": [1.0]} and len(counted) == 2
 
 
 def test_a_network_without_torch_is_refused_with_the_reason(monkeypatch, tmp_path):
