@@ -40,7 +40,7 @@ publish them: CNN14 of PANNs (a second of log-mel frames), CREPE in its full siz
 EfficientNet-Lite0 (an image) and DNSMOS P.808 (nine seconds of log-mel frames). The weights and inputs are
 random: speed alone is measured. Batch norms are folded into the convolution before them, for all tools
 alike. torch's forward pass and gradient is the least that any tool on torch must take, the limit is what
-this machine's matrix product and memory allow, as above. Captum has rules for some kinds of module only, and
+this machine's matrix product and memory allow, as above. Captum has no rule for ReLU6, and
 autoLRP gives biases another share. Equality: the first inputs in double precision, both sides. A network
 that is new is planned and its weights are packed in its first call; the kernels were compiled before. The
 last table has the steps that lose most against their limit, on one thread, and what is left to NumPy."""

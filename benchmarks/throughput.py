@@ -15,17 +15,18 @@ NAME, TITLE, SIZE = "throughput", "Throughput", (9, 8)
 ABOUT = """Explanations per second of the study's network (1,958,730 parameters, images of 64 x 64 x 3): a
 forward pass and the rules backward for each clip's winning class, on all cores. iNNvestigate's analyzers
 are compared with our presets of the same rules. zennit splits the bias in its αβ rules, so it is compared
-with our presets by its composites' names. Captum and autoLRP are compared by `epsilon`, the one preset that
-they share with us; autoLRP's gives each bias |b| / (|z| + |b|) of the relevance, which is another answer of
-about the same work. Three rows explain nothing: OpenVINO's forward pass, torch's forward pass and gradient,
-the least that any tool on torch must take, and the limit. That is the products of the rules by the best
-algorithm (Winograd's or direct) at the rate of the machine's own matrix product in the same run, plus the
-bytes that each pass must move at the rate of a copy; what skips the zeros of a ReLU may beat it. float64 is
-what `explain(network, x)` does without options. "× as fast": the time of that row by the time of Audio-LRP
-on the same rules, in float64 and in float32, measured next to each other in the same round. The random
-weights make half of the units live, the embedded ones a tenth: what skips zeros gains less. Equality comes
-first: the table at the end compares the relevance of the same clips, and iNNvestigate's with its own in
-double precision, for where the last bit of a float32 decides who wins in a pool, right answers differ."""
+with our presets by its composites' names. Captum and autoLRP are compared by `epsilon`, the one preset
+that they share with us; autoLRP's gives each bias |b| / (|z| + |b|) of the relevance, which is another
+answer of about the same work, and ours where there are no biases. Three rows explain nothing: OpenVINO's
+forward pass, torch's forward pass and gradient, the least that any tool on torch must take, and the
+limit. That is the products of the rules by the best algorithm (Winograd's or direct) at the rate of the
+machine's own matrix product in the same run, plus the bytes that each pass must move at the rate of a
+copy; what skips the zeros of a ReLU may beat it. float64 is what `explain(network, x)` does without
+options. "× as fast": the time of that row by the time of Audio-LRP on the same rules, in float64 and in
+float32, measured next to each other in the same round. The random weights make half of the units live,
+the embedded ones a tenth: what skips zeros gains less. Equality comes first: the table at the end
+compares the relevance of the same clips, and iNNvestigate's with its own in double precision, for where
+the last bit of a float32 decides who wins in a pool, right answers differ."""
 TOOLS = (INNVESTIGATE, INNVESTIGATE_64, ZENNIT, CAPTUM, AUTOLRP, TORCH, OPENVINO)
 CASES = (Case(32), Case(1), Case(1, idle=True))
 EMBEDDED = "embedded weights"

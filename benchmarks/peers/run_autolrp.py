@@ -19,8 +19,9 @@ class Tool(torch_study.TorchTool):
 
         def explain(images):
             x = autolrp.tensor(images.clone())
-            model(x).max(1).values.sum().lrp(config=CONFIG)
-            return x.relevance
+            score = model(x).max(1).values.sum()
+            score.lrp(config=CONFIG)
+            return x.relevance * score.detach()  # it starts from 1, whatever the score is
         model.requires_grad_(False)  # of the input alone
         return explain
 
