@@ -5,6 +5,7 @@ import click
 
 import features
 import lrp_core
+from lrp_core.chunks import default_threads
 
 from . import (
     arrival,
@@ -12,8 +13,10 @@ from . import (
     equality,
     files,
     layers,
+    limit,
     looks,
     memory,
+    networks,
     report,
     scaling,
     sound,
@@ -33,11 +36,14 @@ WITHOUT_PEERS = click.option("--without-peers", is_flag=True,
 ENVIRONMENTS = click.option("--environments", "folder", metavar="DIR", default=str(environments.DEFAULT),
                             show_default=True,
                             type=click.Path(file_okay=False),
-                            help="Where the peers' environments lie or are made: about 3 GB.")
+                            help="Where the peers' environments lie or are made: about 4 GB.")
 PYTHON310 = click.option("--python310", metavar="PATH",
                          help="A Python 3.9 or 3.10 for iNNvestigate, which runs on no later one; looked for "
                               "on PATH and "
                               "in pyenv's folder where it is not given.")
+
+
+COMMANDS = {networks.NAME: throughput.NAME}  # of benchmarks that have none of their own
 
 
 def repeats(default):
@@ -48,7 +54,7 @@ def repeats(default):
 
 def publish(benchmark, result, output, options=""):
     """Store and show a result under its name, with the command and the circumstances it was made in."""
-    command = f"python -m benchmarks {benchmark.NAME}{options}"
+    command = f"python -m benchmarks {COMMANDS.get(benchmark.NAME, benchmark.NAME)}{options}"
     report.publish({"name": benchmark.NAME, **circumstances(command), **result}, output)
 
 
@@ -61,8 +67,8 @@ def main():
 
     \b
     python -m benchmarks throughput --without-peers   a few minutes, nothing to install
-    python -m benchmarks throughput                   beside iNNvestigate, zennit and OpenVINO
-    python -m benchmarks all                          everything: half an hour on a machine left alone
+    python -m benchmarks throughput                   beside iNNvestigate, zennit and others; more networks
+    python -m benchmarks all                          everything: an hour on a machine left alone
 
     On first use the peers' environments are made with venv and pip under ~/.cache/audio-lrp-benchmarks. A
     peer that cannot be had is named in the table with the reason, and the others run.
@@ -71,37 +77,77 @@ def main():
         say(warning)
 
 
+STUDY = "study"
+NETWORK = click.option("--network", "chosen", multiple=True, type=click.Choice((STUDY, *networks.NETWORKS)),
+                       help="Measure these only, and keep what is stored of the others.  [default: all]")
+
+
 @main.command(name="throughput")
 @repeats(7)
+@NETWORK
+@click.option("--preset", "presets", multiple=True, type=click.Choice(networks.PRESETS),
+              help="Of networks that people use, measure these only.  [default: all]")
 @WITHOUT_PEERS
 @ENVIRONMENTS
 @PYTHON310
 @OUTPUT
-def run_throughput(repeats, without_peers, folder, python310, output):
-    """Explanations per second, forward and backward, by preset and batch, beside the peers.
+def run_throughput(repeats, chosen, presets, without_peers, folder, python310, output):
+    """Explanations per second, forward and backward, by preset and batch, beside the peers and the limit: the
+    study's network, and four that people use (made by torch in the peers' environment).
 
     Before anything is timed, the relevance of 100 clips is compared with the peers'. Exits with 1, after the
-    table, where
-    too few agree with iNNvestigate: fewer than 95 of 100 within 1e-4 (relative L2), or any beyond 1e-1. Where
-    its own float32 strays more often than that from its own float64, ours may stray from it on 10 clips in
-    100 more.
+    tables, where too few agree with iNNvestigate: fewer than 95 of 100 within 1e-4 (relative L2), or any
+    beyond 1e-1. Where its own float32 strays more often than that from its own float64, ours may stray from
+    it on 10 clips in 100 more. Networks that people use must agree with zennit in double precision.
     """
-    network, (x, what) = study.network(), study.inputs()
-    tools = () if without_peers else throughput.TOOLS
-    with at_work(tools, network, x, folder=folder, python310=python310) as (peers, reasons):
-        result = throughput.measure(network, x, peers, reasons, repeats=repeats)
-    random = study.random_network()
-    with at_work(tools[:2], random, x, folder=folder, python310=python310) as (peers, reasons):
-        dense = throughput.measure(random, x, peers, reasons, weights="random weights", repeats=repeats)
-    result = result | {key: result[key] + dense[key] for key in ("rows", "equality")}
-    publish(throughput, {"inputs": what, **result}, output, " --without-peers" * without_peers)
-    for sentence in equality.cost_of_rounding(result["equality"]):
-        click.echo(sentence)
-    missed = equality.shortfalls(result["equality"])
+    chosen = chosen or (STUDY, *networks.NETWORKS)
+    rates, options = limit.measured(default_threads()), " --without-peers" * without_peers
+    missed = []
+    if STUDY in chosen:
+        missed += throughput_of_study(repeats, () if without_peers else throughput.TOOLS, folder, python310,
+                                      rates, output, options)
+    if others := [name for name in networks.NETWORKS if name in chosen]:
+        tools = () if without_peers else networks.TOOLS
+        missed += throughput_of_others(others, presets or networks.PRESETS, tools, folder, min(repeats, 3),
+                                       rates, output, options)
     if missed:
         raise click.ClickException("the relevance is not the peer's, so the times above compare nothing:\n  "
-                                   +
-                                   "\n  ".join(missed))
+                                   + "\n  ".join(missed))
+
+
+def throughput_of_study(repeats, tools, folder, python310, rates, output, options):
+    """Measure and publish the study's network with both weights: what is too different from the peer."""
+    x, what = study.inputs()
+    result = {"rows": [], "equality": [], "classes": [], "peers": {}}
+    for weights, network, chosen in ((throughput.EMBEDDED, study.network(), tools),
+                                     ("random weights", study.random_network(), tools[:-1])):
+        with at_work(chosen, network, x, folder=folder, python310=python310) as (peers, reasons):
+            found = throughput.measure(network, x, peers, reasons, rates=rates, weights=weights,
+                                       repeats=repeats)
+        result = {key: found[key] | value if isinstance(value, dict) else value + found[key]
+                  for key, value in result.items()}
+    publish(throughput, {"inputs": what, **result}, output, options)
+    for sentence in equality.cost_of_rounding(result["equality"]):
+        click.echo(sentence)
+    return equality.shortfalls(result["equality"])
+
+
+def throughput_of_others(names, presets, tools, folder, repeats, rates, output, options):
+    """Measure and publish networks that people use: where they are too different from the peer."""
+    found, failed = {}, []
+    for name in names:
+        try:
+            found[name] = networks.measure(name, rates=rates, presets=presets, tools=tools, folder=folder,
+                                           repeats=repeats)
+        except networks.ExportError as error:
+            failed.append(str(error))
+    kept = report.stored(networks.NAME, output).get("networks", {})
+    kept |= {name: networks.merged(kept.get(name), one) for name, one in found.items()}
+    result = {"networks": {name: kept[name] for name in networks.NETWORKS if name in kept},
+              "peers": {tool: versions for one in kept.values() for tool, versions in one["peers"].items()}}
+    if found:
+        publish(networks, result, output, options)
+    return failed + networks.shortfalls({"networks": found})
 
 
 @main.command(name="layers")

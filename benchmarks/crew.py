@@ -10,14 +10,22 @@ from .progress import say
 
 @contextlib.contextmanager
 def at_work(tools, network, x, *, folder=environments.DEFAULT, python310=None):
-    """Start the tools on a network and images: ({name: Peer}, {name: why it is not available}) until the
-    block ends.
+    """Start the tools on the study's network and images: as `started`."""
+    with tempfile.TemporaryDirectory() as place:
+        path = pathlib.Path(place) / "study.npz"
+        if tools:
+            study.write(path, network, x)
+        with started(tools, path, folder=folder, python310=python310) as found:
+            yield found
+
+
+@contextlib.contextmanager
+def started(tools, path, *, folder=environments.DEFAULT, python310=None):
+    """Start the tools on what lies at a path: ({name: Peer}, {name: why it is not available}) until the block
+    ends.
     """
     peers, unavailable = {}, {}
     with contextlib.ExitStack() as stack:
-        path = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory())) / "study.npz"
-        if tools:
-            study.write(path, network, x)
         for tool in tools:
             try:
                 words = environments.command(tool, folder, path, python310)

@@ -32,11 +32,12 @@ class Unavailable(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A peer: its name, that of its files, the Python it needs ((3, 10), ...; None: the one that runs this),
-    and what its
-    script is told beside the study."""
+    """A peer: its name, that of its script, that of its environment, the Python it needs ((3, 10), ...; None:
+    the one that runs this), and what its script is told beside the study.
+    """
     name: str
     key: str
+    environment: str
     pythons: tuple | None = None
     arguments: tuple = ()
 
@@ -48,15 +49,20 @@ class Tool:
     @property
     def requirements(self):
         """[(file, pip's options for it)]."""
-        files = [(PEERS / f"{self.key}.txt", ()), (PEERS / f"{self.key}-no-deps.txt", ("--no-deps",))]
+        files = [(PEERS / f"{self.environment}.txt", ()),
+                 (PEERS / f"{self.environment}-no-deps.txt", ("--no-deps",))]
         return [(path, options) for path, options in files if path.exists()]
 
 
-INNVESTIGATE = Tool("iNNvestigate", "innvestigate", ((3, 10), (3, 9)))
+INNVESTIGATE = Tool("iNNvestigate", "innvestigate", "innvestigate", ((3, 10), (3, 9)))
 # Never timed: it tells iNNvestigate's own rounding from a disagreement.
-INNVESTIGATE_64 = Tool("iNNvestigate, float64", "innvestigate", INNVESTIGATE.pythons, ("float64",))
-ZENNIT = Tool("zennit", "zennit")
-OPENVINO = Tool("OpenVINO", "openvino")
+INNVESTIGATE_64 = Tool("iNNvestigate, float64", "innvestigate", "innvestigate", INNVESTIGATE.pythons,
+                       ("float64",))
+ZENNIT = Tool("zennit", "zennit", "torch")
+CAPTUM = Tool("Captum", "captum", "torch")
+AUTOLRP = Tool("autoLRP", "autolrp", "torch")
+TORCH = Tool("torch", "torch", "torch")
+OPENVINO = Tool("OpenVINO", "openvino", "openvino")
 
 
 def command(tool, folder, study, python310=None):
@@ -77,13 +83,13 @@ def variables():
 
 def ready(tool, folder, python310=None):
     """The Python of a tool's environment, which is made first where its versions are not all there."""
-    python = interpreter(folder / tool.key)
+    python = interpreter(folder / tool.environment)
     if not missing(tool, python):
         return python
     base = sys.executable if tool.pythons is None else find_python(tool, python310)
-    say(f"{tool.name}: making its environment in {folder / tool.key}; this takes a few minutes, once")
+    say(f"{tool.name}: making its environment in {folder / tool.environment}; this takes a few minutes, once")
     folder.mkdir(parents=True, exist_ok=True)
-    run(tool, [base, "-m", "venv", folder / tool.key])
+    run(tool, [base, "-m", "venv", folder / tool.environment])
     for path, options in tool.requirements:
         run(tool, [python, "-m", "pip", "install", "--quiet", *options, "-r", path])
     left = missing(tool, python)
@@ -159,4 +165,4 @@ def run(tool, words):
         say("\n".join(f"{tool.name}: {line}" for line in text.strip().splitlines()[-6:]))
         raise Unavailable("its environment could not be made: run this again where packages can be "
                           "installed, or make it "
-                          f"by hand from benchmarks/peers/{tool.key}.txt")
+                          f"by hand from benchmarks/peers/{tool.environment}.txt")

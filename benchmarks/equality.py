@@ -38,24 +38,24 @@ def compared(found, expected):
             "median": float(np.median(differences)), "largest": float(np.max(differences))}
 
 
-def of_peer(peer, method):
-    """What a peer finds for all its clips."""
+def of_peer(peer, method, **how):
+    """What a peer finds for all its clips. how: which, and in which precision, in the protocol's words."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "found.npy"
-        peer.ask(method, PORTION, save=str(path))
+        peer.ask(method, PORTION, save=str(path), **how)
         return np.load(path)
 
 
-def check(network, x, pairs, peers):
+def check(network, x, pairs, peers, **how):
     """Rows that compare us with the peers. pairs: [(our preset or None for the logits, peer's name, its
-    method)].
+    method)]; how: as `of_peer` takes it.
     """
     rows, found, pairs = [], {}, [pair for pair in pairs if pair[1] in peers]
     with bar(len(pairs), "equality") as progress:
         for preset, name, method in pairs:
             about = {"preset": preset, "peer": name, "method": method}
             try:
-                found[name, method] = of_peer(peers[name], method)
+                found[name, method] = of_peer(peers[name], method, **how)
             except PeerError as error:
                 rows.append(about | {"failure": str(error)})
             else:

@@ -4,7 +4,15 @@ import json
 import subprocess
 import tempfile
 
+from lrp_core.text import clean
+
 from .progress import say
+
+
+def without_paths(text, limit=120):
+    """The beginning of a message, for the results: words that hold a path are left out."""
+    words = [word for word in text.split() if "/" not in word and "\\" not in word]
+    return clean(" ".join(words), limit)
 
 
 class PeerError(Exception):
@@ -60,7 +68,7 @@ class Peer:
         reply = json.loads(line)
         if "error" in reply:
             say(f"{self.name}: {reply['error']}")
-            raise PeerError(f"{self.name} failed at this")
+            raise PeerError(f"{self.name} failed at this: {without_paths(reply['error'])}")
         return reply
 
     def ended(self):

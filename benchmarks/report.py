@@ -8,14 +8,14 @@ import click
 
 from lrp_core.files import replacing
 
-from . import arrival, files, layers, looks, memory, scaling, sound, startup, throughput
+from . import arrival, files, layers, looks, memory, networks, scaling, sound, startup, throughput
 from .machine import described
 from .progress import say
 from .style import write_plot
 
 RESULTS = pathlib.Path(__file__).parent / "results"
-BENCHMARKS = {module.NAME: module for module in (throughput, layers, startup, memory, scaling, files, sound,
-                                                 arrival, looks)}
+BENCHMARKS = {module.NAME: module for module in (throughput, networks, layers, startup, memory, scaling,
+                                                 files, sound, arrival, looks)}
 
 INTRODUCTION = """# How fast, and how well
 
@@ -38,6 +38,12 @@ def publish(result, output=RESULTS):
     say(f"written: {benchmark.NAME}.json and {benchmark.NAME}.svg in {output}, and {page_path(output)}")
 
 
+def stored(name, output=RESULTS):
+    """The result of that name that lies in a folder, or {}."""
+    path = pathlib.Path(output) / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def page_path(output):
     """RESULTS.md: beside this program for its own results folder, in any other folder itself."""
     return output.parent / "RESULTS.md" if output.resolve() == RESULTS.resolve() else output / "RESULTS.md"
@@ -48,9 +54,7 @@ def page(output):
     beside = f"{output.name}/" if page_path(output).parent != output else ""
     parts = [INTRODUCTION]
     for name, benchmark in BENCHMARKS.items():
-        path = output / f"{name}.json"
-        if path.exists():
-            result = json.loads(path.read_text(encoding="utf-8"))
+        if result := stored(name, output):
             parts += [f"## {benchmark.TITLE}", benchmark.ABOUT, f"```sh\n{result['command']}\n```",
                       *(table.markdown() for table in benchmark.tables(result)),
                       f"![{benchmark.TITLE}]({beside}{name}.svg)", described(result)]

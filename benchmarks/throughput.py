@@ -1,30 +1,35 @@
 """Explanations per second, forward and backward, beside the peers: `python -m benchmarks throughput`."""
 import typing
 
-import lrp_core
+from lrp_core.composites import PRESETS as ALL_PRESETS
 
 from . import equality
-from .environments import INNVESTIGATE, INNVESTIGATE_64, OPENVINO, ZENNIT
-from .peers.protocol import LEAST_SECONDS, time_calls
-from .spread import paired, spread
+from .environments import AUTOLRP, CAPTUM, INNVESTIGATE, INNVESTIGATE_64, OPENVINO, TORCH, ZENNIT
+from .peers.protocol import LEAST_SECONDS
+from .race import HEADINGS, OURS, Case, Lane, case_of, cells, classes_table, limits, race, ten_classes
+from .spread import spread
 from .style import BLUE, GREEN, ORANGE, RED, SKY
 from .tables import Table
-from .turns import Contestant, take_turns
 
 NAME, TITLE, SIZE = "throughput", "Throughput", (9, 8)
 ABOUT = """Explanations per second of the study's network (1,958,730 parameters, images of 64 x 64 x 3): a
 forward pass and the rules backward for each clip's winning class, on all cores. iNNvestigate's analyzers
 are compared with our presets of the same rules. zennit splits the bias in its αβ rules, so it is compared
-with our presets by its composites' names. OpenVINO explains nothing: its forward pass alone is the mark to
-beat. float64 is what `explain(network, x)` does without options. "× as fast": the time of that row by the
-time of Audio-LRP on the same rules, in float64 and in float32, measured next to each other in the same
-round. The random weights make half of the units live, the embedded ones a tenth: what skips zeros gains
-less. Equality comes first: the table at the end compares the relevance of the same clips, and
-iNNvestigate's with its own in double precision, for where the last bit of a float32 decides who wins in a
-pool, right answers differ."""
-TOOLS = (INNVESTIGATE, INNVESTIGATE_64, ZENNIT, OPENVINO)
-BATCHES = (32, 1)
-OURS, EMBEDDED = "Audio-LRP", "embedded weights"
+with our presets by its composites' names. Captum and autoLRP are compared by `epsilon`, the one preset
+that they share with us; autoLRP's gives each bias |b| / (|z| + |b|) of the relevance, which is another
+answer of about the same work, and ours where there are no biases. Three rows explain nothing: OpenVINO's
+forward pass, torch's forward pass and gradient, the least that any tool on torch must take, and the
+limit. That is the products of the rules by the best algorithm (Winograd's or direct) at the rate of the
+machine's own matrix product in the same run, plus the bytes that each pass must move at the rate of a
+copy; what skips the zeros of a ReLU may beat it. float64 is what `explain(network, x)` does without
+options. "× as fast": the time of that row by the time of Audio-LRP on the same rules, in float64 and in
+float32, measured next to each other in the same round. The random weights make half of the units live,
+the embedded ones a tenth: what skips zeros gains less. Equality comes first: the table at the end
+compares the relevance of the same clips, and iNNvestigate's with its own in double precision, for where
+the last bit of a float32 decides who wins in a pool, right answers differ."""
+TOOLS = (INNVESTIGATE, INNVESTIGATE_64, ZENNIT, CAPTUM, AUTOLRP, TORCH, OPENVINO)
+CASES = (Case(32), Case(1), Case(1, idle=True))
+EMBEDDED = "embedded weights"
 
 
 class Rules(typing.NamedTuple):
@@ -38,73 +43,43 @@ PRESETS = {"epsilon": Rules("lrp.epsilon", "epsilon"),
            "preset_b": Rules("lrp.sequential_preset_b", "epsilon_alpha2_beta1")}
 
 
-def measure(network, x, peers, unavailable, *, weights=EMBEDDED, batches=BATCHES, repeats=7,
-            least=LEAST_SECONDS):
+def measure(network, x, peers, unavailable, *, rates, weights=EMBEDDED, cases=CASES, presets=ALL_PRESETS,
+            repeats=7, least=LEAST_SECONDS):
     """The result: equality first, then the times, in turn. peers: {name: Peer}; unavailable: {name: reason}.
 
-    weights: what the tables call the network.
+    rates: as `limit.measured` gives them. weights: what the tables call the network. presets: for which ten
+    classes are timed.
     """
     pairs = [pair for preset, rules in PRESETS.items()
              for pair in ((preset, INNVESTIGATE.name, rules.innvestigate),
                           (preset, INNVESTIGATE_64.name, rules.innvestigate),
                           (rules.zennit, ZENNIT.name, rules.zennit))]
+    pairs += [("epsilon", tool.name, "epsilon") for tool in (CAPTUM, AUTOLRP)]
     equal = equality.check(network, x, [*pairs, (None, OPENVINO.name, "forward")], peers)
-    rows = [row for preset in PRESETS for batch in batches
-            for row in race(network, x, preset, batch, peers, unavailable, repeats, least)]
-    classes = [all_classes(network, x, preset, repeats, least) for preset in PRESETS]
-    return {"equality": [row | {"weights": weights} for row in equal],
-            "rows": [row | {"weights": weights} for row in rows], "classes": classes,
+    rows = []
+    for preset in PRESETS:
+        for case in cases:
+            found = race(network, x, lanes(preset), case, peers, unavailable, repeats=repeats, least=least)
+            found += limits(network, x, preset, case, rates, found)
+            rows += [{"preset": preset, "weights": weights, **row} for row in found]
+    classes = [ten_classes(network, x, preset, repeats, least) for preset in presets]
+    return {"equality": [row | {"weights": weights} for row in equal], "rows": rows,
+            "classes": [row | {"network": weights} for row in classes],
             "peers": {name: peer.ready["versions"] for name, peer in peers.items()
                       if name != INNVESTIGATE_64.name}}
 
 
 def lanes(preset):
-    """(tool, method, type, our preset on the same rules) of all that is timed for a preset, neighbours
-    compared.
-    """
+    """All that is timed for a preset, what is compared next to each other."""
     rules = PRESETS[preset]
-    found = [(OURS, preset, "float32", preset), ("OpenVINO", "forward", "float32", preset),
-             ("iNNvestigate", rules.innvestigate, "float32", preset),
-             ("zennit", rules.zennit, "float32", rules.zennit),
-             (OURS, rules.zennit, "float32", rules.zennit), (OURS, preset, "float64", preset)]
+    same = [(CAPTUM.name, "epsilon"), (AUTOLRP.name, "epsilon")] if preset == "epsilon" else []
+    found = [Lane(OURS, preset, "float32", preset), Lane(OPENVINO.name, "forward", "float32", preset),
+             Lane(TORCH.name, "gradient", "float32", preset),
+             Lane(INNVESTIGATE.name, rules.innvestigate, "float32", preset),
+             *(Lane(tool, method, "float32", preset) for tool, method in same),
+             Lane(ZENNIT.name, rules.zennit, "float32", rules.zennit),
+             Lane(OURS, rules.zennit, "float32", rules.zennit), Lane(OURS, preset, "float64", preset)]
     return list(dict.fromkeys(found))
-
-
-def race(network, x, preset, batch, peers, unavailable, repeats, least):
-    """The rows of one preset and batch: seconds of each round, or why there are none."""
-    def timer(tool, method, dtype):
-        if tool == OURS:
-            return lambda: time_calls(lambda: lrp_core.explain(network, x[:batch], method, dtype=dtype),
-                                      least)
-        return lambda: peers[tool].ask(method, batch, seconds=least)
-    contestants = [Contestant(lane, timer(*lane[:3])) for lane in lanes(preset) if lane[0] in (OURS, *peers)]
-    seconds = take_turns(contestants, repeats, f"{preset}, batch {batch}")
-    reasons = unavailable | {contestant.key[0]: contestant.failure for contestant in contestants
-                             if contestant.failure}
-    return [{"preset": preset, "batch": batch, "tool": tool, "method": method, "dtype": dtype,
-             "same_rules": ours,
-             **({"seconds": seconds[lane]} if lane in seconds else {"unavailable": reasons[tool]})}
-            for lane in lanes(preset) for tool, method, dtype, ours in [lane] if lane in seconds
-            or tool in reasons]
-
-
-def all_classes(network, x, preset, repeats, least):
-    """Seconds of one class and of all classes of one clip, in turn."""
-    def one():
-        lrp_core.explain(network, x[:1], preset, dtype="float32")
-
-    def every():
-        lrp_core.explain_each(network, x[:1], preset, "all", dtype="float32")
-    contestants = [Contestant("one", lambda: time_calls(one, least)),
-                   Contestant("all", lambda: time_calls(every, least))]
-    return {"preset": preset, **take_turns(contestants, repeats, f"{preset}, all classes")}
-
-
-def ours_beside(rows, row, dtype):
-    """The row of Audio-LRP in a precision, for the same network and rules; None where there is none."""
-    wanted = (weights_of(row), OURS, dtype, row["preset"], row["batch"], row["same_rules"])
-    return next((one for one in rows if wanted == (weights_of(one), one["tool"], one["dtype"], one["preset"],
-                                                   one["batch"], one["method"])), None)
 
 
 def weights_of(row):
@@ -115,34 +90,18 @@ def weights_of(row):
 def tables(result):
     """For readers: times by batch, all classes at once, equality."""
     rows, found = result["rows"], []
-    for weights, batch in dict.fromkeys((weights_of(row), row["batch"]) for row in rows):
-        found.append(Table(f"Clips per second at batch {batch}, {weights}; {result['inputs']}",
-                           ("preset", "tool", "method", "type", ">clips/s", ">float64 is × as fast",
-                            ">float32 is × as fast"),
-                           [cells(rows, row) for row in rows
-                            if (weights_of(row), row["batch"]) == (weights, batch)]))
-    found.append(Table("All ten classes of one clip in one call (float32)",
-                       ("preset", ">one class, ms", ">all classes, ms", ">× the time of one"),
-                       [[row["preset"], spread([s * 1e3 for s in row["one"]]),
-                         spread([s * 1e3 for s in row["all"]]),
-                         paired(row["all"], row["one"])] for row in result["classes"]]))
+    for weights, case in dict.fromkeys((weights_of(row), case_of(row)) for row in rows):
+        same = [row for row in rows if (weights_of(row), case_of(row)) == (weights, case)]
+        found.append(Table(f"Clips per second, {case}, {weights}; {result['inputs']}", HEADINGS,
+                           [cells(same, row) for row in same]))
+    found.append(classes_table(result["classes"]))
     return [*found, equality.table(result["equality"])] if result["equality"] else found
-
-
-def cells(rows, row):
-    """One row of a table."""
-    start = [row["preset"], row["tool"], row["method"], row["dtype"]]
-    if "unavailable" in row:
-        return [*start, f"not available: {row['unavailable']}", "", ""]
-    ours = [ours_beside(rows, row, dtype) for dtype in ("float64", "float32")]
-    ratios = ["" if one is None else "1" if row is one else paired(row["seconds"], one["seconds"])
-              for one in ours]
-    return [*start, spread([row["batch"] / s for s in row["seconds"]]), *ratios]
 
 
 def draw(result, figure):
     """Bars by preset, a panel for each batch; OpenVINO's forward pass as a mark."""
-    result = result | {"rows": [row for row in result["rows"] if weights_of(row) == EMBEDDED]}
+    result = result | {"rows": [row for row in result["rows"] if weights_of(row) == EMBEDDED
+                                and not case_of(row).idle]}
     batches = list(dict.fromkeys(row["batch"] for row in result["rows"]))
     for axes, batch in zip(figure.subplots(len(batches), 1, squeeze=False)[:, 0], batches):
         draw_batch(axes, [row for row in result["rows"] if row["batch"] == batch and "seconds" in row])

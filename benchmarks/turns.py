@@ -2,6 +2,7 @@
 of them.
 """
 import dataclasses
+import math
 import time
 import typing
 
@@ -21,13 +22,18 @@ class Contestant:
     failure: str | None = None
 
 
-def take_turns(contestants, repeats, label):
+def take_turns(contestants, repeats, label, most=math.inf):
     """Let every contestant measure `repeats` times, round by round, after a round that is not counted.
 
-    Returns {key: seconds of each round}. One whose tool fails drops out and keeps its `failure`.
+    Returns {key: seconds of each round}. One whose tool fails drops out and keeps its `failure`. most: after
+    so many seconds no further round begins once one was counted.
     """
+    start = time.perf_counter()
     with bar(len(contestants) * (repeats + 1), label) as progress:
-        for counted in [False] + [True] * repeats:
+        for number in range(repeats + 1):
+            counted = number > 0
+            if number > 1 and time.perf_counter() - start > most:
+                break
             for contestant in contestants:
                 take_turn(contestant, counted)
                 progress.update(1)

@@ -19,6 +19,7 @@ from benchmarks import (
     equality,
     files,
     layers,
+    limit,
     memory,
     report,
     scaling,
@@ -30,6 +31,7 @@ from benchmarks import (
 from benchmarks.crew import at_work
 from benchmarks.peer import Peer, PeerError
 from benchmarks.peers.protocol import time_calls
+from benchmarks.race import Case
 from benchmarks.spread import number, paired, spread
 from benchmarks.tables import Table
 from benchmarks.turns import Contestant, take_turns
@@ -74,18 +76,34 @@ def compared(preset, finder, close, largest, peer="iNNvestigate"):
             "median": 1e-7, "largest": largest}
 
 
+CLASSES = {"preset": "epsilon", "one": [0.001, 0.001], "all": [0.004, 0.005]}
 MAP = {"limit": 0.1, "rows": ["127 -127 " * 16] * 32}
 RESULTS = {
     "throughput": {"rows": [row("Audio-LRP", "epsilon", [0.1, 0.2, 0.1]),
                             row("OpenVINO", "forward", [0.05, 0.1, 0.05]),
                             row("iNNvestigate", "lrp.epsilon", [0.4, 0.8, 0.4]),
                             row("zennit", "epsilon", "no Python | here")],
-                   "classes": [{"preset": "epsilon", "one": [0.001, 0.001], "all": [0.004, 0.005]}],
+                   "classes": [CLASSES],
                    "equality": [compared("epsilon", equality.FLOAT32, 97, 1e-3),
                                 compared("epsilon", equality.FLOAT64, 98, 1e-3)],
                    "peers": {"iNNvestigate": {"tensorflow": "2.14.1"}}},
+    "networks": {"networks": {"CNN14": {
+        "date": "2026-01-02", "parameters": 80_000_000, "multiply_adds": 2_000_000_000,
+        "rates": {"float32": [8e10, 1e10], "float64": [4e10, 1e10]},
+        "rows": [row("Audio-LRP", "epsilon", [0.1, 0.2, 0.1]), row("zennit", "epsilon", [0.4, 0.8, 0.4]),
+                 row("Audio-LRP", "epsilon", [0.2, 0.4, 0.2]) | {"threads": 1}],
+        "equality": [compared("epsilon", equality.FLOAT64, 2, 1e-6, peer="zennit")], "classes": [CLASSES],
+        "plans": [{"preset": "epsilon", "dtype": "float64", "first": 2.1, "later": 0.5}],
+        "steps": {"epsilon": [
+            {"name": "conv1", "direction": "forward", "kernel": "NumPy", "seconds": 0.003, "flops": 0,
+             "reason": "grouped", "limit": 0.001},
+            {"name": "conv1", "direction": "forward", "kernel": "sum", "seconds": 0.001, "flops": 0,
+             "reason": "", "limit": 0.0},
+            {"name": "pool1", "direction": "forward", "kernel": "max pool", "seconds": 0.009, "flops": 0,
+             "reason": "", "limit": 0.009}]}, "peers": {}}}},
     "layers": {"one_thread_sgemm": 100.0, "presets": {"epsilon": [
-        {"name": "conv1", "direction": "forward", "kernel": "direct", "seconds": 0.001, "flops": 50_000_000},
+        {"name": "conv1", "direction": "forward", "kernel": "direct", "seconds": 0.001, "flops": 50_000_000,
+         "limit": 0.0005},
         {"name": "conv1", "direction": "forward", "kernel": "direct", "seconds": 0.001, "flops": 50_000_000},
         {"name": "pool1", "direction": "backward", "kernel": "max pool", "seconds": 0.0005, "flops": 0}]}},
     "startup": {"rows": [{"start": "Audio-LRP, warm", "rounds": [
@@ -184,7 +202,10 @@ def test_a_faster_tool_has_a_higher_ratio():
 
 
 def test_tables_of_layers_memory_scaling_and_startup():
-    lines = layers.tables(stored("layers"))[0].rows
+    kernels, by_node = (table.rows for table in layers.tables(stored("layers")))
+    assert by_node[0] == ["conv1", "forward", "direct", "2.000", "0.500", "4.00"]
+    assert by_node[1][4:] == ["", ""] and by_node[-1] == ["total", "", "", "2.500", "0.500", "5.00"]
+    lines = kernels
     assert lines[0] == ["conv1", "forward", "direct, 2 times", "2.000", "50.0", "50%"]
     assert lines[1][3:] == ["0.500", "", ""] and lines[-1] == ["total", "", "", "2.500", "40.0", "40%"]
     assert [line[-1] for line in memory.tables(stored("memory"))[0].rows] == ["", "", "2.00"]
@@ -212,7 +233,7 @@ def test_results_are_written_with_a_plot_and_the_page_holds_all(tmp_path, capsys
     assert "2 cores, 8 lanes (AVX2), 180 GFLOP/s" in page and "iNNvestigate: tensorflow 2.14.1." in page
     # nothing half-written is left
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".svg", ".md"}
-    assert "Clips per second at batch 32" in capsys.readouterr().out
+    assert "Clips per second, batch 32" in capsys.readouterr().out
 
 
 def test_the_page_of_the_project_lies_beside_its_results(tmp_path):
@@ -274,16 +295,17 @@ def test_a_missing_python_is_refused_with_the_remedy(monkeypatch, tmp_path):
 def test_a_failed_installation_names_no_paths(monkeypatch, tmp_path, capsys):
     failed = types.SimpleNamespace(returncode=1, stdout="", stderr=f"no network in {tmp_path}")
     monkeypatch.setattr(environments.subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(environments.Unavailable, match="benchmarks/peers/zennit.txt") as refusal:
+    with pytest.raises(environments.Unavailable, match="benchmarks/peers/torch.txt") as refusal:
         environments.ready(environments.ZENNIT, tmp_path)
     assert str(tmp_path) not in str(refusal.value) and "no network" in capsys.readouterr().err
 
 
 def test_requirements_are_read_and_a_build_mark_does_not_count(monkeypatch):
-    assert environments.required(environments.ZENNIT) == {"torch": "2.13.0", "numpy": None, "pillow": None,
-                                                          "click": None,
-                                                          "zennit": "0.5.1"}
-    found = {"torch": "2.13.0+cpu", "numpy": "1.0", "zennit": "0.5.0", "pillow": "1"}
+    assert environments.required(environments.ZENNIT) == {
+        "torch": "2.13.0", "captum": "0.9.0", "autoLRP": "0.2.0", "onnx": None, "numpy": None, "pillow": None,
+        "click": None, "zennit": "0.5.1"}
+    found = {"torch": "2.13.0+cpu", "captum": "0.9.0", "autoLRP": "0.2.0", "onnx": "1", "numpy": "1.0",
+             "zennit": "0.5.0", "pillow": "1"}
     monkeypatch.setattr(environments.subprocess, "run",
                         lambda *_, **__: types.SimpleNamespace(returncode=0, stdout=json.dumps(found)))
     here = types.SimpleNamespace(exists=lambda: True)
@@ -306,22 +328,17 @@ def test_peers_are_told_the_whole_network(urban_sounds, tmp_path):
 def test_throughput_runs_without_peers(urban_sounds, tmp_path, monkeypatch):
     real = throughput.measure
     monkeypatch.setattr(throughput, "measure", lambda network, x, peers, reasons, **options:
-                        real(network, x, peers, reasons, batches=(2,), least=0, **options))
+                        real(network, x, peers, reasons, cases=(Case(2),), presets=("epsilon",), least=0,
+                             **options))
+    monkeypatch.setattr(limit, "measured",
+                        lambda threads: dict.fromkeys(limit.DTYPES, limit.Rates(1e11, 1e10)))
     monkeypatch.setattr(study, "inputs", lambda: (study.images(2), "2 procedural sounds"))
     done = click.testing.CliRunner().invoke(program.main, ["throughput", "--without-peers", "--repeats", "1",
-                                                           "--output", str(tmp_path)])
+                                                           "--network", "study", "--output", str(tmp_path)])
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "throughput.json").read_text())
-    assert len(result["rows"]) == 16 and all(len(one["seconds"]) == 1 for one in result["rows"])
+    assert len(result["rows"]) == 2 * (4 + 5 + 5) and all(len(one["seconds"]) == 1 for one in result["rows"])
     assert "epsilon_alpha2_beta1" in done.output and result["inputs"] == "2 procedural sounds"
-
-
-def test_layers_profiles_through_the_engine():
-    one = types.SimpleNamespace(name="conv1", direction="forward", kernel="direct", seconds=1e-3, flops=10,
-                                more="left out")
-    found = layers.measure(None, None, presets=("epsilon",), profile=lambda network, x, rules, repeats: [one])
-    told = {"name": "conv1", "direction": "forward", "kernel": "direct", "seconds": 1e-3, "flops": 10}
-    assert found["presets"] == {"epsilon": [told]} and found["one_thread_sgemm"] > 0
 
 
 def test_scenes_have_their_classes_where_they_say():

@@ -2,8 +2,9 @@
 alike.
 
 A tool's script calls `serve`. It writes one line when it is ready, {"import": seconds, "load": seconds,
-"versions": {...}}, and then answers each line {"method": ..., "batch": n, "seconds": s, "save": path or null}
-with {"seconds": per call}, or with {"error": text}. It ends with its standard input.
+"versions": {...}}, and then answers each line {"method": ..., "batch": n, "seconds": s, "pause": s} with
+{"seconds": per call}, or with {"error": text}. {"save": path} instead stores what it finds for the first
+"count" inputs (all, where that is missing), as numbers of "dtype". It ends with its standard input.
 """
 import importlib.metadata
 import json
@@ -16,19 +17,22 @@ import types
 LEAST_SECONDS = 0.2
 
 
-def time_calls(work, least=LEAST_SECONDS):
-    """Seconds of one call of `work()`.
+def time_calls(work, least=LEAST_SECONDS, pause=0.0):
+    """Seconds of one call of `work()`, before which the machine idles for `pause` seconds.
 
     A call that takes `least` seconds or more counts as it is. A shorter one only warms the caches: the median
     of the calls that follow it within `least` seconds counts. So no tool is measured cold because others ran
     before it.
     """
-    seconds = clock(work)
+    def turn():
+        time.sleep(pause)
+        return clock(work)
+    seconds = turn()
     if seconds >= least:
         return seconds
     times, end = [], time.perf_counter() + least
     while not times or time.perf_counter() < end:
-        times.append(clock(work))
+        times.append(turn())
     return statistics.median(times)
 
 
@@ -60,13 +64,15 @@ def answer(tool, x, request):
     method, batch = request["method"], request["batch"]
     if request.get("save"):
         import numpy as np
+        x = x[:request.get("count")].astype(request.get("dtype", x.dtype))
         parts = [x[start:start + batch] for start in range(0, len(x), batch)]
         np.save(request["save"], np.concatenate([tool.to_numpy(tool.prepare(method, part)())
                                                  for part in parts]))
         return {"seconds": 0.0}
     if request.get("once"):
         return {"seconds": clock(lambda: tool.prepare(method, x[:batch])())}
-    return {"seconds": time_calls(tool.prepare(method, x[:batch]), request.get("seconds", LEAST_SECONDS))}
+    return {"seconds": time_calls(tool.prepare(method, x[:batch]), request.get("seconds", LEAST_SECONDS),
+                                  request.get("pause", 0.0))}
 
 
 def serve(build, packages, import_seconds, read=read_study):
