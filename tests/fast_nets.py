@@ -63,15 +63,17 @@ def mobile(seed=0):
     def depthwise(channels, strides=(1, 1), dilation=(1, 1)):
         return L.DepthwiseConv2D(nets.numbers(rng, 3, 3, channels, 1) * np.float32(0.4),
                                  nets.numbers(rng, channels) * np.float32(0.1), strides, "same", dilation)
+    norm = L.BatchNorm(1 + nets.numbers(rng, 12) * np.float32(0.1), nets.numbers(rng, 12) * np.float32(0.1))
     return Network([
-        ("stem", scaled(rng, (3, 3), 3, 12, strides=(1, 2))), ("stem relu", L.ReLU6()),
+        ("channels last", L.Permute((2, 3, 1))), ("margin", L.ZeroPadding2D(((1, 2), (0, 1)))),
+        ("stem", scaled(rng, (3, 3), 3, 12, strides=(1, 2))), ("stem relu", L.ReLU6()), ("norm", norm),
         ("wide", scaled(rng, (1, 1), 12, 40)), ("wide relu", L.ReLU6()),
         ("deep", depthwise(40, dilation=(1, 2))), ("deep relu", L.ReLU6()),
         ("narrow", scaled(rng, (1, 1), 40, 12)), ("down", depthwise(12, (2, 1))), ("down relu", L.ReLU()),
-        ("pool", L.MaxPool2D((70, 2), (70, 2))), ("mean", L.AveragePool2D((1, 2), (1, 1))),
+        ("pool", L.MaxPool2D((70, 2), (70, 2))), ("means", L.AveragePool2D((1, 2), (1, 1))),
         ("dense", fully(rng, 12, 8)), ("dense relu", L.ReLU()), ("flatten", L.Flatten()),
         ("out", fully(rng, 8, 3))],
-        (140, 8, 3), class_names=nets.CLASSES)
+        (3, 140, 8), class_names=nets.CLASSES)
 
 
 def tiny():

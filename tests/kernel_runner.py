@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lrp_core.numba_engine.constants import Constants
 from lrp_core.numba_engine.kernels import convolve as C
-from lrp_core.numba_engine.kernels import depthwise, elementwise, flat, pools, repair, sparse, winograd
+from lrp_core.numba_engine.kernels import depthwise, elementwise, flat, moves, pools, repair, sparse, winograd
 from lrp_core.numba_engine.kernels.elementwise import SUMS
 from lrp_core.numba_engine.kernels.forms import PLAIN
 from lrp_core.numba_engine.kernels.op import NONE, kind_of
@@ -37,7 +37,7 @@ P = types.SimpleNamespace(
     DENSE=sparse.dense,
     FLAG=sparse.flag_sparse, SCATTER=sparse.scatter, DOTS=sparse.dots, CHANNEL_SUM=flat.channel_sum,
     SPREAD=flat.spread, DEPTHWISE=depthwise.depthwise, DEPTHWISE_BACK=depthwise.depthwise_back,
-    CLIP=elementwise.clip)
+    CLIP=elementwise.clip, COPY=moves.copy)
 MARGIN, GAP = 4096, 16  # guard words around arrays, and between them
 # For each precision: the words of its arrays, a quiet NaN and about 1.5 as such words, and the bar for sums
 # of products.

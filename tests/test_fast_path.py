@@ -105,10 +105,10 @@ def test_turnover(network):
         assert_alike(*both(network, samples(network), rules), rules, ("turnover",))
 
 
-@pytest.mark.parametrize("rules", ["epsilon", "epsilon_plus", "WSquare", "Flat", "Gamma", "ZPlus"])
+@pytest.mark.parametrize("rules", ["epsilon", "epsilon_plus", "Gamma", "ZPlus"])
 def test_a_network_for_phones(rules):
-    """With these rules. Where α and β share relevance out among the few inputs of a depthwise unit, and all
-    of them are nearly zero, single precision holds three digits of these, whatever computes them.
+    """With these rules; with others relevance cancels, or is shared out among inputs that are nearly zero,
+    and single precision keeps three digits of it. `test_engines_agree` has them all in double precision.
     """
     network = fast_nets.mobile()
     assert_alike(*both(network, samples(network), RULES[rules]), rules)

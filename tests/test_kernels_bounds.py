@@ -85,12 +85,14 @@ WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_do
          P.CHANNEL_SUM: OUT, P.SPREAD: (*MAP, "rows", "columns")}
 WRITERS |= {
     P.CLIP: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.emit(P.CLIP, x=x, y=y, **extent((4, 3, 5)))),
+    P.COPY: ((4, 3, 5), (5, 4, 3), lambda asm, x, y: asm.permute(x, (4, 3, 5), (2, 0, 1), y)),
     P.DEPTHWISE: (DEEP.source, DEEP.made, lambda asm, x,
                   y: asm.depthwise(DEEP, WEIGHTS["depthwise"], normal(3, 5), x, y)),
     P.DEPTHWISE_BACK: (DEEP.made, DEEP.source, lambda asm, x, y: asm.depthwise_back(
         DEEP, WEIGHTS["depthwise"], x, y, times=room(asm, DEEP.source), accumulate=True))}
-WALKS |= {P.CLIP: OUT, P.DEPTHWISE: (*MAP, *OUT, "size_down", "size_right"),
-          P.DEPTHWISE_BACK: (*MAP, *OUT, "size_down", "size_right")}
+WALKS |= {P.CLIP: OUT, P.COPY: (*OUT, "begin", "step_row", "step_column", "step_filter"),
+          P.DEPTHWISE: (*MAP, *OUT, "size_down", "size_right", "tap"),
+          P.DEPTHWISE_BACK: (*MAP, *OUT, "size_down", "size_right", "tap")}
 # Kernels for sparse relevance.
 WRITERS |= {
     P.SHARPEN: (SQUARE.source, SQUARE.made, lambda asm, x,

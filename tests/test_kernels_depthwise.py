@@ -39,18 +39,24 @@ def forms(draw):
     return form_of(Form, size, (height, width, channels), channels, strides, padding, dilation)
 
 
+def weights(seed, form):
+    """[kh, kw, c, 1]; now and then [1, 1, c, 1], the same at every place, as a mean has them."""
+    return normal(seed, *(form.window.size if seed % 4 else (1, 1)), form.source[2], 1)
+
+
 def by_hand(form, x, kernel, bias):
     """y[n, i, j, c] = b[c] + Σ x[n, row, column, c] W[u, v, c], in double precision."""
     y = np.tile(np.float64(bias), (len(x), *form.made[:2], 1))
+    taps = np.broadcast_to(kernel, (*form.window.size, *kernel.shape[2:]))
     for (i, j), (row, column), (u, v) in meetings(form):
-        y[:, i, j] += np.float64(x[:, row, column]) * kernel[u, v, :, 0]
+        y[:, i, j] += np.float64(x[:, row, column]) * taps[u, v, :, 0]
     return y
 
 
 @seeded
 @given(forms(), batches, seeds, st.booleans(), st.booleans(), st.booleans())
 def test_depthwise(form, samples, seed, rectify, accumulate, biased):
-    x, kernel = normal(seed, samples, *form.source), normal(seed + 1, *form.window.size, form.source[2], 1)
+    x, kernel = normal(seed, samples, *form.source), weights(seed + 1, form)
     bias = normal(seed + 2, form.made[2]) if biased else None
     before = normal(seed + 3, samples, *form.made)
     rig = Rig(samples)
@@ -66,7 +72,7 @@ def test_depthwise(form, samples, seed, rectify, accumulate, biased):
 @seeded
 @given(forms(), st.integers(1, 2), fans, seeds, st.booleans(), st.booleans())
 def test_the_way_back_is_the_transpose(form, samples, fan, seed, times, accumulate):
-    kernel = normal(seed, *form.window.size, form.source[2], 1)
+    kernel = weights(seed, form)
     s, x = normal(seed + 1, samples * fan, *form.made), normal(seed + 2, samples, *form.source)
     before = normal(seed + 3, samples * fan, *form.source)
     rig = Rig(samples, fan)
@@ -76,8 +82,9 @@ def test_the_way_back_is_the_transpose(form, samples, fan, seed, times, accumula
     rig.asm.depthwise_back(form, kernel, rig.put(s), r, times=factor, accumulate=accumulate)
     rig.run(team=1 + seed % 2)
     expected = np.zeros((samples * fan, *form.source))
+    taps = np.broadcast_to(kernel, (*form.window.size, *kernel.shape[2:]))
     for (i, j), (row, column), (u, v) in meetings(form):
-        expected[:, row, column] += np.float64(s[:, i, j]) * kernel[u, v, :, 0]
+        expected[:, row, column] += np.float64(s[:, i, j]) * taps[u, v, :, 0]
     expected = expected * np.repeat(x, fan, axis=0) if times else expected
     expected += before if accumulate else 0
     close(rig.get(r), expected, max(np.abs(expected).max(), 1), tolerance(rig.asm.ops))

@@ -47,6 +47,33 @@ def whole_numbers(seed, *shape, most=2):
     return np.random.default_rng(seed).integers(-most, most + 1, size=shape).astype(np.float32)
 
 
+# --- moves ----------------------------------------------------------------------------------------
+
+@seeded
+@given(map_shapes, st.permutations(range(3)), batches, seeds)
+def test_axes_in_another_order(shape, axes, samples, seed):
+    x, rig = normal(seed, samples, *shape), Rig(samples)
+    y = rig.room(*(shape[axis] for axis in axes))
+    rig.asm.permute(rig.put(x), shape, axes, y)
+    np.testing.assert_array_equal(rig.run().get(y), np.asarray(x.transpose(0, *(a + 1 for a in axes)),
+                                                               kernel_runner.DTYPE))
+
+
+@seeded
+@given(map_shapes, st.tuples(*[st.integers(0, 3)] * 4), batches, seeds)
+def test_margins(shape, sides, samples, seed):
+    """A margin of zeros, and the map without it."""
+    margin, x, rig = (sides[:2], sides[2:]), normal(seed, samples, *shape), Rig(samples)
+    wide = (shape[0] + sum(margin[0]), shape[1] + sum(margin[1]), shape[2])
+    padded, cut = rig.room(*wide), rig.room(*shape)
+    rig.asm.pad(rig.put(x), shape, margin, padded)
+    rig.asm.crop(padded, wide, margin, cut, shape)
+    rig.run()
+    np.testing.assert_array_equal(rig.get(padded), np.asarray(np.pad(x, ((0, 0), *margin, (0, 0))),
+                                                              kernel_runner.DTYPE))
+    np.testing.assert_array_equal(rig.get(cut), np.asarray(x, kernel_runner.DTYPE))
+
+
 # --- max-pools ------------------------------------------------------------------------------------
 
 @st.composite

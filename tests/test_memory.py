@@ -158,8 +158,8 @@ def test_an_explanation_takes_what_was_worked_out(make, rules, how, layers, monk
     for module in ("lrp_core.numpy_engine", "lrp_core.numba_engine.batch"):
         monkeypatch.setattr(importlib.import_module(module), "bound", one_at_a_time)
     taken, e = peak(lambda: lrp_core.explain(network, x, **options))
-    # the input, the results, the kernel's parts
-    slack = 800_000 + sum(r.nbytes for r in (e.layers or {}).values())
+    # The input, the results, the kernel's parts; and the weights as the compiled engine keeps them.
+    slack = 1_500_000 + sum(r.nbytes for r in (e.layers or {}).values())
     assert 8 * taken <= asked[-1] + slack and asked[-1] <= 2 * 8 * taken
 
 

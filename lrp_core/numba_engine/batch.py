@@ -88,6 +88,10 @@ class Found:
 
     def put(self, part, relevance, numbers):
         """Write the share of the samples number `part`."""
+        if len(part) == self.samples:  # the whole batch at once: nothing to join
+            self.relevance = {name: np.ascontiguousarray(r) for name, r in relevance.items()}
+            self.numbers = numbers
+            return
         with self._lock:
             if self.numbers is None:
                 self.numbers = np.empty((*numbers.shape[:2], self.samples))

@@ -3,13 +3,13 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from .kernels import convolve, depthwise, elementwise, flat, pools, repair, sparse, winograd
+from .kernels import convolve, depthwise, elementwise, flat, moves, pools, repair, sparse, winograd
 from .kernels.jit import entry, kernel
 from .kernels.op import COMMON, FIELDS, KINDS, RARE, TIES
 from .kernels.simd_llvm import address
 
 # Every module that registers kinds of op. A new one is named here, and nowhere else.
-FAMILIES = (elementwise, convolve, winograd, repair, pools, sparse, flat, depthwise)
+FAMILIES = (elementwise, convolve, winograd, repair, pools, sparse, flat, depthwise, moves)
 
 OP = np.dtype([(name, field.type) for name, field in FIELDS.items()])
 

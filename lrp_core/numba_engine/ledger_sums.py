@@ -4,7 +4,6 @@ import numpy as np
 from ..ledger import ABSORBED, Entry
 from .kernels.elementwise import ABSOLUTE, BIAS, GIVEN, RECEIVED, STABILIZER, SUMS
 from .kernels.op import NONE
-from .stages import KEPT
 
 
 class LedgerSums:
@@ -38,7 +37,7 @@ class LedgerSums:
         self._received = [row(line.received) for line in lines]
         self._passed = self._table([[row(wire) for wire in line.passed] for line in lines])
         self._groups = self._table([[rows[group] for group in line.groups] for line in lines])
-        self._kept = np.array([[line.rule == KEPT] for line in lines])
+        self._gates = np.array([[line.gates] for line in lines])
         self._shares = np.array([[bool(line.groups)] for line in lines])
 
     def _table(self, lists):
@@ -82,8 +81,8 @@ class LedgerSums:
         lines[:, 0], lines[:, 1] = received[:, RECEIVED], passed[:, RECEIVED]
         lines[:, 2], lines[:, 3] = groups[:, BIAS], groups[:, STABILIZER]
         # what a mask or a rule took: the difference, where kernels count what was given
-        np.subtract(received[:, RECEIVED], np.where(self._kept, passed[:, RECEIVED], groups[:, GIVEN]),
-                    out=lines[:, 4], where=self._kept | self._shares)
+        np.subtract(received[:, RECEIVED], np.where(self._gates, passed[:, RECEIVED], groups[:, GIVEN]),
+                    out=lines[:, 4], where=self._gates | self._shares)
         lines[:, -1] = received[:, ABSOLUTE] + passed[:, ABSOLUTE]
         for line, book in workspace.absorbed.items():
             lines[line, 2:-1] = [getattr(book, column) for column in ABSORBED]

@@ -20,10 +20,11 @@ from .kernels.elementwise import clip, relu
 from .kernels.elementwise import start as start_op
 from .kernels.op import NONE
 from .kernels.pools import max_pool, max_unpool
-from .lower_linear import through_linear
-from .ops import Op, OpList, extent, geometry, map_shape
+from .lower_linear import through_add, through_linear
+from .lower_moves import move, move_back
+from .ops import Op, OpList, extent, geometry
 from .stages import KEPT, Back, Forward, Keep, Kernels, Line, Wire
-from .support import kernel4
+from .support import kernel4, map_shape
 
 # Maxima that differ by less, as a part of themselves, are equal but for rounding: in double precision no two
 # numbers of windows that differ come as near as that. In single precision they do, and equal windows get
@@ -145,6 +146,11 @@ class Lowering:
         """Is this a max-pool that kernels do in both directions?"""
         return support.is_max_pool(node.layer) and self.crossed(node) is not support.Other
 
+    def added(self, node):
+        """Is this a sum that kernels carry relevance through?"""
+        return (self.crossed(node) is L.Add
+                and support.constant_stabilizer(self.steps[node.name].rule) is not None)
+
     # ---- forward
 
     def forward(self, node):
@@ -160,7 +166,7 @@ class Lowering:
                               rectify=rectify,
                               ties=self.dtype == "float32")
         elif support.is_depthwise(layer, self.shape(node.inputs[0])):
-            kernel = support.depthwise_kernel(layer, layer.kernel, self.shape(node.name)[-1])
+            kernel = support.depthwise_kernel(layer, layer.kernel, self.shape(node.inputs[0]))
             self.ops.depthwise(self.form(node), kernel, layer.bias, source, out, rectify=rectify)
         elif support.is_dense(layer, self.shape(node.inputs[0])):
             self.ops.dense(layer.kernel, layer.bias, source, out, rectify=rectify)
@@ -172,6 +178,11 @@ class Lowering:
             self.ops.emit(relu, x=source, y=out, **extent(self.shape(node.name)))
         elif kind is L.ReLU6:
             self.ops.emit(clip, x=source, y=out, highest=6.0, **extent(self.shape(node.name)))
+        elif kind is L.Add:
+            for number, name in enumerate(node.inputs):
+                self.ops.combine(self.outputs[name], out, map_shape(self.shape(name)), accumulate=number > 0)
+        elif support.is_move(layer):
+            move(self.ops, layer, source, self.shape(node.inputs[0]), out)
         else:
             self.close(Forward(node), out, *(self.outputs[name] for name in node.inputs))
 
@@ -219,6 +230,14 @@ class Lowering:
             self.ops.emit(max_unpool, x=received.buffer, y=given.buffer, winner=self.winners[node.name],
                           **geometry(self.form(node)))
             self.finish(node, received, [given])
+        elif self.added(node):
+            given, groups = through_add(self, node, received)
+            self.finish(node, received, given, groups)
+        elif support.is_move(node.layer) and self.crossed(node) is not support.Other:
+            given = self.wire(self.shape(node.inputs[0]))
+            self.measure(received)
+            move_back(self.ops, node.layer, received.buffer, self.shape(node.inputs[0]), given.buffer)
+            self.finish(node, received, [given])
         else:
             given = [self.wire(self.shape(source)) for source in node.inputs]
             line = self.line(node, received, given)
@@ -230,7 +249,7 @@ class Lowering:
     def line(self, node, received, given, groups=()):
         """A node's line of the ledger."""
         return Line(node.name, node.layer.type, self.steps[node.name].rule_name, received, tuple(given),
-                    groups)
+                    groups, gates=type(node.layer) is L.ZeroPadding2D)
 
     def finish(self, node, received, given, groups=(), *, line=None):
         """Write the line, and hand what was given to the inputs."""
@@ -266,6 +285,6 @@ class Lowering:
                                                       else received.buffer)
         if self.layers:  # nodes above may share the array, and theirs is wanted as it was
             self.ops.combine(received.buffer, after.buffer, map_shape(received.shape))
-        line = Line(f"{node.name} (kept)", "", KEPT, received, (after,))
+        line = Line(f"{node.name} (kept)", "", KEPT, received, (after,), gates=True)
         self.lines.append(line)
         self.close(Keep(line, self.keep[node.name]), received.buffer, after.buffer)

@@ -6,8 +6,8 @@ from ..rules import ones, positive, whole
 from . import support
 from .kernels.elementwise import ratio
 from .kernels.op import NONE
-from .ops import extent, map_shape
-from .support import kernel4
+from .ops import extent
+from .support import kernel4, map_shape
 
 
 def through_linear(lowering, node, received):
@@ -39,6 +39,23 @@ def through_linear(lowering, node, received):
             give(lowering, node, term, part, s, given.buffer, accumulate, flag)
             accumulate = True
     return given, tuple(groups)
+
+
+def through_add(lowering, node, received):
+    """(the wire of each input's relevance, (sums, rows) of the one group) at a sum of inputs:
+    R_i = x_i · R / stabilize(z).
+    """
+    ops, shape = lowering.ops, lowering.shape(node.name)
+    rows, s = extent(shape)["rows"], lowering.buffer_for(shape)
+    place = ops.sums_for(rows)
+    if received.sums == NONE:
+        received.sums = place
+    ops.emit(ratio, x=received.buffer, z=lowering.outputs[node.name], y=s, sums=place,
+             epsilon=support.constant_stabilizer(lowering.steps[node.name].rule), **extent(shape))
+    given = [lowering.wire(shape) for _ in node.inputs]
+    for name, wire in zip(node.inputs, given):
+        ops.combine(s, wire.buffer, map_shape(shape), times=lowering.outputs[name])
+    return given, ((place, rows),)
 
 
 def sparsity(lowering, node):
@@ -101,7 +118,7 @@ def signed(lowering, node, term):
     """σ·W' of a term."""
     kernel, shape = term.kernel, lowering.shape(node.inputs[0])
     if support.is_depthwise(node.layer, shape):
-        kernel = support.depthwise_kernel(node.layer, kernel, shape[-1])
+        kernel = support.depthwise_kernel(node.layer, kernel, shape)
     return kernel if term.sign > 0 else -kernel
 
 

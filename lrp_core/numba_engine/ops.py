@@ -12,10 +12,12 @@ from .kernels.depthwise import depthwise, depthwise_back
 from .kernels.elementwise import SUMS, combine, measure, part
 from .kernels.flat import channel_sum, spread
 from .kernels.matmul import PANELS, pack_bias, panels_shape
+from .kernels.moves import copy
 from .kernels.op import FIELDS, NONE, kind_of
 from .kernels.repair import RUN, find_runs, restore, runs_size, sharpen
 from .kernels.sparse import dense, dots, flag_sparse, scatter
 from .kernels.winograd import TILES, TRANSFORMED, transformed_shape, winograd
+from .support import map_shape
 
 CAPACITY = 16  # samples that a workspace may hold: rows of a dense product need their places
 SMALL = 2e-3  # below this part of the largest in its row, rounding is too large a part of a denominator
@@ -196,16 +198,25 @@ class OpList:
         self.emit(fold, x=shares, y=r, **geometry(form), **end)
 
     def depthwise(self, form, kernel, bias, x, y, *, rectify=False, accumulate=False):
-        """y = [y +] depthwise conv(x) + bias, or its positive part; kernel [kh, kw, c, 1]."""
-        self.emit(depthwise, per_sample=True, flops=2 * int(np.prod(form.made)) * kernel[..., 0, 0].size, x=x,
-                  y=y, weights=self.weights.add(kernel), rectify=int(rectify), accumulate=int(accumulate),
-                  bias=self.zeros(form.made[2]) if bias is None else self.weights.add(bias), **geometry(form))
+        """y = [y +] depthwise conv(x) + bias, or its positive part; kernel [kh, kw, c, 1], or
+        [1, 1, c, 1] where the weights are the same at each place of the window.
+        """
+        self.emit(depthwise, per_sample=True, x=x, y=y, rectify=int(rectify), accumulate=int(accumulate),
+                  bias=self.zeros(form.made[2]) if bias is None else self.weights.add(bias),
+                  **self._taps(form, kernel))
 
     def depthwise_back(self, form, kernel, s, r, *, times, accumulate):
         """r = [r +] [times ·] (depthwise conv)ᵀ(s)."""
-        self.emit(depthwise_back, flops=2 * int(np.prod(form.made)) * kernel[..., 0, 0].size, x=s, y=r,
-                  weights=self.weights.add(kernel), bias=self.zeros(form.source[2]), times=times,
-                  accumulate=int(accumulate), **geometry(form))
+        self.emit(depthwise_back, x=s, y=r, times=times, accumulate=int(accumulate),
+                  bias=self.zeros(form.source[2]), **self._taps(form, kernel))
+
+    def _taps(self, form, kernel):
+        """The fields of a depthwise op that say where its weights lie. A kernel [1, 1, c, 1] stands for all
+        taps.
+        """
+        return geometry(form) | {"weights": self.weights.add(kernel),
+                                 "tap": 0 if kernel.shape[:2] == (1, 1) else kernel.shape[2],
+                                 "flops": 2 * int(np.prod(form.made)) * int(np.prod(form.window.size))}
 
     def dense(self, kernel, bias, x, y, *, rectify=False, accumulate=False, per_sample=True):
         """y = [y +] x W + bias, or its positive part."""
@@ -223,6 +234,30 @@ class OpList:
         shares = self.buffer(kernel.shape[0])
         self.dense(kernel.T, None, s, shares, per_sample=False)
         self.combine(shares, r, (1, 1, kernel.shape[0]), times=times, accumulate=accumulate)
+
+    # ---- moves
+
+    def copy(self, x, source, y, shape, begin, steps):
+        """y[i, j, c] = x[begin + steps · (i, j, c)]: a map of `shape` from one of shape `source`."""
+        self.emit(copy, x=x, y=y, begin=begin, step_row=steps[0], step_column=steps[1], step_filter=steps[2],
+                  **dict(zip(("height", "width", "channels"), map_shape(source))), **extent(shape))
+
+    def permute(self, x, source, axes, y):
+        """y = x with its axes (counted from 0, at most three) in another order."""
+        steps = [int(np.prod(source[axis + 1:])) for axis in axes]
+        self.copy(x, source, y, [source[axis] for axis in axes], 0, [0] * (3 - len(axes)) + steps)
+
+    def pad(self, x, source, margin, y):
+        """y = x [h, w, c] with a margin ((top, bottom), (left, right)) of zeros."""
+        (top, bottom), (left, right) = margin
+        self.emit(pad, x=x, y=y, height=source[0], width=source[1], channels=source[2], top=top, left=left,
+                  **extent((source[0] + top + bottom, source[1] + left + right, source[2])))
+
+    def crop(self, x, source, margin, y, shape):
+        """y of a shape = x without a margin."""
+        (top, _), (left, _) = margin
+        row = source[1] * source[2]
+        self.copy(x, source, y, shape, top * row + left * source[2], (row, source[2], 1))
 
     # ---- number by number
 
@@ -257,17 +292,6 @@ def geometry(form):
             "stride_down": form.window.strides[0], "stride_right": form.window.strides[1],
             "dilation_down": form.window.dilation[0], "dilation_right": form.window.dilation[1], "top": top,
             "left": left}
-
-
-def map_shape(shape):
-    """Any shape as that of a map [h, w, c]."""
-    return (
-        (int(np.prod(shape[:-2])), *shape[-2:])
-        if len(shape) > 2
-        else (1, *shape)
-        if len(shape) == 2
-        else (1, 1, *shape)
-    )
 
 
 def extent(shape):

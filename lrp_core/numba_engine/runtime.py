@@ -204,6 +204,7 @@ class Program:
                    for name in (*node.inputs, node.name)}
         r = self._at(workspace, line.received, samples).astype(np.float64)
         shares, workspace.absorbed[stage.number] = stage.step.back(Trace(outputs, workspace.kept), r)
+        del outputs  # freed before sums are taken, which needs an array of |r|
         self._measure(workspace, line.received, r)
         for wire, share in zip(line.passed, shares):
             self._at(workspace, wire, samples)[...] = share

@@ -30,7 +30,7 @@ class Wire:
 @dataclasses.dataclass(frozen=True, eq=False)
 class Line:
     """One node's line of the ledger: the relevance that came and went, and the (sums, rows) of its groups of
-    terms.
+    terms. gates: what does not go on is booked as gated.
     """
     name: str
     type: str
@@ -38,6 +38,7 @@ class Line:
     received: Wire
     passed: tuple
     groups: tuple = ()
+    gates: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

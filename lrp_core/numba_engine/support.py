@@ -6,12 +6,16 @@ table.
       whole vectors                    ties restored          Winograd F(4x4)
     other convolutions                 direct                 sparse adjoint, else product and fold
     depthwise, one output a channel;   depthwise              depthwise adjoint
-      average-pool without padding
+      batch norm; average-pool without
+      padding, or over the whole map
     dense, over one row                product                product
     max-pool                           max pool               max unpool
     ReLU after one of these            part of it             nothing to do
     ReLU6                              clip                   nothing to do
     dropout, reshapes                  nothing to do          nothing to do
+    Permute of up to three axes        copy                   copy
+    zero padding; cropping             pad; copy              copy; pad
+    Add, by a constant stabilizer      sum                    ratio, product
     everything else, also subclasses,  NumPy                  NumPy
       and rules of other parts
 
@@ -33,6 +37,7 @@ from .kernels.simd_llvm import lanes_of
 from .kernels.winograd import TILES
 
 ALIASES = (L.Dropout, L.Flatten, L.Reshape)
+GLOBAL_MEANS = (L.GlobalAveragePool2D, L.GlobalAveragePool1D)
 GATES = {None: NO_GATE, above_zero: ABOVE_ZERO, below_zero: BELOW_ZERO}
 # Rows or columns of a window: of a convolution, as wide as the longest Fourier transform; of a pool.
 LARGEST, LARGEST_POOL, LARGEST_POOL_APART = 1 << 13, 64, 1 << 11
@@ -52,8 +57,8 @@ class Form:
     @classmethod
     def of(cls, layer, source, made, dtype):
         """The form of a layer between shapes `source` and `made`; a sequence is a map of one row."""
-        return cls(layer.window, source if len(source) == 3 else (1, *source), made if len(made) == 3
-                   else (1, *made), dtype)
+        source = map_shape(source)
+        return cls(window_of(layer, source), source, map_shape(made), dtype)
 
     @property
     def pads(self):
@@ -95,6 +100,24 @@ class Form:
         return 2 * int(np.prod(self.made)) * int(np.prod(self.window.size)) * self.source[2]
 
 
+def map_shape(shape):
+    """Any shape as that of a map [h, w, c]."""
+    return (
+        (int(np.prod(shape[:-2])), *shape[-2:])
+        if len(shape) > 2
+        else (1, *shape)
+        if len(shape) == 2
+        else (1, 1, *shape)
+    )
+
+
+def window_of(layer, source):
+    """The window with which the kernels see a layer over a map [h, w, c]."""
+    if type(layer) is L.BatchNorm:
+        return Window((1, 1))
+    return Window(source[:2]) if type(layer) in GLOBAL_MEANS else layer.window
+
+
 def form_of(network, node, dtype):
     """The Form of a node with a convolution or a pool."""
     return Form.of(node.layer, network.shapes[node.inputs[0]], network.shapes[node.name], dtype)
@@ -115,23 +138,33 @@ def is_convolution(layer):
 
 def is_depthwise(layer, source):
     """A map of each channel by itself, with the same weights at each place: a depthwise convolution with one
-    output for each channel, or means over windows that lie inside the map (shape `source`).
+    output for each channel, a batch norm, or means over windows that lie inside the map (shape `source`).
     """
     if type(layer) in (L.AveragePool2D, L.AveragePool1D):
-        size = source[:2] if len(source) == 3 else (1, source[0])
-        return not np.any(layer.window.pads(*size))
-    return type(layer) is L.DepthwiseConv2D and layer.kernel.shape[3] == 1
+        return not np.any(layer.window.pads(*map_shape(source)[:2]))
+    if type(layer) is L.DepthwiseConv2D:
+        return layer.kernel.shape[3] == 1
+    return type(layer) in (L.BatchNorm, *GLOBAL_MEANS)
 
 
-def depthwise_kernel(layer, kernel, channels):
-    """The weights [kh, kw, c, 1] of a term of such a layer; those of a mean are all the same."""
-    size = layer.window.size
-    return np.full((*size, channels, 1), 1 / math.prod(size)) if kernel is None else kernel
+def depthwise_kernel(layer, kernel, source):
+    """The weights of a term of such a layer, as `OpList.depthwise` takes them."""
+    source = map_shape(source)
+    size = window_of(layer, source).size
+    if kernel is None:
+        return np.full((1, 1, source[2], 1), 1 / math.prod(size))
+    return kernel.reshape(*size, source[2], 1)
 
 
 def is_dense(layer, source):
     """A dense layer over one row of numbers."""
     return type(layer) is L.Dense and math.prod(source[:-1]) == 1
+
+
+def is_move(layer):
+    """A move of numbers that kernels do."""
+    return (type(layer) in (L.ZeroPadding2D, L.Cropping2D)
+            or (type(layer) is L.Permute and len(layer.axes) <= 3))
 
 
 def is_max_pool(layer):
@@ -218,7 +251,7 @@ def group_refusal(layer, group):
         return "negative inputs alone, or a bias that goes with them"
     if not is_number(group.coefficient) or any(term.sign not in (1, -1) for term in group.terms):
         return "a coefficient that is no number, or a sign that is not 1 or -1"
-    if any(np.shape(term.kernel) != shape
+    if any(np.shape(term.kernel) != shape or (term.kernel is None) != (layer.kernel is None)
            or (term.bias is not None and np.shape(term.bias) != outputs)
            for term in group.terms):
         return "a kernel or bias of another shape than the layer's"

@@ -6,7 +6,7 @@ place of the window, a tap. Which taps these are depends on the pixel's row and 
 from .bounds import made, must, optional, source
 from .elementwise import rectify
 from .jit import inlined, kernel
-from .op import RARE, by_row, by_source_row, kind, targets_of
+from .op import RARE, Field, by_row, by_source_row, kind, targets_of
 from .simd_llvm import broadcast, lanes, load, load_part, store_part
 
 
@@ -86,10 +86,10 @@ def put(data, total, k, count, times, accumulate, y):
 
 
 def weights_reach(f):
-    """A weight for each place of the window and each channel, a bias, and as many channels on both sides."""
-    yield "weights", f["weights"], f["size_down"] * f["size_right"] * f["channels"]
+    """A weight for each tap and each channel, a bias, and as many channels on both sides."""
+    yield "weights", f["weights"], (f["size_down"] * f["size_right"] - 1) * f["tap"] + f["channels"]
     yield "weights", f["bias"], f["channels"]
-    yield must(f["filters"] == f["channels"])
+    yield must(f["filters"] == f["channels"] and f["tap"] >= 0)
 
 
 def depthwise_reach(f, at):
@@ -99,7 +99,8 @@ def depthwise_reach(f, at):
     yield from weights_reach(f)
 
 
-@kind("depthwise", units=by_row, reach=depthwise_reach, group=RARE)
+@kind("depthwise", units=by_row, reach=depthwise_reach, group=RARE, fields={
+    "tap": Field("weights from one place of the window to the next; 0 where all have the same")})
 @kernel
 def depthwise(op, memory, first, last):
     """y[i, j, c] = [y[i, j, c] +] b[c] + Σ_{u, v} x[i·stride + u, j·stride + v, c] W[u, v, c], or its
@@ -115,8 +116,8 @@ def depthwise(op, memory, first, last):
                                             width)
             weigh(data, op.x * capacity + ((sample * op.height + row) * width + column) * channels,
                   op.dilation_down * width * channels, op.dilation_right * channels,
-                  memory.weights, op.weights + (u * op.size_right + v) * channels, op.size_right * channels,
-                  channels, rows, columns, op.bias, channels, -1, op.accumulate, to + j * channels)
+                  memory.weights, op.weights + (u * op.size_right + v) * op.tap, op.size_right * op.tap,
+                  op.tap, rows, columns, op.bias, channels, -1, op.accumulate, to + j * channels)
         if op.rectify:
             rectify(data, to, to, op.columns * channels)
 
@@ -146,7 +147,7 @@ def depthwise_back(op, memory, first, last):
                                                          op.dilation_right, op.columns)
             weigh(data, op.x * capacity + ((sample * op.rows + k) * op.columns + m) * channels,
                   -up * op.columns * channels, -back * channels,
-                  memory.weights, op.weights + (u * op.size_right + v) * channels,
-                  step_down * op.size_right * channels, step_right * channels, rows, columns, op.bias,
+                  memory.weights, op.weights + (u * op.size_right + v) * op.tap,
+                  step_down * op.size_right * op.tap, step_right * op.tap, rows, columns, op.bias,
                   channels, by + j * channels if op.times >= 0 else -1, op.accumulate,
                   op.y * capacity + (line * op.width + j) * channels)
