@@ -56,9 +56,9 @@ def figure(found):
     sound.set_ylabel("sound", rotation=0, ha="right", va="center")
     span = slide.start, slide.start + slide.length
     probabilities = found.reads == "probabilities"
-    picture = heard.imshow(found.values[:, chosen].T, aspect="auto", interpolation="nearest", cmap="magma",
-                           extent=(span[0], span[0] + slide.count * slide.hop, rows, 0),
-                           **({"vmin": 0, "vmax": 1} if probabilities else {}))
+    picture = heard.pcolormesh(found.borders, np.arange(rows + 1), found.values[:, chosen].T, cmap="magma",
+                               rasterized=True, **({"vmin": 0, "vmax": 1} if probabilities else {}))
+    heard.invert_yaxis()
     heard.set_yticks(np.arange(rows) + 0.5, [found.names[number] for number in chosen], parse_math=False)
     drawn.colorbar(picture, ax=heard, pad=0.01, label="probability" if probabilities else "score")
     edges, relevance = found.relevance

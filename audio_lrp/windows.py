@@ -171,6 +171,14 @@ class Timeline:
         return np.minimum(self.starts + self.slide.window, self.slide.start + self.slide.length)
 
     @property
+    def borders(self):
+        """Where each window's verdict begins and the last one's ends, in seconds [windows + 1]: it holds for
+        the window's middle, half a hop to each side; the first and the last one's up to the recording's ends.
+        """
+        inner = self.starts[1:] + (self.slide.window - self.slide.hop) / 2
+        return np.concatenate(([self.slide.start], inner, [self.slide.start + self.slide.length]))
+
+    @property
     def reads(self):
         """"probabilities" or "scores"."""
         return reads_as(self.network)
@@ -206,15 +214,19 @@ class Timeline:
     def relevance(self):
         """(seconds [cells + 1], {class number: (for, against) [cells]}): relevance over the whole recording.
 
-        Each window's relevance is added where it lies in time; windows that overlap add up.
+        Each window's relevance is added where it lies in time; windows that overlap add up. A window shorter
+        than what the network takes is heard again: that relevance is added where it was heard first.
         """
         places = places_of(self.front_end)
         frames, slide = len(places.seconds), self.slide
         step = self.front_end.seconds / frames
-        cells = max(math.ceil(slide.length / step), 1)
+        cells, lengths = max(math.ceil(slide.length / step), 1), self.ends - self.starts
         found: dict[int, np.ndarray] = {}
         for number, target in enumerate(self.arrays["target"].tolist()):
-            at = number * slide.hop + np.clip(places.seconds, 0, self.front_end.seconds)
+            inside, length = np.clip(places.seconds, 0, self.front_end.seconds), lengths[number]
+            if length < self.front_end.seconds:
+                inside = inside % length
+            at = number * slide.hop + inside
             index = np.minimum((at / step).astype(int), cells - 1)
             sums = found.setdefault(target, np.zeros((2, cells)))
             for row, name in enumerate(("moments_for", "moments_against")):

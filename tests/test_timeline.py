@@ -95,6 +95,28 @@ def test_relevance_of_overlapping_windows_adds_up(sound, network):
     np.testing.assert_allclose(sums[0][:-1], only.arrays["moments_for"][0][:sums.shape[1] - 1], atol=1e-12)
 
 
+@pytest.mark.parametrize("length", [2.0, 1.75, 1.5, 0.75, 0.5])
+def test_what_a_short_window_hears_again_is_counted_where_it_was_heard_first(length):
+    """No spike at the recording's end, with the same relevance at each frame of each window."""
+    slide = windows.Slide(1.0, 0.75, 0.0, length, RATE)
+    frames, count = len(audio_lrp.explained.places_of(FRONT_END).seconds), slide.count
+    found = with_scores(np.zeros((count, 3), np.float32), L.Softmax())
+    arrays = found.arrays | {"moments_for": np.ones((count, frames)),
+                             "moments_against": np.zeros((count, frames))}
+    made = windows.Timeline("made.wav", slide, found.network, FRONT_END, "epsilon", arrays)
+    sums = made.relevance[1][0][0]
+    assert sums.sum() == count * frames
+    plays = -(-1.0 // (made.ends - made.starts)).min()
+    assert sums.max() <= 2 * plays + 2, "a frame or two of each of two windows, as often as one is played"
+
+
+def test_the_picture_shows_what_is_heard_where_its_events_are():
+    values = np.array([[2, -1, -1], [-1, 3, -1], [-1, 3, -1], [-1, -1, 4]], np.float32)
+    found = with_scores(values, L.Softmax())
+    assert found.borders.tolist() == [0.0, 0.75, 1.25, 1.75, 2.5]
+    assert [(event.start, event.end) for event in found.events] == [(0, 0.75), (0.75, 1.75), (1.75, 2.5)]
+
+
 def test_a_run_goes_on_where_it_was(sound, network, tmp_path, monkeypatch):
     path, _ = sound
     monkeypatch.setattr(windows, "BATCH", 4)
