@@ -55,6 +55,20 @@ def test_a_network_for_phones(rules):
     assert not [row for row in rows if (row.reason or "").startswith("no kernel")]
 
 
+@pytest.mark.parametrize("rules", RULES)
+def test_margins_and_a_sum_of_an_input_with_itself(rules):
+    """Cropped, padded with zeros (which a flat rule gives relevance to), cropped, x + x, a mean over all."""
+    rng = np.random.default_rng(11)
+    network = Network([
+        ("cut", L.Cropping2D(((1, 0), (2, 1)))), ("conv", fast_nets.scaled(rng, (3, 3), 3, 16)),
+        ("relu", L.ReLU()),
+        ("margin", L.ZeroPadding2D(((1, 1), (0, 2)))), ("conv 2", fast_nets.scaled(rng, (3, 3), 16, 16)),
+        ("cut 2", L.Cropping2D(((1, 1), (1, 0)))), ("sum", L.Add(), ("cut 2", "cut 2")),
+        ("mean", L.GlobalAveragePool2D()), ("out", fast_nets.fully(rng, 16, 3))], (9, 10, 3),
+        class_names=nets.CLASSES)
+    assert_agree(network, samples(network, 4), RULES[rules])
+
+
 @pytest.mark.parametrize("rules", SOME)
 @pytest.mark.parametrize("step", [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2)], ids=str)
 def test_ties_at_any_distance(rules, step):

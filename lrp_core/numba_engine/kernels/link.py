@@ -2,9 +2,9 @@
 
 By itself, Numba optimises every function, makes machine code of it, and does both again with all that it
 calls wherever it is called. Only an `entry` is ever called from Python: LLVM optimises it and the kernels in
-it at once, and makes machine code once. The first explanation then waits about half as long.
+it at once, and makes machine code once, so that the first explanation waits far less.
 
-A pipeline of one's own is Numba's way to do so: https://numba.readthedocs.io/en/stable/extending/compiler.html
+Numba lets a decorator bring its own compiler pipeline: https://numba.readthedocs.io/en/stable/extending/compiler.html
 """
 from numba import _dynfunc
 from numba.core.codegen import JITCodeLibrary
@@ -25,7 +25,9 @@ class LinkedCode(JITCodeLibrary):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class LinkedLowering(NativeLowering):
-    """Numba's last pass but for the machine code: an empty function stands for what Python could call."""
+    """Numba's lowering without machine code. Numba wants a function that Python can call: it gets an empty
+    one, which nobody calls.
+    """
     _name = "linked_lowering"
 
     def run_pass(self, state):
@@ -42,7 +44,7 @@ class LinkedLowering(NativeLowering):
 
 
 class LinkedCompiler(CompilerBase):
-    """Numba's compiler with that pass in place of its own: `numba.njit(pipeline_class=LinkedCompiler)`."""
+    """Numba's compiler with `LinkedLowering` for its own: `numba.njit(pipeline_class=LinkedCompiler)`."""
 
     def define_pipelines(self):
         """Numba's passes, the last one exchanged."""
