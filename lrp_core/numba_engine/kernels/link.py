@@ -25,8 +25,8 @@ class LinkedCode(JITCodeLibrary):
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class LinkedLowering(NativeLowering):
-    """Numba's lowering without machine code. Numba wants a function that Python can call: it gets an empty
-    one, which nobody calls.
+    """Numba's lowering without machine code. Numba requires a function that Python can call:
+    it gets an empty one, which is never called.
     """
     _name = "linked_lowering"
 
