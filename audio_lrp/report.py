@@ -28,9 +28,9 @@ from .timeline_page import page_data
 from .windows import slide_over, timeline
 
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
-SCRIPTS = ("numbers.js", "pictures.js", "timeline.js", "microscope.js", "sound_parts.js", "player.js",
-           "report_ledger.js", "report_views.js", "report_gestures.js", "report_files.js", "report_link.js",
-           "report.js", "report_page.js")
+SCRIPTS = ("numbers.js", "pictures.js", "timeline.js", "microscope.js", "loudness.js", "sound_parts.js",
+           "player.js", "report_ledger.js", "report_views.js", "report_gestures.js", "report_files.js",
+           "report_link.js", "report.js", "report_page.js")
 LOOKED_INTO = 3  # clips at most whose channels are shown without being asked for,
 LOOKED_INTO_SIZE = 200_000_000  # by networks of at most so many multiply-adds: it takes a pass a channel
 

@@ -2,14 +2,13 @@
 import base64
 import concurrent.futures
 import io
-import typing
 
 import numpy as np
 import soundfile
 
 import lrp_core
 from features.clip import PREFIX
-from features.listen import audible, fade, gain_to, loudness, masked, strongest
+from features.listen import audible, strongest
 from features.steps import AreaResize, magma
 from features.steps.spectrogram import PADS, WINDOWS
 from lrp_core.chunks import default_threads, single_threaded_blas
@@ -131,32 +130,10 @@ def row(entry):
     return [float(f"{getattr(entry, name):.6g}") for name in BOOKED]
 
 
-class Heard(typing.NamedTuple):
-    """The original as a page plays it: a sound beyond full scale is softer by `scale`; loudness in LUFS."""
-    sound: np.ndarray
-    scale: float
-    loudness: float
-
-
-def heard_of(clip):
-    """What is Heard of a clip."""
-    sound = audible(clip.sound)
-    scale = np.abs(sound).max(initial=0) / max(np.abs(clip.sound).max(initial=0), TINY)
-    return Heard(sound, float(scale), loudness(sound, clip.front_end.sample_rate))
-
-
-def relevant_part(clip, cells, share, heard):
-    """(mask of cells [frames, bins], gain): the part that carries `share` of what speaks for a class, and
-    what its samples, taken out of what is `heard`, are multiplied by to be as loud.
-    """
-    mask, rate = strongest(cells, share), clip.front_end.sample_rate
-    return mask, gain_to(heard.loudness, heard.scale * fade(masked(clip, mask), rate), rate)
-
-
-def explanation_data(one, share, value, heard):
+def explanation_data(one, share, value):
     """One class by one preset; and the whole ledger it came with."""
     profiles, ledger = one.profiles, one.ledger
-    mask, gain = relevant_part(one.clip, one.cells, share, heard)
+    mask = strongest(one.cells, share)
     picture = shrunk(as_picture(one.map))
     return {
         "words": sentence(one, value),
@@ -168,7 +145,7 @@ def explanation_data(one, share, value, heard):
            for name in ("bands_for", "bands_against", "moments_for", "moments_against")},
         "ledger": [row(entry) for entry in ledger], "total": row(ledger.total),
         "book": ledger_sentence(ledger, "the samples of the sound"),
-        "part": text(run_lengths(mask)), "gain": gain, "cells": float(mask.mean()),
+        "part": text(run_lengths(mask)), "cells": float(mask.mean()),
     }, ledger
 
 
@@ -225,13 +202,12 @@ def clip_data(network, clip, name, presets, share, progress, **how):
     first = lrp_core.explain(network, clip.input, presets[0], **how)
     answer = Answer(clip, network, {presets[0]: Explained(clip, first, presets[0])})
     chosen = answer.order[:CLASSES]
-    heard = heard_of(clip)
-    clip.trace, clip.spectrum  # noqa: B018  (made once, before threads ask for them)
+    clip.trace  # noqa: B018  (made once, before threads ask for it)
 
     def work(job):
         one, number = job
         value = f", {answer.value(number)}" if answer.reads == "probabilities" else ""
-        found = explanation_data(one, share, value, heard)
+        found = explanation_data(one, share, value)
         progress()
         return found
     jobs = [(Explained(clip, e, preset), number) for preset in presets
@@ -253,7 +229,7 @@ def clip_data(network, clip, name, presets, share, progress, **how):
         "said": [answer.value(number) for number in chosen], "widths": [float(width) for width in widths],
         "timeline": None, "microscope": None,  # `report.page_of` adds them
         **pictures(clip), **waveform(clip.sound),
-        "original": text(flac(heard.sound, clip.front_end.sample_rate)),
+        "original": text(flac(audible(clip.sound), clip.front_end.sample_rate)),
         "explanations": by_preset, "pages": [[list(page) for page in found] for found in pages.values()],
     }, pages
 

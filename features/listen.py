@@ -38,22 +38,18 @@ def strongest(relevance, share):
     Of equals the first. Where nothing is positive, no cell.
     """
     values = relevance.ravel()
-    mask, positive = np.zeros(values.size, bool), np.maximum(values, 0)
-    whole = positive.sum()
-    if not whole:
-        return mask.reshape(relevance.shape)
-    # Few cells carry most of it: sort only the largest, more of them where these do not suffice.
-    few = max(values.size // 64, 1)
-    while True:
-        least = np.partition(values, -few)[-few] if few < values.size else -np.inf
-        chosen = np.flatnonzero(values >= max(least, 0))
-        order = chosen[np.argsort(-values[chosen], kind="stable")]
-        carried = np.cumsum(positive[order])
-        if least <= 0 or carried[-1] >= share * whole:
-            break
-        few *= 4
-    # searchsorted finds the first place at which the share is reached.
-    mask[order[:np.searchsorted(carried, share * carried[-1] if least <= 0 else share * whole) + 1]] = True
+    positive = values[values > 0]
+    mask = np.zeros(values.size, bool)
+    if positive.size:
+        spare = (1 - share) * positive.sum(dtype=np.float64)  # what the cells left out may carry
+        small = positive < spare / positive.size              # together less than that: never sort them
+        ordered = np.sort(positive[~small])
+        left_out = positive[small].sum(dtype=np.float64) + np.cumsum(ordered, dtype=np.float64)
+        first = min(np.searchsorted(left_out, spare, side="right"), ordered.size - 1)
+        least, count = ordered[first], ordered.size - first
+        mask = values > least
+        equals = np.flatnonzero(values == least)
+        mask[equals[:count - np.count_nonzero(mask)]] = True
     return mask.reshape(relevance.shape)
 
 

@@ -57,8 +57,12 @@ def extend_each(explanations: Sequence[Explanation], network: Network, x: npt.Ar
 
     def work(one):
         return further(one, steps, trace, network.nodes[-1].name, prefix)
-    with concurrent.futures.ThreadPoolExecutor(check_threads(threads)) as pool, single_threaded_blas:
-        return list(pool.map(work, explanations))
+    threads = min(check_threads(threads), len(explanations))
+    with single_threaded_blas:
+        if threads < 2:  # in this thread, whose memory is at hand: a new one has to ask for all of it anew
+            return list(map(work, explanations))
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(work, explanations))
 
 
 def further(explanation, steps, trace, output, prefix):

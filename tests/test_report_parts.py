@@ -10,7 +10,7 @@ import lrp_core
 from audio_lrp import report_data
 from audio_lrp.explained import Explained
 from features import steps as S
-from features.listen import masked, parts
+from features.listen import audible, gain_to, loudness, masked, parts
 
 RATE = 8000
 FRAMES = [S.Spectrogram(256, 64), S.Spectrogram(256, 100, center=False),
@@ -76,12 +76,40 @@ def test_a_sound_beyond_full_scale_has_parts_as_loud_as_it_is_heard(visit, urban
     y = 3 * np.sin(np.arange(4 * 44_100) ** 1.1 / 9)
     clip = features.open_clip(y, 44_100)
     one = Explained(clip, lrp_core.explain(urban_sounds, clip.image, "epsilon"), "epsilon")
-    sound = report_data.heard_of(clip)
-    mask, gain = report_data.relevant_part(clip, one.cells, 0.5, sound)
-    assert np.abs(sound.sound).max() == pytest.approx(0.99)
+    data, _ = report_data.explanation_data(one, 0.5, "")
+    file = report_data.text(report_data.flac(audible(clip.sound), 44_100))
+    found = np.array(visit().evaluate("""async ([file, settings, explained]) => {
+        const found = await new Parts(file, settings).get("part", explained);
+        return [...found.getChannelData(0)]; }""", [file, report_data.cells_data(clip), data]))
     expected = parts(clip, one.cells, share=0.5).relevant
-    found = gain * in_browser(visit(), sound.sound, mask, clip)
-    np.testing.assert_allclose(found[300:-300], expected[300:-300], atol=1e-3)
+    np.testing.assert_allclose(found[300:-300], expected[300:-300], atol=2e-3)
+
+
+def sounds_of_many_kinds():
+    """[(name, rate, samples)]: noise loud and faint, clicks, silence with a burst, shorter than a block."""
+    rng = np.random.default_rng(7)
+    noise = rng.standard_normal(30_000)
+    clicks, burst = np.zeros(40_000), np.zeros(40_000)
+    clicks[1000::4000] = 0.5
+    burst[9000:15_000] = 0.3 * noise[:6000]
+    return [("noise", 8000, 0.1 * noise), ("faint", 8000, 1e-4 * noise), ("inaudible", 8000, 1e-7 * noise),
+            ("clicks", 22_050, clicks), ("burst", 16_000, burst), ("short", 44_100, 0.2 * noise[:3000]),
+            ("silence", 8000, np.zeros(8000)), ("tone", 48_000, np.sin(np.arange(96_000) / 8)),
+            ("odd", 11_025, 0.3 * noise[:12_345])]
+
+
+@pytest.mark.parametrize("rate, y", [case[1:] for case in sounds_of_many_kinds()],
+                         ids=[case[0] for case in sounds_of_many_kinds()])
+def test_the_page_finds_the_loudness_and_the_gains_of_the_engine(visit, rate, y):
+    """Of the standard's meter in Python, pyloudnorm's, and of `features.listen.gain_to`."""
+    page = visit()
+    loud = page.evaluate("([y, rate]) => [loudness(Float64Array.from(y), rate)].map(String)[0]",
+                         [y.tolist(), rate])
+    assert float(loud.replace("Infinity", "inf")) == pytest.approx(loudness(y, rate), abs=1e-9)
+    for target in (-80.0, -45.0, -23.0, -3.0):
+        found = page.evaluate("([target, y, rate]) => gainTo(target, Float64Array.from(y), rate)",
+                              [target, y.tolist(), rate])
+        assert found == pytest.approx(gain_to(target, y, rate), rel=1e-9)
 
 
 @pytest.mark.parametrize("loop", [False, True])

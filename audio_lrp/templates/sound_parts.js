@@ -1,6 +1,7 @@
 "use strict";
 // A sound and its parts, as samples to play. Python chose the cells of the short-time Fourier transform that are
-// relevant; here they are taken out of the sound. Uses numbers.js.
+// relevant; here they are taken out of the sound. Uses numbers.js and
+// loudness.js.
 
 // The numbers of the cells in a mask of `report_data.run_lengths`.
 function keptCells(text) {
@@ -76,9 +77,14 @@ class Parts {
   async get(which, explained) {
     const samples = await this.decoded();
     if (which === "original") return this.buffer(samples, 1);
-    if (!this.made.has(explained)) this.made.set(explained, partOf(samples, keptCells(explained.part), this.settings));
-    const part = this.made.get(explained);
-    return which === "part" ? this.buffer(part, explained.gain) : this.buffer(samples.map((value, n) => value - part[n]), 1);
+    if (!this.made.has(explained)) this.made.set(explained, this.cut(samples, explained));
+    const {part, gain} = this.made.get(explained);
+    return which === "part" ? this.buffer(part, gain) : this.buffer(samples.map((value, n) => value - part[n]), 1);
+  }
+
+  cut(samples, explained) {
+    const part = partOf(samples, keptCells(explained.part), this.settings), {rate} = this.settings;
+    return {part, gain: gainTo(this.loud ??= loudness(samples, rate), part, rate)};
   }
 
   buffer(samples, gain) {
