@@ -1,7 +1,6 @@
 """One sound explained: what `audio_lrp.explain` returns, and what goes on the terminal and into files."""
 import base64
 import dataclasses
-import functools
 import html
 import io
 import json
@@ -12,6 +11,7 @@ import numpy as np
 
 import lrp_core
 from features import Clip
+from lrp_core.cached import cached
 from lrp_core.files import replacing
 from lrp_core.ledger_views import html_summary, sentence
 from lrp_core.show import line
@@ -56,7 +56,7 @@ class Answer:
         """"probabilities" where the network ends in a softmax or sigmoid, else "scores"."""
         return reads_as(self.network)
 
-    @functools.cached_property
+    @cached
     def values(self) -> np.ndarray:
         """What the network says: a probability for each class, or its scores, [classes]."""
         return np.ravel(self.e.probabilities if self.reads == "probabilities" else self.e.logits)

@@ -1,6 +1,5 @@
 """One sound explained by one rule: relevance at every stage from the score down to the samples."""
 import dataclasses
-import functools
 
 import numpy as np
 
@@ -8,6 +7,7 @@ import lrp_core
 from features import Clip
 from features.clip import PREFIX, flat_stages, named, to_map
 from features.steps import Axes, Stretch, quantise
+from lrp_core.cached import cached
 
 from .models import name_of
 from .profiles import Profiles, profiles_of
@@ -29,7 +29,7 @@ class Explained:
         e = self.e
         return name_of(e, e.target) if e.class_names is None and e.other is None else e.target_name
 
-    @functools.cached_property
+    @cached
     def whole(self) -> lrp_core.Explanation:
         """Carried on to the recording's own samples: `relevance`, every stage in `layers`, and one ledger."""
         clip = self.clip
@@ -54,12 +54,12 @@ class Explained:
         return next((layers[f"{PREFIX}{one}"] for one in ("fit", "resample") if f"{PREFIX}{one}" in layers),
                     self.samples)
 
-    @functools.cached_property
+    @cached
     def cells(self):
         """Relevance of the cells of the sound's spectrogram [frames, bins] (`clip.cells`)."""
         return self.stage("spectrogram") if self.clip.bands_stage else cells_of(self.clip, [self.e])[0]
 
-    @functools.cached_property
+    @cached
     def map(self):
         """What a picture shows: relevance where the network last looks at time and frequency [frames, bands].
         """
@@ -70,7 +70,7 @@ class Explained:
         """Where the cells of `map` lie, in seconds and hertz."""
         return map_axes(self.clip)
 
-    @functools.cached_property
+    @cached
     def profiles(self) -> Profiles:
         """Relevance per band and per moment, as finely as the front end tells them apart."""
         stage = self.clip.bands_stage

@@ -205,12 +205,12 @@ def clip_data(network, clip, name, presets, share, progress, **how):
     clip.trace  # noqa: B018  (made once, before threads ask for it)
 
     def work(job):
-        one, number = job
+        preset, number, e = job
         value = f", {answer.value(number)}" if answer.reads == "probabilities" else ""
-        found = explanation_data(one, share, value)
+        found = explanation_data(Explained(clip, e, preset), share, value)  # all its stages: freed at once
         progress()
         return found
-    jobs = [(Explained(clip, e, preset), number) for preset in presets
+    jobs = [(preset, number, e) for preset in presets
             for number, e in zip(chosen, lrp_core.explain_each(network, clip.input, preset, chosen, **how))]
     with concurrent.futures.ThreadPoolExecutor(default_threads()) as pool, single_threaded_blas:
         found = list(pool.map(work, jobs))

@@ -1,12 +1,12 @@
 """A sound on its way through a front end, every stage at hand: what plots and reports show beside relevance.
 """
 import dataclasses
-import functools
 import typing
 
 import numpy as np
 
 from lrp_core import Book, Network, Trace, Zero, flow
+from lrp_core.cached import cached
 from lrp_core.chunks import single_threaded_blas
 from lrp_core.text import listing, quote
 
@@ -109,12 +109,12 @@ class Clip:
         """
         return not np.ptp(self.original) or (self.picture is not None and not np.ptp(self.picture))
 
-    @functools.cached_property
+    @cached
     def below(self) -> Network:
         """The front end's steps for this recording as a network: from its samples to `input`."""
         return self.front_end.network(len(self.original), self.sample_rate)
 
-    @functools.cached_property
+    @cached
     def trace(self) -> Trace:
         """Every stage by name, [1, ...] float64, and what the steps keep for the way back."""
         with single_threaded_blas:  # the same last bits, however many processors there are
@@ -131,13 +131,13 @@ class Clip:
             found[node.name] = axes = node.layer.axes(axes, self.below.shapes[node.inputs[0]])
         return named(name, found)
 
-    @functools.cached_property
+    @cached
     def bands_stage(self):
         """The name of the stage where power is spread over bands; None where the network takes samples."""
         flat = flat_stages(self.below)
         return next((name for name in reversed(flat) if name in ("spectrogram", "mel", "bins")), None)
 
-    @functools.cached_property
+    @cached
     def cells(self) -> Spectrogram:
         """The spectrogram step that listening and pictures use: the front end's own, or, for networks that
         take samples, one of frames of about 46 ms, or an eighth of a short sound.
@@ -149,12 +149,12 @@ class Clip:
         size = 1 << max(2, round(np.log2(max(longest, 1))))
         return Spectrogram(size, size // 4, sample_rate=self.front_end.sample_rate)
 
-    @functools.cached_property
+    @cached
     def spectrum(self):
         """The sound's own transform, by `cells`: [frames, bins] complex."""
         return self.cells.transform(self.sound)
 
-    @functools.cached_property
+    @cached
     def below_cells(self) -> Network:
         """From the sound's spectra [frames, bins, 2] to `input`: for networks that take samples (see
         `InverseSTFT`).

@@ -77,10 +77,12 @@ def through_linear(layer, rule, xs, y, r, book):
         parts, z = parts_of(group, layer, x, y)
         s = divide(r if group.gate is None else r * group.gate(y), z, rule, group.coefficient, book)
         for term, part in parts:
-            r_in += (group.coefficient * term.sign) * part * layer.adjoint(s, term.kernel, x.shape[1:])
+            given = part * layer.adjoint(s, term.kernel, x.shape[1:])
+            given *= group.coefficient * term.sign
+            r_in += given
             if term.bias is not None:
                 book.bias += group.coefficient * term.sign * total(s * term.bias)
-        parts = part = z = s = None  # freed before the next group's are made
+        parts = part = z = s = given = None  # freed before the next group's are made
     return [r_in]
 
 

@@ -3,6 +3,7 @@
 A batch is explained in chunks on several threads.
 """
 import dataclasses
+import typing
 
 import numpy as np
 
@@ -72,6 +73,20 @@ def explain_chunk(request, steps, trace, favoured, other):
     return scores, np.stack((favoured, other), axis=1), relevance, ledger
 
 
+class Sums(typing.NamedTuple):
+    """Σ R and Σ |R| of relevance, for each sample, in float64."""
+    plain: np.ndarray
+    absolute: np.ndarray
+
+
+def sums_of(r, together=1 << 15):
+    """The Sums of r, `together` numbers at a time: |R| of these stays in the processor's cache."""
+    rows = r.reshape(len(r), -1)
+    parts = [np.abs(rows[:, start:start + together]).sum(axis=1, dtype=np.float64)
+             for start in range(0, rows.shape[1], together)]
+    return Sums(total(r), sum(parts, np.zeros(len(r))))
+
+
 def propagate(steps, trace, start, *, keep, stop=None, layers=False):
     """Carry relevance from where it starts down to the input; returns ({node name: relevance where it ended},
     Ledger).
@@ -81,30 +96,37 @@ def propagate(steps, trace, start, *, keep, stop=None, layers=False):
     return the relevance at every node it met, not only where it ended.
     """
     name, r = start
-    relevance, entries, unmet = {name: r}, [], set(keep)
+    relevance, sums, entries, unmet = {name: r}, {}, [], set(keep)
     for step in reversed(steps):
         node = step.node
         r = relevance.get(node.name)
         if r is None:
             continue
+        arrived = sums.pop(node.name, None) or sums_of(r)
         if node.name in keep:
             unmet.discard(node.name)
             kept = r * keep[node.name]
-            zero = np.zeros(len(r))
-            entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", total(r), total(kept),
-                                 bias=zero, stabilizer=zero,
-                                 gated=total(r) - total(kept), by_rule=zero, softmax=zero, state=zero,
-                                 turnover=total(np.abs(r)) + total(np.abs(kept))))
-            r = relevance[node.name] = kept
+            zero, left = np.zeros(len(r)), sums_of(kept)
+            entries.append(Entry(f"{node.name} (kept)", "", "chosen channels", arrived.plain, left.plain,
+                                 bias=zero, stabilizer=zero, gated=arrived.plain - left.plain, by_rule=zero,
+                                 softmax=zero, state=zero, turnover=arrived.absolute + left.absolute))
+            r, arrived = kept, left
+            relevance[node.name] = kept
         if node.name == stop:
             continue
         if not layers:
             del relevance[node.name]
         moved, book = step.back(trace, r)
-        for source, r_in in zip(node.inputs, moved):
-            relevance[source] = relevance[source] + r_in if source in relevance else r_in
-        entries.append(Entry(node.name, node.layer.type, step.rule_name, total(r), sum(map(total, moved)),
-                             turnover=total(np.abs(r)) + sum(total(np.abs(m)) for m in moved),
+        left = list(map(sums_of, moved))
+        for source, r_in, found in zip(node.inputs, moved, left):
+            if source in relevance:
+                relevance[source] = relevance[source] + r_in
+                sums.pop(source, None)
+            else:
+                relevance[source], sums[source] = r_in, found
+        entries.append(Entry(node.name, node.layer.type, step.rule_name, arrived.plain,
+                             sum(one.plain for one in left),
+                             turnover=arrived.absolute + sum(one.absolute for one in left),
                              **{column: getattr(book, column) for column in ABSORBED}))
     check_met(unmet, name)
     ends = [total(relevance[end]) for end in (INPUT, stop) if end in relevance]

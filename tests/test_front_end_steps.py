@@ -154,7 +154,7 @@ def test_the_transform_and_its_transpose_by_their_definition(case, seed):
     weight = weight[0] + 1j * weight[1]
     expected = np.einsum("mkn,mk->n", matrix.conj(), weight).real
     # An imaginary part at frequency 0, and at the highest of an even number, is of no sound.
-    found = frames.adjoint([weight[:2], weight[2:]], length)
+    found = frames.adjoint([weight[:2].copy(), weight[2:].copy()], length)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10)
     inner, back = (spectrum * weight.conj()).real.sum(), y @ found
     assert abs(inner - back) <= 1e-12 * (np.abs(spectrum * weight).sum() + np.abs(y * found).sum())

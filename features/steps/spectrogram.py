@@ -41,6 +41,13 @@ def rfft(frames):
     return scipy.fft.rfft(frames, axis=-1)
 
 
+def power(spectrum):
+    """|Y|²."""
+    square = spectrum.real ** 2
+    square += spectrum.imag ** 2
+    return square
+
+
 def irfft(spectrum, size):
     """The inverse of `rfft`."""
     if spectrum.dtype == np.complex128:
@@ -152,16 +159,21 @@ class Frames:
     def adjoint(self, blocks, samples):
         """g_n = Σ_m w_{n-mH} Σ_k Re[weight_{m,k} e^{iθ_{k,n-mH}}], θ_{k,n} = 2πkn / n_fft: -> [samples].
 
-        blocks: the weights [.., bins] of all frames in their order, some frames at a time.
+        blocks: the weights [.., bins] of all frames in their order, some frames at a time; overwritten.
 
-        The transpose of `transform`, for real sounds. The inner sum is an inverse real FFT of the weights
-        with the inner bins halved, since it counts each of them twice, times n_fft.
+        The transpose of `transform`, for real sounds. The inner sum is an inverse real FFT, times n_fft. That
+        counts each bin twice but the first and, of an even n_fft, the last: half of it with those doubled.
         """
-        w, half = self.n_fft * self.w, np.ones(self.bins)
-        half[1:(self.n_fft + 1) // 2] = 0.5
-        frames = (irfft(weight * half.astype(weight.real.dtype, copy=False), self.n_fft)
-                  * w.astype(weight.real.dtype, copy=False) for weight in blocks)
-        return self.unpad(self.overlap_add(frames, samples + 2 * self.pad))
+        w, last = self.n_fft / 2 * self.w, self.n_fft // 2
+        once = [0, last] if self.n_fft == 2 * last else [0]
+
+        def frames():
+            for weight in blocks:
+                weight[:, once] *= 2
+                found = irfft(weight, self.n_fft)
+                found *= w.astype(found.dtype, copy=False)
+                yield found
+        return self.unpad(self.overlap_add(frames(), samples + 2 * self.pad))
 
     def inverse(self, spectrum, samples):
         """The sound [samples] whose transform comes nearest to `spectrum` in the sense of least squares.
@@ -217,8 +229,7 @@ class Spectrogram(Step, Frames):
 
     def magnitude(self, spectrum):
         """|Y|^power."""
-        square = spectrum.real ** 2
-        square += spectrum.imag ** 2
+        square = power(spectrum)
         return square if self.power == 2 else square ** (self.power / 2)
 
     def axes(self, axes, shape):
@@ -236,8 +247,9 @@ def through_spectrogram(layer, rule, xs, y, r, book):
 
     def weights(n, spectrum):
         for part in parts_of(len(spectrum)):
-            c, shared = share(r[n, part], spectrum[part].real ** 2 + spectrum[part].imag ** 2)
-            book.gated[n] -= (r[n, part] * shared).sum()
+            square = y[n, part] if layer.power == 2 else power(spectrum[part])
+            c, shared = share(r[n, part], square)
+            book.gated[n] -= r[n, part].sum(where=shared)
             yield c * spectrum[part]
     for n, (sound, spectrum) in enumerate(zip(x, book.kept)):
         r_in[n] = sound * layer.adjoint(weights(n, spectrum), x.shape[1])
@@ -248,7 +260,7 @@ def through_spectrogram(layer, rule, xs, y, r, book):
 def of_spectrogram(layer, rule, xs, y, vs, kept):
     """w_{m,k} = Re[Y_{m,k} V*_{m,k}] / |Y_{m,k}|², with V the transform of y v."""
     met = np.stack([layer.transform(sound * v) for sound, v in zip(xs[0], vs[0])])
-    return share((kept * met.conj()).real, kept.real ** 2 + kept.imag ** 2)[0]
+    return share((kept * met.conj()).real, power(kept))[0]
 
 
 @dataclasses.dataclass(frozen=True)
