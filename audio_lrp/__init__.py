@@ -48,7 +48,7 @@ def explain(sound: "str | os.PathLike | np.ndarray", sample_rate: float | None =
     from .answer import answers
     network = models.network_of(model)
     found = models.front_end_of(network, front_end)
-    clip = found.open(sound, sample_rate, start=start, end=end)
+    clip = found.open(sound, sample_rate, start=start, end=end, dtype=dtype)
     names = rules if isinstance(rules, list) and all(isinstance(one, str) for one in rules) else [rules]
     (answer,) = answers(network, [clip], names, target, engine=engine, dtype=dtype)
     return answer

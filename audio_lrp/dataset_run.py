@@ -172,7 +172,7 @@ def explain_batch(work, number, items):
             row = {"number": store.rows(number).start + place, "path": item.path, "label": item.label}
             path = str(work.base / item.path)
             try:
-                clip = front_end.open(path)
+                clip = front_end.open(path, dtype=store.settings["dtype"])
             except (features.AudioError, OSError) as error:
                 errors.append({**row, "error": str(error).replace(path, item.path)})
                 continue

@@ -113,7 +113,8 @@ def explain_windows(network, front_end, path, slide, numbers, rules, target, **h
     beginning; hertz: the same in frequency. silent: nothing sounded. low, high: the envelope.
     """
     with concurrent.futures.ThreadPoolExecutor(default_threads()) as pool, single_threaded_blas:
-        clips = list(pool.map(front_end.clip, recordings(path, slide, numbers)))
+        opened = functools.partial(front_end.clip, dtype=how.get("dtype", "float64"))
+        clips = list(pool.map(opened, recordings(path, slide, numbers)))
     e = lrp_core.explain(network, np.stack([clip.input for clip in clips]), rules, target, **how)
     found = {name: [] for name in ("moments_for", "moments_against", "seconds", "hertz", "silent", "low",
                                    "high")}

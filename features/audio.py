@@ -100,7 +100,7 @@ def mixed(file, count):
     with np.errstate(invalid="ignore"):  # infinity in both channels, which is refused later
         blocks = [block[:, 0] if block.shape[1] == 1 else block.mean(axis=1) for block in
                   file.blocks(max(BLOCK // file.channels, 1), frames=count, dtype="float64", always_2d=True)]
-    return np.concatenate(blocks) if blocks else np.zeros(0)
+    return blocks[0] if len(blocks) == 1 else np.concatenate([np.zeros(0), *blocks])
 
 
 def from_array(y, sample_rate, seconds=None, *, start=0.0, end=None):
@@ -117,8 +117,8 @@ def check_samples(y, name="the sound"):
     """Refuse an empty sound, NaN, infinity and absurdly large samples."""
     if not y.size:
         raise AudioError(f"{name}: holds no samples")
-    usable = np.abs(y) < LOUDEST  # False for NaN too
-    if not usable.all():
+    if not (y.min() > -LOUDEST and y.max() < LOUDEST):  # NaN too: no comparison with it holds
+        usable = np.abs(y) < LOUDEST
         raise AudioError(f"{name}: holds NaN, infinity or samples beyond {LOUDEST:g} "
                          f"({np.count_nonzero(~usable)} of "
                          f"{y.size}); repair the recording")

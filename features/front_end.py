@@ -210,9 +210,13 @@ class FrontEnd:
     # ---- on a recording
 
     def open(self, path_or_array, sample_rate: float | None = None, *, start: float = 0.0,
-             end: float | None = None) -> Clip:
-        """A sound on its way through the front end; arguments and errors as of `read`."""
-        return self.clip(self.read(path_or_array, sample_rate, start=start, end=end))
+             end: float | None = None, dtype: lrp_core.Precision = "float64") -> Clip:
+        """A sound on its way through the front end; arguments and errors as of `read`.
+
+        dtype: what the front end computes in; float32 takes two thirds of the time, and what the network
+        takes differs by some 1e-5 of its range.
+        """
+        return self.clip(self.read(path_or_array, sample_rate, start=start, end=end), dtype)
 
     def read(self, path_or_array, sample_rate: float | None = None, *, start: float = 0.0,
              end: float | None = None) -> Recording:
@@ -231,11 +235,12 @@ class FrontEnd:
             raise TypeError("samples need their `sample_rate` in Hz")
         return from_array(path_or_array, sample_rate, self.seconds, start=start, end=end)
 
-    def run(self, recording: Recording) -> tuple:
+    def run(self, recording: Recording, dtype: lrp_core.Precision = "float64") -> tuple:
         """(the sound that is analysed, the last spectrogram or None, what the network takes) of a recording,
-        in double precision.
+        computed in `dtype`.
         """
-        below, y = self.network(len(recording.samples), recording.sample_rate), recording.samples[None]
+        below = self.network(len(recording.samples), recording.sample_rate)
+        y = recording.samples[None].astype(dtype, copy=False)
         sound, picture, flat = y, [None], flat_stages(below)[-1:]
         with single_threaded_blas:  # the same last bits, however many processors there are
             for node in below.nodes:
@@ -244,10 +249,11 @@ class FrontEnd:
                 picture = y if node.name in flat else picture
         return sound[0], picture[0], y[0]
 
-    def clip(self, recording: Recording) -> Clip:
-        """The Clip of a recording that was read."""
-        sound, picture, values = self.run(recording)
-        return Clip(recording, self, sound, picture, np.ascontiguousarray(values, np.float32))
+    def clip(self, recording: Recording, dtype: lrp_core.Precision = "float64") -> Clip:
+        """The Clip of a recording that was read. dtype: what the front end computes in."""
+        sound, picture, values = self.run(recording, dtype)
+        return Clip(recording, self, sound.astype(np.float64, copy=False), picture,
+                    np.ascontiguousarray(values, np.float32))
 
     def __call__(self, path_or_array, sample_rate: float | None = None, **part) -> np.ndarray:
         """What the network takes of a sound: float32. Arguments as of `open`."""

@@ -264,3 +264,15 @@ def test_every_stage_of_a_clip_is_at_hand():
     np.testing.assert_array_equal(clip.stage("resize"), clip.picture)
     np.testing.assert_array_equal(clip.stage("arrange").astype(np.float32), clip.input)
     np.testing.assert_array_equal(clip.stage("input"), clip.original)
+
+
+@pytest.mark.parametrize("front_end", [features.STUDY, features.FrontEnd.log_mel(16_000, seconds=1.0),
+                                       features.FrontEnd.spectrogram(8000, seconds=0.5),
+                                       features.FrontEnd.waveform(8000, 0.5)],
+                         ids=["study", "log-mel", "spectrogram", "waveform"])
+def test_single_precision_gives_nearly_the_same(front_end):
+    """What the network takes differs by less than 1e-4 of its range; the sound to listen to stays double."""
+    y = np.sin(np.arange(40_000) ** 1.2 / 50)
+    single, double = (front_end.open(y, 22_050, dtype=dtype) for dtype in ("float32", "float64"))
+    assert single.sound.dtype == np.float64 and single.input.dtype == np.float32
+    np.testing.assert_allclose(single.input, double.input, rtol=0, atol=1e-4 * np.ptp(double.input))

@@ -79,7 +79,7 @@ class Mel(L.Linear, Step):
 
     @property
     def kernel(self):
-        return filters_of(self)[0]
+        return filters_of(self)
 
     def output_shape(self, shape):
         frames, bins = time_and_frequency(self, shape)
@@ -88,21 +88,19 @@ class Mel(L.Linear, Step):
         return frames, self.n_mels
 
     def linear(self, x, kernel, bias):
-        filters, groups = filters_of(self)
-        if kernel is not filters:
+        if kernel is not self.kernel:
             return x @ kernel.astype(x.dtype, copy=False)
-        y = np.empty((*x.shape[:-1], self.n_mels), x.dtype)
-        for bands, bins in groups:
-            np.matmul(x[..., bins], kernel[bins, bands].astype(x.dtype, copy=False), out=y[..., bands])
+        y, groups = np.empty((*x.shape[:-1], self.n_mels), x.dtype), groups_of(self, x.dtype)
+        for bands, bins, weights in groups:
+            np.matmul(x[..., bins], weights, out=y[..., bands])
         return y
 
     def adjoint(self, s, kernel, shape):
-        filters, groups = filters_of(self)
-        if kernel is not filters:
+        if kernel is not self.kernel:
             return s @ kernel.T.astype(s.dtype, copy=False)
         r = np.zeros((*s.shape[:-1], shape[-1]), s.dtype)
-        for bands, bins in groups:
-            r[..., bins] += s[..., bands] @ kernel[bins, bands].T.astype(s.dtype, copy=False)
+        for bands, bins, weights in groups_of(self, s.dtype):
+            r[..., bins] += s[..., bands] @ weights.T
         return r
 
     def axes(self, axes, shape):
@@ -110,11 +108,8 @@ class Mel(L.Linear, Step):
 
 
 @functools.lru_cache(maxsize=8)
-def filters_of(mel, together=16):
-    """(Bᵀ [bins, n_mels], [(bands, bins)]): the filters, and groups of bands with the bins that they reach.
-
-    A band sees few bins: sixteen bands at a time, an eighth of the products is left.
-    """
+def filters_of(mel):
+    """The filters Bᵀ [bins, n_mels]."""
     f = mel.edges
     nu = np.arange(mel.n_fft // 2 + 1)[:, None] * (mel.sample_rate / mel.n_fft)
     rise, fall = (nu - f[:-2]) / (f[1:-1] - f[:-2]), (f[2:] - nu) / (f[2:] - f[1:-1])
@@ -122,12 +117,22 @@ def filters_of(mel, together=16):
     if mel.norm == "slaney":
         filters *= 2 / (f[2:] - f[:-2])
     filters.flags.writeable = False
-    groups = []
+    return filters
+
+
+@functools.lru_cache(maxsize=16)
+def groups_of(mel, dtype, together=16):
+    """[(bands, bins, Bᵀ of these)]: groups of bands with the bins that they reach.
+
+    A band sees few bins: sixteen bands at a time, an eighth of the products is left.
+    """
+    filters, groups = filters_of(mel), []
     for start in range(0, mel.n_mels, together):
         bands = slice(start, min(start + together, mel.n_mels))
         reached = np.flatnonzero(filters[:, bands].any(axis=1))
-        groups.append((bands, slice(reached[0], reached[-1] + 1) if len(reached) else slice(0, 1)))
-    return filters, tuple(groups)
+        bins = slice(reached[0], reached[-1] + 1) if len(reached) else slice(0, 1)
+        groups.append((bands, bins, filters[bins, bands].astype(dtype, copy=False)))
+    return tuple(groups)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,9 +41,9 @@ def rfft(frames):
     return scipy.fft.rfft(frames, axis=-1)
 
 
-def power(spectrum):
+def power(spectrum, out=None):
     """|Y|²."""
-    square = spectrum.real ** 2
+    square = np.multiply(spectrum.real, spectrum.real, out=out)
     square += spectrum.imag ** 2
     return square
 
@@ -112,9 +112,9 @@ class Frames:
         """(slice of frames, their spectra [frames, bins]) of a sound y [n], a few frames at a time."""
         padded = np.pad(y, self.pad, mode=PADS[self.pad_mode]) if self.pad else y
         frames = np.lib.stride_tricks.sliding_window_view(padded, self.n_fft)[::self.hop]
-        w = self.w.astype(y.dtype, copy=False)
+        w, windowed = self.w.astype(y.dtype, copy=False), np.empty((BLOCK, self.n_fft), y.dtype)
         for part in parts_of(self.count(len(y))):
-            yield part, rfft(frames[part] * w)
+            yield part, rfft(np.multiply(frames[part], w, out=windowed[:part.stop - part.start]))
 
     def transform(self, y):
         """Y[m, k] = Σ_n w_n · y[m·hop + n - pad] · e^{-2πi kn / n_fft}: y [n] -> [frames, bins] complex."""
@@ -220,17 +220,17 @@ class Spectrogram(Step, Frames):
         y = np.empty((len(x), self.count(x.shape[1]), self.bins), x.dtype)
         for sound, cells in zip(x, y):
             for part, found in self.blocks(sound):
-                cells[part] = self.magnitude(found)
+                self.magnitude(found, out=cells[part])
         return y
 
     def forward_keeping(self, x):
         spectra = np.stack([self.transform(sound) for sound in x])
         return self.magnitude(spectra), spectra
 
-    def magnitude(self, spectrum):
-        """|Y|^power."""
-        square = power(spectrum)
-        return square if self.power == 2 else square ** (self.power / 2)
+    def magnitude(self, spectrum, out=None):
+        """|Y|^power; written to `out` if there is one."""
+        square = power(spectrum, out)
+        return square if self.power == 2 else np.power(square, self.power / 2, out=square)
 
     def axes(self, axes, shape):
         return Axes(self.seconds(self.count(shape[0]), self.sample_rate),
