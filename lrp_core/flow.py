@@ -77,12 +77,11 @@ def through_linear(layer, rule, xs, y, r, book):
         parts, z = parts_of(group, layer, x, y)
         s = divide(r if group.gate is None else r * group.gate(y), z, rule, group.coefficient, book)
         for term, part in parts:
-            given = part * layer.adjoint(s, term.kernel, x.shape[1:])
-            given *= group.coefficient * term.sign
-            r_in += given
+            # In this order NumPy reuses the adjoint's memory for both products.
+            r_in += (group.coefficient * term.sign) * (part * layer.adjoint(s, term.kernel, x.shape[1:]))
             if term.bias is not None:
                 book.bias += group.coefficient * term.sign * total(s * term.bias)
-        parts = part = z = s = given = None  # freed before the next group's are made
+        parts = part = z = s = None  # freed before the next group's are made
     return [r_in]
 
 

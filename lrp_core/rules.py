@@ -44,6 +44,15 @@ def ones(x):
 
 
 @dataclasses.dataclass(frozen=True)
+class Minus:
+    """x' = x - bound. bound: a number, or nested tuples that broadcast against x."""
+    bound: float | tuple
+
+    def __call__(self, x):
+        return x - np.asarray(self.bound, x.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
 class Term:
     """One signed linear map of one part of the input: σ·(W' x' + b'), with x' = part(x); b' may be None."""
     part: Callable
@@ -283,6 +292,7 @@ class ZBox(Rule):
 
         R_i = Σ_j  (x_i W_ij - l_i W_ij⁺ - h_i W_ij⁻) / Σ_i' (x_i' W_i'j - l_i' W_i'j⁺ - h_i' W_i'j⁻) · R_j
 
+    computed as (x - l) W⁺ + (x - h) W⁻: of inputs in the box both are at least 0, and nothing cancels.
     low, high: numbers, or arrays that broadcast against the input (one value a channel, say). No bias.
     Conserves. Montavon 2017, z^B rule.
     """
@@ -298,11 +308,8 @@ class ZBox(Rule):
             raise ValueError(f"ZBox needs finite low <= high, got low={self.low}, high={self.high}")
 
     def groups(self, layer):
-        def fill(bound):
-            return lambda x: np.broadcast_to(np.asarray(bound, x.dtype), x.shape)
-        return (Group((Term(whole, layer.kernel), Term(fill(self.low), positive(layer.kernel), sign=-1),
-                       Term(fill(self.high), negative(layer.kernel), sign=-1))),)
-
+        return (Group((Term(Minus(self.low), positive(layer.kernel)),
+                       Term(Minus(self.high), negative(layer.kernel)))),)
 
     def __repr__(self):
         low, high = (bound if isinstance(bound, float) else f"array{np.shape(bound)}"

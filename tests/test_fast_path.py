@@ -121,7 +121,7 @@ def test_these_networks_use_every_kernel():
     used = set()
     for make in (*NETS.values(), fast_nets.mobile):
         network = make()
-        for rules in ("epsilon", "preset_b_flat", "epsilon_alpha2_beta1", "WSquare"):
+        for rules in ("epsilon", "preset_b_flat", "epsilon_alpha2_beta1", "WSquare", "ZBox"):
             used |= {int(op["kind"]) for op in planned(network, composite(RULES[rules]), dtype="float32",
                                                        nonnegative=False).code.ops}
     unused = [kind.name for kind in KINDS if kind.number not in used]

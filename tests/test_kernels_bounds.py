@@ -68,6 +68,7 @@ WRITERS = {
     P.COMBINE: ((4, 3, 5), (4, 3, 5), lambda asm, x,
                 y: asm.combine(x, y, (4, 3, 5), times=room(asm, (4, 3, 5)), accumulate=True)),
     P.PART: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.part(x, -1, y, (4, 3, 5))),
+    P.MINUS: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.minus(x, 0.5, y, (4, 3, 5))),
     P.CHANNEL_SUM: (ANY.made, ANY.source, lambda asm, x, y: asm.spread(ANY, x, y, 1.0, accumulate=True)),
     P.SPREAD: (ANY.made, ANY.source, lambda asm, x, y: asm.spread(ANY, x, y, 1.0, accumulate=True)),
 }
@@ -82,6 +83,7 @@ WALKS = {P.PAD: (*MAP, *OUT, "left"), P.DIRECT: (*OUT, "size_down", "dilation_do
          P.START: ("filters",),
          P.RATIO: OUT, P.MEASURE: OUT, P.MAX_UNPOOL: (*MAP, *OUT),
          P.FOLD: (*MAP, "rows", "columns", "size_down", "size_right"), P.COMBINE: OUT, P.PART: OUT,
+         P.MINUS: OUT,
          P.CHANNEL_SUM: OUT, P.SPREAD: (*MAP, "rows", "columns")}
 WRITERS |= {
     P.CLIP: ((4, 3, 5), (4, 3, 5), lambda asm, x, y: asm.emit(P.CLIP, x=x, y=y, **extent((4, 3, 5)))),

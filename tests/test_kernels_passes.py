@@ -258,6 +258,19 @@ def test_parts_and_relu(shape, samples, seed):
 
 
 @seeded
+@given(map_shapes, batches, seeds)
+def test_minus(shape, samples, seed):
+    """x - w for a number, one for each channel, and one for each place."""
+    x, rig = normal(seed, samples, *shape), Rig(samples)
+    place = rig.put(x)
+    for bound in (0.5, normal(seed + 1, shape[-1]), normal(seed + 2, *shape)):
+        y = rig.room(*shape)
+        rig.asm.minus(place, bound, y, shape)
+        found = rig.run(team=1 + seed % 2).get(y)
+        np.testing.assert_array_equal(found, x.astype(found.dtype) - np.asarray(bound, found.dtype))
+
+
+@seeded
 @given(map_shapes, st.integers(1, 2), fans, seeds, st.booleans(), st.booleans())
 def test_combine(shape, samples, fan, seed, times, accumulate):
     """y = [y +] [times ·] x, rounded once or twice; never a -0, which would tell what else was added."""

@@ -2,7 +2,7 @@
 import numpy as np
 
 from ..flow import is_forward
-from ..rules import ones, positive, whole
+from ..rules import Minus, ones, positive, whole
 from . import support
 from .kernels.elementwise import ratio
 from .kernels.op import NONE
@@ -77,6 +77,10 @@ def parts(lowering, node, group):
             found.append((term, NONE))
         elif term.part is whole or (signless and term.part is positive):
             found.append((term, x))
+        elif type(term.part) is Minus:
+            part = lowering.buffer_for(shape)
+            lowering.ops.minus(x, term.part.bound, part, shape)
+            found.append((term, part))
         elif not signless:
             part = lowering.buffer_for(shape)
             lowering.ops.part(x, 1 if term.part is positive else -1, part, map_shape(shape))

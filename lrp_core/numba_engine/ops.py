@@ -9,7 +9,7 @@ import numpy as np
 from .constants import Constants
 from .kernels.convolve import direct, fold, pad, positions
 from .kernels.depthwise import depthwise, depthwise_back
-from .kernels.elementwise import SUMS, combine, measure, part
+from .kernels.elementwise import SUMS, combine, measure, minus, part
 from .kernels.flat import channel_sum, spread
 from .kernels.matmul import PANELS, pack_bias, panels_shape
 from .kernels.moves import copy
@@ -269,6 +269,11 @@ class OpList:
     def part(self, x, sign, y, shape):
         """y = x⁺ or x⁻."""
         self.emit(part, per_sample=True, x=x, y=y, sign=sign, **extent(shape))
+
+    def minus(self, x, bound, y, shape):
+        """y = x - bound, which broadcasts against one sample of x."""
+        bound = np.broadcast_to(np.asarray(bound, np.float64), (1, *shape))
+        self.emit(minus, per_sample=True, x=x, y=y, weights=self.weights.add(bound[0]), **extent(shape))
 
     def spread(self, form, s, r, value, *, accumulate):
         """r = [r +] convᵀ(s) for a kernel whose numbers are all `value`."""

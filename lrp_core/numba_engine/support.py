@@ -30,7 +30,7 @@ import numpy as np
 from .. import layers as L
 from ..checks import is_number
 from ..flow import is_ours
-from ..rules import above_zero, below_zero, crosses_by_itself, negative, ones, positive, whole
+from ..rules import Minus, above_zero, below_zero, crosses_by_itself, negative, ones, positive, whole
 from ..window import Window
 from .kernels.elementwise import ABOVE_ZERO, BELOW_ZERO, NO_GATE
 from .kernels.simd_llvm import lanes_of
@@ -241,7 +241,8 @@ def group_refusal(layer, group):
     outputs = shape[2:3] if type(layer) is L.DepthwiseConv2D else shape[-1:]
     if not any(group.gate is gate for gate in GATES):
         return "a gate that no kernel has"
-    if not all(any(part is known for known in (whole, positive, negative, ones)) for part in parts):
+    known = (whole, positive, negative, ones)
+    if not all(any(part is one for one in known) or type(part) is Minus for part in parts):
         return "a part of the input that no kernel takes"
     if any(part is ones for part in parts) and not all(part is ones for part in parts):
         return "terms that count inputs beside terms that weigh them"

@@ -190,6 +190,27 @@ def part(op, memory, first, last):
         store_part(data, y + k, value, count)
 
 
+def minus_reach(f, at):
+    """What `minus` touches."""
+    yield from map_to_map(f, at)
+    yield "weights", f["weights"], made(f)
+
+
+@kind("minus", units=by_row, reach=minus_reach, group=RARE)
+@kernel
+def minus(op, memory, first, last):
+    """y = x - w, with the same constants w for all samples."""
+    data, rows, row = memory.data, op.rows, op.columns * op.filters
+    x, y = op.x * memory.capacity, op.y * memory.capacity
+    for line in range(first, last):
+        constant = op.weights + line % rows * row
+        for k in range(0, row, lanes(data)):
+            count = row - k
+            value = load_part(data, x + line * row + k, count)
+            value = value - load_part(memory.weights, constant + k, count)
+            store_part(data, y + line * row + k, value, count)
+
+
 @kind("ReLU", units=by_row, reach=map_to_map)
 @kernel
 def relu(op, memory, first, last):
