@@ -1,6 +1,8 @@
 """The kernels' convolutions and products against float64 loops, and every map against its own transpose;
 guards hold.
 """
+import math
+
 import naive
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from kernel_runner import (  # noqa: F401
 )
 
 from lrp_core import layers as L
+from lrp_core.numba_engine.kernels.convolve import IN_CACHE
 from lrp_core.numba_engine.kernels.simd_llvm import LANES
 
 few = settings(seeded, max_examples=25)
@@ -165,6 +168,17 @@ def test_direct_when_asked():
     form = form_of(Direct, (3, 3), (9, 8, 2 * LANES), LANES)
     assert P.WINOGRAD not in kinds(assert_forward(form, 2, 0, bias=True, rectify=True, accumulate=False))
     assert P.WINOGRAD not in kinds(assert_back(form, 2, 2, 0, times=True, accumulate=True))
+
+
+@pytest.mark.parametrize("size", [(2, 3), (7, 9)], ids=["one block of places", "two blocks"])
+@pytest.mark.parametrize("samples, team", [(1, 1), (3, 1), (3, 2)])
+def test_many_weights_over_a_small_map(size, samples, team):
+    """They are taken a few panels at a time for all samples; the ReLU comes after the last of them."""
+    form = form_of(Direct, (3, 3), (*size, 80), 300)
+    assert math.prod(form.window.size) * 80 * 300 > IN_CACHE > 2 * 80 * math.prod(form.padded)
+    assert_forward(form, samples, 1, bias=True, rectify=True, accumulate=False, team=team)
+    assert_forward(form, samples, 2, bias=True, rectify=False, accumulate=True, team=team)
+    assert_back(form, samples, 1, 3, times=True, accumulate=True)
 
 
 # --- dense ----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from .op import by_row, by_source_row, kind, targets_of
 from .simd_llvm import broadcast, lanes, load_part, never_inline, store_part
 
 BLOCK = 48  # output positions a unit of work
+IN_CACHE = 1 << 17  # numbers that stay in a processor's own cache from one unit to the next
 
 
 def positions(height, width, channels, window):
@@ -80,21 +81,29 @@ def direct_reach(f, at):
 @kind("direct", units=by_block, reach=direct_reach)
 @kernel
 def direct(op, memory, first, last):
-    """y[n, p] = bias + window(x[n], p) · W, or its positive part, for blocks of positions p."""
+    """y[n, p] = bias + window(x[n], p) · W, or its positive part, for blocks of positions p.
+
+    Of a small map with many weights, a few panels are taken at a time for all units: memory is then read once
+    for several samples.
+    """
     data, capacity, targets = memory.data, memory.capacity, targets_of(op, memory)
     places, filters, size = op.rows * op.columns, op.filters, op.height * op.width * op.channels
     tap, blocks = op.dilation_down * op.width * op.channels, (places + BLOCK - 1) // BLOCK
-    for unit in range(first, last):
-        sample, begin = unit // blocks, unit % blocks * BLOCK
-        if left_out(data, op.flag * capacity, sample // targets):
-            continue
-        rows, to = min(BLOCK, places - begin), op.y * capacity + (sample * places + begin) * filters
-        product(data, op.x * capacity + sample * size, memory.offsets, op.offsets + begin, rows, op.size_down,
-                tap,
-                memory.weights, op.weights, 0, op.panels, op.depth, op.panel_width, memory.weights, op.bias,
-                data, to, filters, filters)
-        if op.rectify:
-            rectify(data, to, to, rows * filters)
+    panel = op.size_down * op.depth * op.panel_width
+    small_map, many_weights = 2 * size <= IN_CACHE, panel * op.panels > IN_CACHE
+    together = max(IN_CACHE // panel, 1) if small_map and many_weights else op.panels
+    for begin_panel in range(0, op.panels, together):
+        end_panel = min(begin_panel + together, op.panels)
+        for unit in range(first, last):
+            sample, begin = unit // blocks, unit % blocks * BLOCK
+            if left_out(data, op.flag * capacity, sample // targets):
+                continue
+            rows, to = min(BLOCK, places - begin), op.y * capacity + (sample * places + begin) * filters
+            product(data, op.x * capacity + sample * size, memory.offsets, op.offsets + begin, rows,
+                    op.size_down, tap, memory.weights, op.weights, begin_panel, end_panel, op.depth,
+                    op.panel_width, memory.weights, op.bias, data, to, filters, filters)
+            if op.rectify and end_panel == op.panels:
+                rectify(data, to, to, rows * filters)
 
 
 def fold_reach(f, at):
