@@ -108,22 +108,23 @@ def measure(name, *, rates, tools=TOOLS, folder=environments.DEFAULT, cases=CASE
         pairs = [(preset, ZENNIT.name, preset) for preset in presets]
         pairs += [("epsilon", tool.name, "epsilon") for tool in (CAPTUM, AUTOLRP)]
         equal = equality.check(network, x[:EQUAL], pairs, peers, count=EQUAL, dtype="float64")
-        rows = []
+        rows, classes, steps = [], [], {}
         for preset in presets:
+            network = lrp_core.from_onnx(path)  # it keeps its last programs, and their packed weights
             for case in cases:
                 found = race(network, x, lanes(preset, case), case, peers, unavailable, repeats=repeats,
                              least=least, most=MOST)
                 found += limits(network, x, preset, case, rates, found)
                 rows += [{"preset": preset, **row} for row in found]
-        classes = [ten_classes(network, x, preset, repeats, least) for preset in presets
-                   if network.scores >= 10]
+            if network.scores >= 10:
+                classes.append(ten_classes(network, x, preset, repeats, least))
+            steps[preset] = profiled(network, x, preset, rates_of_one(), repeats)
         return {"date": datetime.date.today().isoformat(), "parameters": network.parameters,
                 "multiply_adds": network.multiply_adds, "rates": rates, "equality": equal, "rows": rows,
                 "classes": classes,
                 "plans": [planning(path, x, preset, dtype) for preset in presets
                           for dtype in ("float64", "float32")],
-                "steps": {preset: profiled(network, x, preset, rates_of_one(), repeats)
-                          for preset in presets},
+                "steps": steps,
                 "peers": {tool: peer.ready["versions"] for tool, peer in peers.items()}}
 
 
