@@ -190,12 +190,12 @@ def test_ended_at_any_file_it_gives_the_same_bytes(model, tmp_path, monkeypatch)
 def test_ctrl_c_keeps_what_is_done(undisturbed, sounds, model, tmp_path, monkeypatch):
     opened, most, really_open = [], [9], features.FrontEnd.open
 
-    def watched(front_end, source, *arguments):
+    def watched(front_end, source, *arguments, **options):
         if isinstance(source, str):  # not the silence that shows how long maps are
             opened.append(source)
         if len(opened) > most[0]:
             raise KeyboardInterrupt
-        return really_open(front_end, source, *arguments)
+        return really_open(front_end, source, *arguments, **options)
 
     arguments = (sounds, "-o", tmp_path / "out", "--model", model, "--jobs", 1, "--batch", 4)
     monkeypatch.setattr(features.FrontEnd, "open", watched)

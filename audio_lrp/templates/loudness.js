@@ -1,6 +1,6 @@
 "use strict";
-// How loud a sound is (ITU-R BS.1770-4), and what makes a part as loud as another: `features.listen` in the browser,
-// so that a page of many explanations need not hold, nor Python make, the sound of each part.
+// How loud a sound is (ITU-R BS.1770-4), and what makes a part as loud as another: `features.listen` in the
+// browser, so that Python need not make the sound of every part of a page with many explanations.
 
 const SILENT = -70, LOUDEST_GAIN = 40, PEAK = 0.99; // LUFS, dB, of full scale
 
@@ -14,21 +14,21 @@ function biquad(x, [b0, b1, b2], [a0, a1, a2]) {
   return y;
 }
 
-// The sound as an ear weighs it: a shelf of +4 dB above 1.5 kHz, then a high pass at 38 Hz, both by Bristow-Johnson's
-// formulas, as pyloudnorm has them.
+// The sound as an ear weighs it: a shelf of +4 dB above 1.5 kHz, then a high pass at 38 Hz, both by
+// Bristow-Johnson's formulas, as pyloudnorm has them.
 function weighted(x, rate) {
   const A = 10 ** (4 / 40), shelf = 2 * Math.PI * 1500 / rate, c = Math.cos(shelf);
   const slope = 2 * Math.sqrt(A) * Math.sin(shelf) * Math.SQRT1_2;
   const high = 2 * Math.PI * 38 / rate, k = Math.cos(high), alpha = Math.sin(high);
-  return biquad(
-    biquad(x, [A * (A + 1 + (A - 1) * c + slope), -2 * A * (A - 1 + (A + 1) * c), A * (A + 1 + (A - 1) * c - slope)],
-           [A + 1 - (A - 1) * c + slope, 2 * (A - 1 - (A + 1) * c), A + 1 - (A - 1) * c - slope]),
-    [(1 + k) / 2, -(1 + k), (1 + k) / 2], [1 + alpha, -2 * k, 1 - alpha]);
+  const shelved = biquad(
+    x, [A * (A + 1 + (A - 1) * c + slope), -2 * A * (A - 1 + (A + 1) * c), A * (A + 1 + (A - 1) * c - slope)],
+    [A + 1 - (A - 1) * c + slope, 2 * (A - 1 - (A + 1) * c), A + 1 - (A - 1) * c - slope]);
+  return biquad(shelved, [(1 + k) / 2, -(1 + k), (1 + k) / 2], [1 + alpha, -2 * k, 1 - alpha]);
 }
 
 // The mean square of each block of 0.4 s, one beginning every 0.1 s; a shorter sound is continued by silence.
 function powerOfBlocks(samples, rate) {
-  const short = Math.max(Math.ceil(0.4 * rate) + 1 - samples.length, 0), x = new Float64Array(samples.length + short);
+  const x = new Float64Array(Math.max(samples.length, Math.ceil(0.4 * rate) + 1));
   x.set(samples);
   const y = weighted(x, rate), count = Math.round((x.length / rate - 0.4) / 0.1) + 1;
   return Array.from({length: count}, (_, block) => y
@@ -47,8 +47,8 @@ function gated(powers) {
 
 const loudness = (samples, rate) => gated(powerOfBlocks(samples, rate));
 
-// What to multiply a sound by so that it is `target` LUFS loud, as far as 40 dB and its peak allow. What counts as
-// silence changes with the gain: it is gated again at the level that will be heard.
+// What to multiply a sound by so that it is `target` LUFS loud, as far as 40 dB and its peak allow. What counts
+// as silence changes with the gain: it is gated again at the level that will be heard.
 function gainTo(target, samples, rate) {
   const peak = samples.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const most = Math.min(10 ** (LOUDEST_GAIN / 20), PEAK / Math.max(peak, Number.MIN_VALUE));

@@ -79,7 +79,8 @@ class Parts {
     if (which === "original") return this.buffer(samples, 1);
     if (!this.made.has(explained)) this.made.set(explained, this.cut(samples, explained));
     const {part, gain} = this.made.get(explained);
-    return which === "part" ? this.buffer(part, gain) : this.buffer(samples.map((value, n) => value - part[n]), 1);
+    if (which === "part") return this.buffer(part, gain);
+    return this.buffer(samples.map((value, n) => value - part[n]), 1);
   }
 
   cut(samples, explained) {

@@ -88,7 +88,7 @@ class Mel(L.Linear, Step):
         return frames, self.n_mels
 
     def linear(self, x, kernel, bias):
-        if kernel is not self.kernel:
+        if kernel is not filters_of(self):
             return x @ kernel.astype(x.dtype, copy=False)
         y, groups = np.empty((*x.shape[:-1], self.n_mels), x.dtype), groups_of(self, x.dtype)
         for bands, bins, weights in groups:
@@ -96,7 +96,7 @@ class Mel(L.Linear, Step):
         return y
 
     def adjoint(self, s, kernel, shape):
-        if kernel is not self.kernel:
+        if kernel is not filters_of(self):
             return s @ kernel.T.astype(s.dtype, copy=False)
         r = np.zeros((*s.shape[:-1], shape[-1]), s.dtype)
         for bands, bins, weights in groups_of(self, s.dtype):
