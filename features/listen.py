@@ -42,7 +42,8 @@ def strongest(relevance, share):
     mask = np.zeros(values.size, bool)
     if positive.size:
         spare = (1 - share) * positive.sum(dtype=np.float64)  # what the cells left out may carry
-        small = positive < spare / positive.size              # together less than that: never sort them
+        # Cells below its mean carry less than that together: never sort them.
+        small = positive < min(spare / positive.size, positive.max())
         ordered = np.sort(positive[~small])
         left_out = positive[small].sum(dtype=np.float64) + np.cumsum(ordered, dtype=np.float64)
         first = min(np.searchsorted(left_out, spare, side="right"), ordered.size - 1)

@@ -45,11 +45,21 @@ def ones(x):
 
 @dataclasses.dataclass(frozen=True)
 class Minus:
-    """x' = x - bound. bound: a number, or nested tuples that broadcast against x."""
+    """x' = x - bound. bound: a number, or nested tuples that broadcast against one sample."""
     bound: float | tuple
 
     def __call__(self, x):
+        if not self.fits(x.shape[1:]):
+            raise ValueError(f"a bound of shape {np.shape(self.bound)} does not fit inputs of shape "
+                             f"{x.shape[1:]}")
         return x - np.asarray(self.bound, x.dtype)
+
+    def fits(self, shape):
+        """Does the bound broadcast against a sample of this shape?"""
+        try:
+            return np.broadcast_shapes(np.shape(self.bound), (1, *shape)) == (1, *shape)
+        except ValueError:
+            return False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -276,3 +276,9 @@ def test_single_precision_gives_nearly_the_same(front_end):
     single, double = (front_end.open(y, 22_050, dtype=dtype) for dtype in ("float32", "float64"))
     assert single.sound.dtype == np.float64 and single.input.dtype == np.float32
     np.testing.assert_allclose(single.input, double.input, rtol=0, atol=1e-4 * np.ptp(double.input))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float16", "complex128", "single"])
+def test_a_front_end_computes_in_two_precisions_only(dtype):
+    with pytest.raises(ValueError, match="dtype must be one of"):
+        features.STUDY.open(np.zeros(8000), 8000, dtype=dtype)

@@ -123,6 +123,14 @@ def test_no_smaller_set_of_cells_carries_the_share(values, share):
         assert all(sum(some) < wanted for some in itertools.combinations(relevance, size))
 
 
+@pytest.mark.parametrize("share", [1e-300, 1e-17, 1e-3])
+@pytest.mark.parametrize("count", [1, 3, 10, 1000])
+def test_a_tiny_share_of_equal_cells_is_the_first(count, share):
+    """The mean of equal numbers may be rounded to more than each of them."""
+    chosen = listen.strongest(np.full(count, 0.1), share)
+    assert chosen[0] and chosen.sum() <= max(1, 2 * share * count)
+
+
 @pytest.mark.parametrize("share", [1e-6, 0.1, 0.5, 0.9, 1 - 1e-9])
 def test_without_its_weakest_cell_a_part_would_carry_too_little(share):
     relevance = np.random.default_rng(0).standard_normal((40, 30)) ** 3

@@ -247,8 +247,7 @@ def through_spectrogram(layer, rule, xs, y, r, book):
 
     def weights(n, spectrum):
         for part in parts_of(len(spectrum)):
-            square = y[n, part] if layer.power == 2 else power(spectrum[part])
-            c, shared = share(r[n, part], square)
+            c, shared = share(r[n, part], power(spectrum[part]))
             book.gated[n] -= r[n, part].sum(where=shared)
             yield c * spectrum[part]
     for n, (sound, spectrum) in enumerate(zip(x, book.kept)):

@@ -231,6 +231,9 @@ def refusal(step, source):
         return f"no kernel for {layer.type}"
     if constant_stabilizer(step.rule) is None:
         return "its stabilizer depends on z"
+    if any(type(term.part) is Minus and not term.part.fits(source)
+           for group in step.groups for term in group.terms):
+        return "a bound that does not fit the input"  # NumPy's error names the layer
     return next((why for why in map(functools.partial(group_refusal, layer), step.groups) if why), None)
 
 
