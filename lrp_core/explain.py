@@ -124,8 +124,8 @@ def chosen_engine(engine: str, network: Network, method: Composite | GradientMet
     check_engine(engine)
     if isinstance(method, GradientMethod) or engine == "numpy":
         return "numpy"
-    return "numba" if engine == "numba" or (has_numba()
-                                            and network.multiply_adds >= WORTH_COMPILING) else "numpy"
+    worth_it = network.multiply_adds >= WORTH_COMPILING and has_numba()
+    return "numba" if engine == "numba" or worth_it else "numpy"
 
 
 def check_engine(engine: str) -> None:

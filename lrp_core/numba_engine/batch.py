@@ -57,8 +57,7 @@ def explain_batch(program, request, chosen, logits, found):
         groups = targets_at_once(program, request.targets, len(part), capacity, outside)
         for group in groups:
             targets = len(group)
-            favoured, other = (np.stack([request.targets[number][side][part] for number in group],
-                                        axis=1).ravel()
+            favoured, other = (np.array([request.targets[number][side][part] for number in group]).T.ravel()
                                for side in (0, 1))
             scores, relevance, numbers = program.explain(workspace, request.x[part], favoured, other,
                                                          forward=group is groups[0], targets=targets,

@@ -29,9 +29,8 @@ def explain_each(request):
     logits, found = np.empty((len(x), *classes), dtype), [Found(len(x)) for _ in request.targets]
     # Each sample by the program for its own sign, so that it does not depend on the others.
     signless = x.reshape(len(x), -1).min(axis=1) >= 0
-    for nonnegative in np.unique(signless):
-        program = planned(network, request.method, dtype=dtype, nonnegative=bool(nonnegative),
-                          start=request.start,
+    for nonnegative in sorted(set(signless.tolist())):
+        program = planned(network, request.method, dtype=dtype, nonnegative=nonnegative, start=request.start,
                           stop=request.stop, keep=request.keep, layers=request.layers)
         if request.end not in program.ends:
             raise ValueError(f"no relevance reaches node {quote(request.end)} from "
