@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 
+import joblib
 import numpy as np
 import soundfile
 
@@ -16,6 +17,7 @@ import lrp_core
 from audio_lrp.explained import map_of
 from features.audio import read
 from features.synth import synthesize
+from lrp_core.chunks import default_threads, single_threaded_blas
 
 from .peers.protocol import time_calls
 from .progress import bar
@@ -26,7 +28,8 @@ from .tables import Table
 NAME, TITLE, SIZE = "files", "From files to stored relevance", (9, 3.2)
 ABOUT = """What a clip of four seconds takes on its way from a WAV file to relevance on disk (study's front
 end, embedded network, `preset_a_flat` in double precision): reading and the front end's steps on one thread,
-the explanation in batches of 32 on all cores, writing as `dataset` does. Then whole commands, from start to
+the explanation in batches of 32 on all cores, writing as `dataset` does. Reading and front end once more as
+`dataset` runs them, one process on each core, in both precisions. Then whole commands, from start to
 end of the process: a data set, a report, and an hour of street noise in which three procedural sirens sound
 at known times, beside a tenth of it: peak memory should not grow."""
 CLIPS, REPORTED, MINUTES = 240, 12, 60
@@ -37,7 +40,7 @@ PRESET = "preset_a_flat"
 
 def measure(network, clips, *, count=CLIPS, reported=REPORTED, minutes=MINUTES):
     """The result. clips: [(samples [n], rate in Hz, class number)]."""
-    with tempfile.TemporaryDirectory() as temporary, bar(4, "files") as progress:
+    with tempfile.TemporaryDirectory() as temporary, bar(5, "files") as progress:
         folder = pathlib.Path(temporary)
         # first: the peak memory that the system tells is that of all commands so far
         timelines = [hour(folder, minutes / 10), hour(folder, minutes)]
@@ -45,12 +48,15 @@ def measure(network, clips, *, count=CLIPS, reported=REPORTED, minutes=MINUTES):
         paths = write_clips(clips, folder / "clips", count)
         steps = stages(network, paths, folder)
         progress.update(1)
+        images = [on_all_cores(paths, dtype, workers) for dtype in lrp_core.DTYPES
+                  for workers in dict.fromkeys((1, default_threads()))]
+        progress.update(1)
         commands = [command("dataset", count, "dataset", folder / "clips", "-o", folder / "run")]
         progress.update(1)
         page = folder / "report.html"
         commands.append(command("report", reported, "report", *paths[:reported], "-o", page))
         progress.update(1)
-    return {"steps": steps, "commands": commands, "timelines": timelines}
+    return {"steps": steps, "images": images, "commands": commands, "timelines": timelines}
 
 
 def write_clips(clips, folder, count):
@@ -70,14 +76,15 @@ def stages(network, paths, folder):
     front_end, found, inputs = features.STUDY, {}, []
     for path in paths[:32]:
         recording = read(path, front_end.seconds)
+        inputs.append(front_end.clip(recording))
         found.setdefault(("read", "reading"), []).append(
             time_calls(lambda path=path: read(path, front_end.seconds), 0.05))
         y = recording.samples[None]
-        for node in front_end.network(len(recording.samples), recording.sample_rate).nodes:
-            found.setdefault((node.name, "front end"), []).append(
-                time_calls(lambda node=node, y=y: node.layer.forward(y), 0.05))
-            y = node.layer.forward(y)
-        inputs.append(front_end.clip(recording))
+        with single_threaded_blas:
+            for node in front_end.network(len(recording.samples), recording.sample_rate).nodes:
+                found.setdefault((node.name, "front end"), []).append(
+                    time_calls(lambda node=node, y=y: node.layer.forward(y), 0.05))
+                y = node.layer.forward(y)
     batch = np.stack([clip.input for clip in inputs])
     e = lrp_core.explain(network, batch, PRESET)
     maps = np.array([map_of(clip, r) for clip, r in zip(inputs, e.relevance)], np.float32)
@@ -86,6 +93,24 @@ def stages(network, paths, folder):
         found[key] = [time_calls(work) / len(batch)]
     return [{"stage": stage, "part": part, "ms": [1e3 * s for s in seconds]}
             for (stage, part), seconds in found.items()]
+
+
+def on_all_cores(paths, dtype, workers):
+    """{"dtype", "workers", "ms": of one clip, file to image, in each of seven rounds}."""
+    with joblib.Parallel(n_jobs=workers) as parallel:
+        work = [joblib.delayed(seconds_of)(paths, dtype)] * workers
+        rounds = [parallel(work) for _ in range(8)]
+    return {"dtype": dtype, "workers": workers,
+            "ms": [1e3 * max(found) / workers / len(paths) for found in rounds[1:]]}  # the first one warms up
+
+
+def seconds_of(paths, dtype):
+    """What it takes to make the images of these files, one after the other."""
+    start = time.perf_counter()
+    with single_threaded_blas:
+        for path in paths:
+            features.STUDY.open(path, dtype=dtype)
+    return time.perf_counter() - start
 
 
 def command(name, clips, *arguments):
@@ -139,11 +164,13 @@ def write_street(path, minutes):
 
 
 def tables(result):
-    """For readers: a clip's way, whole commands, long recordings."""
+    """For readers: a clip's way, file to image on all cores, whole commands, long recordings."""
     total = sum(np.median(row["ms"]) for row in result["steps"])
     return [Table("One clip, from file to disk", ("stage", "part", ">ms", ">share"),
                   [[row["stage"], row["part"], spread(row["ms"]), f"{np.median(row['ms']) / total:.0%}"]
                    for row in result["steps"]]),
+            Table("One clip, from file to image", ("precision", ">processes", ">ms a clip"),
+                  [[row["dtype"], row["workers"], spread(row["ms"])] for row in result["images"]]),
             Table("Whole commands", ("command", ">clips", ">s", ">clips/s"),
                   [[row["command"], row["clips"], f"{row['seconds']:.1f}",
                     f"{row['clips'] / row['seconds']:.1f}"] for row in result["commands"]]),

@@ -9,6 +9,7 @@ import shutil
 
 import numpy as np
 
+from lrp_core.chunks import single_threaded_blas
 from lrp_core.files import replacing
 
 from .audio import AudioError
@@ -95,7 +96,7 @@ def extract(folder, path, *, progress=None):
     todo, parts = items(folder), pathlib.Path(f"{path}.parts")
     parts.mkdir(parents=True, exist_ok=True)
     batches = [todo[start:start + PART] for start in range(0, len(todo), PART)]
-    with concurrent.futures.ThreadPoolExecutor() as executor:
+    with concurrent.futures.ThreadPoolExecutor() as executor, single_threaded_blas:
         for number, batch in enumerate(batches):
             part = parts / f"{number:05d}.npz"
             if not part.exists():

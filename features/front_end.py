@@ -21,6 +21,7 @@ from lrp_core.text import listing, quote
 from . import steps as S
 from .audio import Recording, from_array, read
 from .clip import BEFORE, Clip, flat_stages
+from .heap import keep_freed_memory
 from .steps.base import check, one_of, plain
 
 STEPS = {cls.__name__: cls for cls in (S.Spectrogram, S.Mel, S.Bins, S.Decibels, S.Log, S.Stretch,
@@ -240,6 +241,7 @@ class FrontEnd:
         computed in `dtype`.
         """
         one_of("dtype", dtype, lrp_core.DTYPES)
+        keep_freed_memory()
         below = self.network(len(recording.samples), recording.sample_rate)
         y = recording.samples[None].astype(dtype, copy=False)
         sound, picture, flat = y, [None], flat_stages(below)[-1:]

@@ -125,6 +125,7 @@ RESULTS = {
     "files": {"steps": [{"stage": "read", "part": "reading", "ms": [1.0, 1.0]},
                         {"stage": "mel", "part": "front end", "ms": [2.0, 2.5, 3.0]},
                         {"stage": "explain", "part": "explanation", "ms": [6.5]}],
+              "images": [{"dtype": "float32", "workers": 2, "ms": [1.5, 1.4, 1.6]}],
               "commands": [{"command": "dataset", "clips": 240, "seconds": 12.0}],
               "timelines": [{"minutes": 60, "seconds": 30.0, "peak": 3e8, "sirens": 3, "found": 2,
                              "false": 1}]},
@@ -215,8 +216,9 @@ def test_tables_of_layers_memory_scaling_and_startup():
 
 
 def test_tables_from_files_to_relevance():
-    steps, commands, timelines = (table.rows for table in files.tables(stored("files")))
+    steps, images, commands, timelines = (table.rows for table in files.tables(stored("files")))
     assert [row[-1] for row in steps] == ["10%", "25%", "65%"] and str(steps[1][2]) == "2.50 (2.25–2.75)"
+    assert [str(cell) for cell in images[0]] == ["float32", "2", "1.50 (1.45–1.55)"]
     assert commands == [["dataset", 240, "12.0", "20.0"]]
     assert timelines == [["60", "30.0", "300", 3, 2, 1]]
 

@@ -62,6 +62,8 @@ def test_a_way_from_file_to_disk_is_timed_step_by_step(urban_sounds, tmp_path):
     assert {row["part"] for row in steps} == {"reading", "front end", "explanation", "writing"}
     assert all(len(row["ms"]) == (2 if row["part"] in ("reading", "front end") else 1) for row in steps)
     assert all(ms > 0 for row in steps for ms in row["ms"])
+    both = files.on_all_cores(paths, "float32", 1)
+    assert both["workers"] == 1 and len(both["ms"]) == 7 and min(both["ms"]) > 0
 
 
 def fold_of(level, duration):

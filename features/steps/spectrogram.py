@@ -14,7 +14,7 @@ from .base import Axes, Step, check, check_flag, one_of, row_of_samples
 # Periodic windows w_n as sums of cosines, Σ_i a_i cos(2πi n / length).
 WINDOWS = {"hann": (0.5, -0.5), "hamming": (0.54, -0.46), "blackman": (0.42, -0.5, 0.08), "ones": (1.0,)}
 PADS = {"constant": "constant", "reflect": "reflect", "edge": "edge", "replicate": "edge"}
-BLOCK = 32  # frames that are transformed at a time: they stay in the processor's cache
+BLOCK = 64  # frames that are transformed at a time: they stay in the processor's cache
 
 
 @functools.lru_cache(maxsize=16)
