@@ -12,6 +12,12 @@ from lrp_core.cached import cached
 from .models import name_of
 from .profiles import Profiles, profiles_of
 
+# Relevance of samples shown as that of time and frequency is divided by the samples, y_n. Those near zero may
+# hold relevance too (by the flat rule, or in silence that a normalisation moved away from zero): a hundredth
+# of the mean |y| keeps it from being multiplied without bound, and takes about so much of it.
+CELLS = lrp_core.Composite("cells", (("cells", lrp_core.Epsilon(0.01, relative=True)),
+                                     ("*", lrp_core.Zero())))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Explained:
@@ -110,10 +116,13 @@ def maps_of(clip, explanations):
 
 
 def cells_of(clip, explanations):
-    """Relevance of the cells of a clip's spectrogram, by each of several explanations: [n, frames, bins]."""
+    """Relevance of the cells of a clip's spectrogram, by each of several explanations: [n, frames, bins].
+
+    For networks that take samples; see `CELLS`.
+    """
     x = np.stack((clip.spectrum.real, clip.spectrum.imag), axis=-1)
     return np.stack([e.relevance.sum(axis=-1)
-                     for e in lrp_core.extend_each(explanations, clip.below_cells, x)])
+                     for e in lrp_core.extend_each(explanations, clip.below_cells, x, CELLS)])
 
 
 def map_axes(clip):

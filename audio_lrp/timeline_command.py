@@ -88,7 +88,7 @@ def describe(found):
     """A timeline as lines for the terminal: its events."""
     from .windows import rows_of
     lines = [f"{found.name}  ({clock(found.slide.length)}, {found.slide.count} windows)"]
-    for start, end, name, said, where in rows_of(found.events[:LISTED], found.reads)[1:]:
+    for start, end, name, said, where in rows_of(found.events[:LISTED], found.reads, found.slide.hop)[1:]:
         lines.append(f"  {start:>10} - {end:<10} {name:<18} {said:>5}{'   ' * bool(where)}{where}")
     if len(found.events) > LISTED:
         lines.append(f"  and {len(found.events) - LISTED} more in the table")

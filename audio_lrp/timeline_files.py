@@ -73,7 +73,7 @@ def figure(found):
     rests.legend(loc="upper right", ncols=2, fontsize=9)
     rests.set(xlim=span, xlabel="time in the file")
     rests.xaxis.set_major_locator(matplotlib.ticker.FixedLocator(round_times(*span)))
-    rests.xaxis.set_major_formatter(lambda seconds, _: clock(seconds).removesuffix(".0"))
+    rests.xaxis.set_major_formatter(lambda seconds, _: clock(seconds, 3).rstrip("0").rstrip("."))
     return drawn
 
 

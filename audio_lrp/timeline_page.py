@@ -9,7 +9,7 @@ from lrp_core.files import replacing
 
 from .page import as_json, page
 from .report_data import pack, text
-from .ticks import clock
+from .ticks import clock, digits_for
 from .windows import COLOURS, ENVELOPE
 
 
@@ -24,6 +24,7 @@ def write_page(found, path):
 def page_data(found):
     """What the page holds, as JSON values."""
     chosen, slide = found.shown, found.slide
+    digits = digits_for(slide.hop)
     edges, relevance = found.relevance
     probabilities = found.reads == "probabilities"
     values = found.values[:, chosen]
@@ -42,7 +43,7 @@ def page_data(found):
         "facts": (f"{clock(slide.length)} in {slide.count} windows of {slide.window:g} s, one every "
                   f"{slide.hop:g} s; relevance by {found.rules}."),
         "start": slide.start, "length": slide.length, "window": slide.window, "hop": slide.hop,
-        "step": float(edges[1] - edges[0]), "envelope": ENVELOPE, "magma": text(
+        "digits": digits, "step": float(edges[1] - edges[0]), "envelope": ENVELOPE, "magma": text(
             np.rint(magma() * 255).astype(np.uint8).tobytes()),
         "classes": [found.names[number] for number in chosen],
         "values": text(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()),
@@ -51,8 +52,8 @@ def page_data(found):
         "relevance": [{"name": found.names[number], "colour": colour, "plus": pack(relevance[number][0]),
                        "minus": pack(relevance[number][1])}
                       for number, colour in zip(chosen, COLOURS) if number in relevance],
-        "events": [{"start": event.start, "end": event.end, "begins": clock(event.start),
-                    "stops": clock(event.end), "name": event.class_name, "value": said(event.value),
+        "events": [{"start": event.start, "end": event.end, "begins": clock(event.start, digits),
+                    "stops": clock(event.end, digits), "name": event.class_name, "value": said(event.value),
                     "hertz": "" if event.low is None or math.isnan(event.low)
                     else f"{event.low:,.0f} to {event.high:,.0f}"} for event in found.events],
     }

@@ -28,7 +28,7 @@ from lrp_core.text import clean
 from .explained import Explained, map_axes, places_of
 from .models import name_of, reads_as
 from .report_data import hertz_at, shortest_span
-from .ticks import clock
+from .ticks import clock, digits_for
 
 BATCH = 32
 FORMAT = 1
@@ -276,7 +276,7 @@ class Timeline:
     def _repr_html_(self):
         """For notebooks: the picture, and the events as a table."""
         from . import plots
-        rows = rows_of(self.events[:LISTED], self.reads)
+        rows = rows_of(self.events[:LISTED], self.reads, self.slide.hop)
         more = [f"... and {len(self.events) - LISTED:,} more"] * (len(self.events) > LISTED)
         return block(f"Timeline: {self._facts}", plots.html_picture(self.plot(), self._facts),
                      html_table([*rows, *more], ">><><"))
@@ -309,13 +309,17 @@ class Event:
     high: float | None
 
 
-def rows_of(events, reads):
-    """The cells of a table of events: from, to, what is heard, how surely, which frequencies it rests on."""
+def rows_of(events, reads, hop):
+    """The cells of a table of events: from, to, what is heard, how surely, which frequencies it rests on.
+
+    hop: seconds from one window to the next, which the digits of the times tell apart.
+    """
+    digits = digits_for(hop)
     rows = [("from", "to", "heard", "probability" if reads == "probabilities" else "score", "rests on")]
     for event in events:
         said = f"{event.value:.0%}" if reads == "probabilities" else f"{event.value:.3g}"
         where = "" if event.low is None else f"{event.low:,.0f} to {event.high:,.0f} Hz"
-        rows.append((clock(event.start), clock(event.end), event.class_name, said, where))
+        rows.append((clock(event.start, digits), clock(event.end, digits), event.class_name, said, where))
     return rows
 
 

@@ -6,6 +6,8 @@ import pytest
 from sound_nets import FRONT_ENDS, PRESETS, SHAPES, SOUNDS, cnn, sound
 
 import lrp_core
+from audio_lrp.explained import Explained
+from features import FrontEnd
 from lrp_core.ledger import ABSORBED
 from lrp_core.steps import plan
 from lrp_core.transposed import at_once
@@ -111,6 +113,18 @@ def test_relevance_of_samples_is_carried_on_to_time_and_frequency(name):
             assert found.relevance.shape == (clip.cells.count(len(clip.sound)), clip.cells.bins, 2)
             here = found.relevance.sum() + found.ledger["sound/cells"].gated
             assert here == pytest.approx(e.relevance.sum(), abs=1e-9 * total.turnover)
+
+
+@pytest.mark.parametrize("preset", ["epsilon", "preset_a_flat"])
+def test_cells_of_a_short_sound_get_no_more_than_its_samples_hold(preset):
+    """Silence that a normalisation moved away from zero holds relevance; it must not drown the sound's."""
+    front_end = FrontEnd.waveform(16_000, 1.0, normalize="standard")
+    clip = front_end.fitting(SHAPES["waveform"]).open(*sound("bark, short"))
+    e = lrp_core.explain(cnn(SHAPES["waveform"]), clip.input, preset)
+    assert np.abs(e.relevance[-4_000:]).max() > 0  # of the silence
+    cells, held = Explained(clip, e, preset).cells, np.abs(e.relevance).sum()
+    assert np.abs(cells).sum() < 10 * held
+    assert cells.sum() == pytest.approx(e.relevance.sum(), abs=0.05 * held)
 
 
 # ---- upward: the transpose of each step's way for relevance

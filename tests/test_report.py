@@ -133,6 +133,13 @@ def test_the_axes_and_colours_are_those_of_the_pictures():
     assert plots.FOR in style and plots.AGAINST in style
 
 
+@pytest.mark.parametrize("seconds, hop, said", [
+    (3723.46, 2.0, "1:02:03.5"), (3.96, 0.5, "0:04.0"), (59.96, 1.0, "1:00.0"),
+    (0.048, 0.032, "0:00.05"), (0.048, 0.004, "0:00.048")])
+def test_moments_have_the_digits_that_tell_windows_apart(seconds, hop, said):
+    assert ticks.clock(seconds, ticks.digits_for(hop)) == said
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_shortest_span_is_the_shortest(seed):
     rng = np.random.default_rng(seed)

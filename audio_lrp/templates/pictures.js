@@ -127,7 +127,9 @@ function drawWaveform(context, box, low, high, whole) {
   within(context, box, () => {
     context.fillStyle = colourOf("accent");
     for (let index = 0; index < low.length; index++) {
-      const up = high[index] / 127 * height / 2, down = low[index] / 127 * height / 2;
+      const before = Math.max(index - 1, 0); // each bar reaches the one before it: few samples make a line, not dots
+      const up = Math.max(high[index], low[before]) / 127 * height / 2;
+      const down = Math.min(low[index], high[before]) / 127 * height / 2;
       context.fillRect(whole[0] + index * each, middle - up, Math.max(each, 1), Math.max(up - down, 1));
     }
   });

@@ -13,8 +13,9 @@ function showTimeline(root, data) {
 
   canvases.heard.style.height = `${LINE * data.classes.length + 4}px`;
 
-  function clock(seconds) {
-    const whole = Math.floor(seconds / 60), rest = (seconds - 60 * whole).toFixed(1).padStart(4, "0");
+  function clock(seconds, digits = data.digits) {
+    seconds = Number(seconds.toFixed(digits));
+    const whole = Math.floor(seconds / 60), rest = (seconds - 60 * whole).toFixed(digits).padStart(3 + digits, "0");
     const hours = Math.floor(whole / 60), minutes = whole % 60;
     return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
   }
@@ -91,13 +92,13 @@ function showTimeline(root, data) {
     });
     context.fillStyle = colourOf("soft");
     context.fillRect(LEFT, zero, width, 1);
-    const step = [0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600].find(one => (to - from) / one <= width / 80) ?? 7200;
+    const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600].find(one => (to - from) / one <= width / 80) ?? 7200;
     context.textAlign = "center";
     context.textBaseline = "top";
     for (let second = Math.ceil(from / step) * step; second <= to; second += step) {
       const x = place(second, width);
       context.fillRect(x - 0.5, depth, 1, 4);
-      context.fillText(clock(second).replace(/\.0$/, ""), clamp(x, LEFT + 10, LEFT + width - 12), depth + 6);
+      context.fillText(clock(second, 3).replace(/\.?0+$/, ""), clamp(x, LEFT + 10, LEFT + width - 12), depth + 6);
     }
   }
 
