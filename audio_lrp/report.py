@@ -23,9 +23,10 @@ from .explained import Explained
 from .names import shortest_names
 from .page import as_json, page
 from .report_data import CLASSES, clip_data, common_data
+from .slide import slide_over
 from .terminal import say
 from .timeline_page import page_data
-from .windows import slide_over, timeline
+from .windows import timeline
 
 PRESETS = ("preset_a_flat", "epsilon", "preset_b")
 SCRIPTS = ("numbers.js", "pictures.js", "timeline.js", "microscope.js", "loudness.js", "sound_parts.js",

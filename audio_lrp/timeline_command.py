@@ -47,9 +47,9 @@ def timeline(recordings, rules, target, model, window, hop, start, end, engine, 
     audio-lrp timeline field.wav                    windows as long as the model takes, half overlapping
     audio-lrp timeline field.flac --hop 1 --start 600 --end 1200
     """
+    from .slide import slide_over
     from .timeline_files import write
     from .timeline_page import write_page
-    from .windows import slide_over
     from .windows import timeline as run
     network, front_end = model.open()
     if front_end.seconds is None:

@@ -8,6 +8,7 @@ import numpy as np
 from lrp_core.files import replacing
 
 from . import plots
+from .slide import ENVELOPE
 from .tables import csv_table
 from .ticks import clock, round_times
 from .windows import COLOURS
@@ -49,9 +50,9 @@ def figure(found):
     name = pathlib.PurePath(found.name).name
     drawn = plots.new_figure(10, 4.2 + 0.28 * rows, f"{name}   {slide.count} windows of {slide.window:g} s")
     sound, heard, rests = drawn.subplots(3, 1, sharex=True, height_ratios=(1, 0.7 + 0.35 * rows, 2))
-    low, high = (found.arrays[name] for name in ("low", "high"))
-    times = (found.starts[:, None] + (np.arange(low.shape[1]) + 0.5) * (slide.hop / low.shape[1])).ravel()
-    sound.fill_between(times, low.ravel(), high.ravel(), color=plots.GREY, linewidth=0)
+    low, high = found.envelope
+    times = slide.start + (np.arange(len(low)) + 0.5) * (slide.hop / ENVELOPE)
+    sound.fill_between(times, low, high, color=plots.GREY, linewidth=0)
     sound.set(yticks=[])
     sound.set_ylabel("sound", rotation=0, ha="right", va="center")
     span = slide.start, slide.start + slide.length

@@ -9,8 +9,9 @@ from lrp_core.files import replacing
 
 from .page import as_json, page
 from .report_data import pack, text
+from .slide import ENVELOPE
 from .ticks import clock, digits_for
-from .windows import COLOURS, ENVELOPE
+from .windows import COLOURS
 
 
 def write_page(found, path):
@@ -31,13 +32,14 @@ def page_data(found):
     if not probabilities:
         span = max(float(np.ptp(values)), np.finfo(np.float32).tiny)
         values = (values - values.min()) / span
-    loudest = max(float(np.abs([found.arrays["low"], found.arrays["high"]]).max()), 1e-9)
+    low, high = found.envelope
+    loudest = max(float(np.abs([low, high]).max()), 1e-9)
 
     def said(value):
         return f"{value:.0%}" if probabilities else f"{value:.3g}"
 
-    def envelope(name):
-        return text(np.rint(found.arrays[name].ravel() / loudest * 127).astype(np.int8).tobytes())
+    def as_bytes(samples):
+        return text(np.rint(samples / loudest * 127).astype(np.int8).tobytes())
     return {
         "name": pathlib.PurePath(found.name).name, "said": "probability" if probabilities else "score",
         "facts": (f"{clock(slide.length)} in {slide.count} windows of {slide.window:g} s, one every "
@@ -48,7 +50,7 @@ def page_data(found):
         "classes": [found.names[number] for number in chosen],
         "values": text(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()),
         "texts": [said(value) for value in found.values.max(axis=1)],
-        "low": envelope("low"), "high": envelope("high"),
+        "low": as_bytes(low), "high": as_bytes(high),
         "relevance": [{"name": found.names[number], "colour": colour, "plus": pack(relevance[number][0]),
                        "minus": pack(relevance[number][1])}
                       for number, colour in zip(chosen, COLOURS) if number in relevance],

@@ -14,10 +14,8 @@ import pathlib
 
 import numpy as np
 
-import features
 import lrp_core
-from features import FrontEnd, Recording
-from features.audio import check_samples, mixed, opened, part_of
+from features import FrontEnd
 from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.files import replacing
 from lrp_core.gradients import GradientMethod
@@ -28,81 +26,15 @@ from lrp_core.text import clean
 from .explained import Explained, map_axes, places_of
 from .models import name_of, reads_as
 from .report_data import hertz_at, shortest_span
+from .slide import ENVELOPE, Slide, extremes, recordings, slide_over
 from .ticks import clock, digits_for
 
 BATCH = 32
-FORMAT = 1
+FORMAT = 2
 CLASSES = 8  # rows of a picture at most
 # Paul Tol's bright scheme: they stay apart for the colour-blind.
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
 LISTED = 20  # events that a notebook lists
-ENVELOPE = 16  # pairs of lowest and highest sample that a hop is drawn with
-
-
-@dataclasses.dataclass(frozen=True)
-class Slide:
-    """How windows slide over a recording: seconds of a window, from one to the next, and of the whole part.
-    """
-    window: float
-    hop: float
-    start: float
-    length: float
-    rate: float
-
-    @property
-    def count(self):
-        """How many windows: the last one may reach beyond the end."""
-        return 1 + max(math.ceil((self.length - self.window) / self.hop - 1e-9), 0)
-
-    def begin(self, number):
-        """The first sample of a window, counted from the recording's."""
-        return round((self.start + number * self.hop) * self.rate)
-
-    @property
-    def size(self):
-        """Samples of a window."""
-        return math.ceil(self.window * self.rate)
-
-
-def slide_over(path, front_end, window=None, hop=None, start=0.0, end=None):
-    """The Slide for a file: by default windows of what the network takes, half overlapping.
-
-    Raises ValueError for a window that is longer than what the network takes, or a hop longer than that.
-    """
-    own = front_end.seconds
-    window = own if window is None else window
-    hop = window / 2 if hop is None else hop
-    if not 0 < window <= own + 1e-9:
-        raise ValueError(f"a window of {window:g} s: the network takes up to {own:g} s at a time")
-    if not 0 < hop <= window:
-        raise ValueError(f"a hop of {hop:g} s would leave out parts between windows of {window:g} s")
-    with opened(path) as file:
-        first, count = part_of(file.samplerate, max(file.frames, 0), None, start, end, os.fspath(path))
-        rate = file.samplerate
-    if not count:
-        raise features.AudioError(f"{path}: holds no samples")
-    return Slide(window, hop, first / rate, count / rate, rate)
-
-
-def recordings(path, slide, numbers):
-    """Yield the Recording of each window, in order; memory holds one window."""
-    with opened(path) as file:
-        held, at = np.zeros(0), slide.begin(numbers[0])  # samples that were read, and where they begin
-        file.seek(min(at, file.frames))
-        stop = slide.begin(0) + round(slide.length * slide.rate)
-        for number in numbers:
-            first = slide.begin(number)
-            last = min(first + slide.size, stop)
-            held, at = held[first - at:], first
-            missing = last - at - len(held)
-            if missing > 0:
-                held = np.concatenate((held, mixed(file, missing)))
-            y = held[:last - at]
-            if not len(y):
-                raise features.AudioError(f"{path}: ends before {first / slide.rate:.2f} s, earlier than its "
-                                          "header says")
-            yield Recording(os.fspath(path), slide.rate, 1, slide.length, first / slide.rate,
-                            check_samples(y, f"{path} from {first / slide.rate:.2f} s"))
 
 
 def explain_windows(network, front_end, path, slide, numbers, rules, target, **how):
@@ -110,14 +42,16 @@ def explain_windows(network, front_end, path, slide, numbers, rules, target, **h
 
     logits: the scores. target: the number of the score that was explained. moments_for, moments_against: its
     relevance over the frames of the map. seconds: where half of what speaks for it lies, from the recording's
-    beginning; hertz: the same in frequency. silent: nothing sounded. low, high: the envelope.
+    beginning; hertz: the same in frequency. silent: nothing sounded. low, high: the lowest and highest
+    samples of its first hop; low_after, high_after: of what follows.
     """
     with concurrent.futures.ThreadPoolExecutor(default_threads()) as pool, single_threaded_blas:
         opened = functools.partial(front_end.clip, dtype=how.get("dtype", "float64"))
         clips = list(pool.map(opened, recordings(path, slide, numbers)))
     e = lrp_core.explain(network, np.stack([clip.input for clip in clips]), rules, target, **how)
     found = {name: [] for name in ("moments_for", "moments_against", "seconds", "hertz", "silent", "low",
-                                   "high")}
+                                   "high", "low_after", "high_after")}
+    hop = slide.hop * slide.rate
     for place, clip in enumerate(clips):
         r, axes = Explained(clip, e[place], rules_name(rules)).map, map_axes(clip)
         positive, negative = np.maximum(r, 0), np.minimum(r, 0)
@@ -127,9 +61,9 @@ def explain_windows(network, front_end, path, slide, numbers, rules, target, **h
         found["seconds"].append(np.add(seconds, clip.recording.start))
         found["hertz"].append(hertz)
         found["silent"].append(clip.silent)
-        edges = np.linspace(0, min(slide.hop * slide.rate, len(clip.original)), ENVELOPE + 1).astype(int)[:-1]
-        found["low"].append(np.minimum.reduceat(clip.original, edges))
-        found["high"].append(np.maximum.reduceat(clip.original, edges))
+        for after, first, last in (("", 0, hop), ("_after", hop, (1 + slide.hops_after) * hop)):
+            for name, values in zip(("low", "high"), extremes(clip.original, first, last)):
+                found[f"{name}{after}"].append(values)
     arrays = {name: np.array(values) for name, values in found.items()}
     return {"logits": e.logits.reshape(len(clips), -1), "target": np.asarray(e.target), **arrays}
 
@@ -178,6 +112,16 @@ class Timeline:
         """
         inner = self.starts[1:] + (self.slide.window - self.slide.hop) / 2
         return np.concatenate(([self.slide.start], inner, [self.slide.start + self.slide.length]))
+
+    @functools.cached_property
+    def envelope(self):
+        """(lowest, highest) samples of stretches of hop / ENVELOPE seconds each, over the whole recording."""
+        slide, step = self.slide, self.slide.hop / ENVELOPE
+        count = max(math.ceil(slide.length / step - 1e-9), 1)
+        # Each window tells of its first hop; the last one of what follows, too.
+        index = np.arange(count - ENVELOPE * slide.count) // max(slide.hops_after, 1)
+        return tuple(np.concatenate((self.arrays[name].ravel()[:count],
+                                     self.arrays[f"{name}_after"][-1][index])) for name in ("low", "high"))
 
     @property
     def reads(self):

@@ -11,6 +11,7 @@ import soundfile
 import audio_lrp
 import features
 import lrp_core
+from audio_lrp import slide as sliding
 from audio_lrp import windows
 from audio_lrp.cli import main
 from features import FrontEnd
@@ -50,9 +51,9 @@ def sound(tmp_path_factory):
 def test_windows_are_the_parts_of_the_file(sound, window, hop, start, end):
     """Each one the samples that stand there in the file, however the reading went."""
     path, y = sound
-    slide = windows.slide_over(path, FRONT_END, window, hop, start, end)
+    slide = sliding.slide_over(path, FRONT_END, window, hop, start, end)
     last = 7.3 if end is None else end
-    found = list(windows.recordings(path, slide, range(slide.count)))
+    found = list(sliding.recordings(path, slide, range(slide.count)))
     for number, recording in enumerate(found):
         begin = start + number * slide.hop
         part = y[round(begin * 12_000):round(min(begin + slide.window, last) * 12_000)]
@@ -98,7 +99,7 @@ def test_relevance_of_overlapping_windows_adds_up(sound, network):
 @pytest.mark.parametrize("length", [2.0, 1.75, 1.5, 0.75, 0.5])
 def test_what_a_short_window_hears_again_is_counted_where_it_was_heard_first(length):
     """No spike at the recording's end, with the same relevance at each frame of each window."""
-    slide = windows.Slide(1.0, 0.75, 0.0, length, RATE)
+    slide = sliding.Slide(1.0, 0.75, 0.0, length, RATE)
     frames, count = len(audio_lrp.explained.places_of(FRONT_END).seconds), slide.count
     found = with_scores(np.zeros((count, 3), np.float32), L.Softmax())
     arrays = found.arrays | {"moments_for": np.ones((count, frames)),
@@ -138,7 +139,7 @@ def test_a_run_goes_on_where_it_was(sound, network, tmp_path, monkeypatch):
         np.testing.assert_array_equal(again.arrays[name], array)
     calls.clear()
     audio_lrp.timeline(path, model=network, hop=0.5, keep=keep)  # other settings: nothing of before is used
-    assert sum(map(len, calls)) == windows.slide_over(path, FRONT_END, hop=0.5).count
+    assert sum(map(len, calls)) == sliding.slide_over(path, FRONT_END, hop=0.5).count
 
 
 @pytest.mark.parametrize(("part", "words"), [
@@ -225,18 +226,41 @@ def test_a_network_that_takes_samples(sound, tmp_path):
 def test_memory_does_not_grow_with_the_length(network, monkeypatch):
     """What is held while reading is one window, wherever in the file."""
     held = []
-    mixed = windows.mixed
+    mixed = sliding.mixed
 
     def counted(file, count):
         held.append(count)
         return mixed(file, count)
-    monkeypatch.setattr(windows, "mixed", counted)
+    monkeypatch.setattr(sliding, "mixed", counted)
     assert issubclass(features.AudioError, ValueError)
     path = audio_lrp.EMBEDDED_CLIP
-    slide = windows.slide_over(path, FRONT_END, hop=0.1)
-    for recording in windows.recordings(path, slide, range(slide.count)):
+    slide = sliding.slide_over(path, FRONT_END, hop=0.1)
+    for recording in sliding.recordings(path, slide, range(slide.count)):
         assert len(recording.samples) <= slide.size
     assert max(held) <= slide.size and sum(held) <= 1.01 * slide.length * slide.rate
+
+
+@pytest.mark.parametrize("seconds, hop", [(5.0, 0.5), (4.3, 0.7), (1.0, 0.5), (0.4, 1.0), (3.0, 1.0)])
+def test_the_envelope_reaches_from_the_first_sample_to_the_last(network, tmp_path, seconds, hop):
+    """Every stretch holds the extremes of its own samples, whatever window told them; after the last window's
+    hop the stretches may be longer.
+    """
+    y = np.random.default_rng(0).uniform(-1, 1, round(seconds * RATE))
+    y *= np.linspace(0.1, 0.9, len(y))
+    soundfile.write(tmp_path / "y.wav", y, RATE, subtype="FLOAT")
+    found = windows.timeline(tmp_path / "y.wav", network, FRONT_END, "epsilon", hop=hop)
+    low, high = found.envelope
+    step = hop / sliding.ENVELOPE * RATE
+    assert len(low) == len(high) == np.ceil(len(y) / step - 1e-9)
+    assert (low.min(), high.max()) == (pytest.approx(y.min()), pytest.approx(y.max()))
+    own = found.slide.count * sliding.ENVELOPE
+    for place, (least, most) in enumerate(zip(low, high)):
+        reach = 3 if place < own else 3 + step * np.ceil(1 / hop - 1)
+        first, last = max(int(place * step - reach), 0), int((place + 1) * step + reach)
+        assert y[first:last].min() - 1e-6 <= least < 0 < most <= y[first:last].max() + 1e-6
+        inner = y[int(place * step) + 2:int((place + 1) * step) - 2]
+        if place < own and len(inner):
+            assert least - 1e-6 <= inner.min() and inner.max() <= most + 1e-6
 
 
 def with_scores(values, activation):
@@ -246,7 +270,7 @@ def with_scores(values, activation):
                                class_names=tuple("abc"[:values.shape[1]]))
     arrays = {"logits": values, "target": values.argmax(axis=1), "silent": np.zeros(len(values), bool),
               "hertz": np.full((len(values), 2), np.nan)}
-    slide = windows.Slide(1.0, 0.5, 0.0, 0.5 * len(values) + 0.5, RATE)
+    slide = sliding.Slide(1.0, 0.5, 0.0, 0.5 * len(values) + 0.5, RATE)
     return windows.Timeline("made.wav", slide, network, FRONT_END, "epsilon", arrays)
 
 
