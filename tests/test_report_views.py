@@ -157,15 +157,20 @@ def test_selecting_by_keys_and_buttons(visit):
     assert state(page)["selection"] is None, "a click elsewhere clears it"
 
 
-def test_two_fingers_zoom(visit):
-    page = visit(width=390, height=844, has_touch=True)
+def fingers(page):
+    """A function that puts fingers at places 0..1 across the pictures, moves or lifts them."""
     box, client = box_of(page), page.context.new_cdp_session(page)
 
     def touch(kind, *places):
         points = [{"x": box["x"] + place * box["width"], "y": box["y"] + 70, "id": number}
                   for number, place in enumerate(places)]
         client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    return touch
 
+
+def test_two_fingers_zoom(visit):
+    page = visit(width=390, height=844, has_touch=True)
+    touch = fingers(page)
     touch("touchStart", 0.4)
     touch("touchStart", 0.4, 0.6)
     touch("touchMove", 0.3, 0.7)
@@ -174,6 +179,18 @@ def test_two_fingers_zoom(visit):
     start, end = state(page)["span"]
     assert [start, end] == pytest.approx([2 - 2 / 3, 2 + 2 / 3], abs=0.05)
     assert state(page)["selection"] is None
+
+
+def test_a_second_finger_ends_a_selection_that_was_begun(visit):
+    page = visit(width=390, height=844, has_touch=True)
+    touch = fingers(page)
+    touch("touchStart", 0.3)
+    touch("touchMove", 0.5)
+    assert state(page)["selection"] == pytest.approx([1.2, 2.0], abs=0.1)
+    touch("touchStart", 0.5, 0.7)
+    assert state(page)["selection"] is None, "as before the drag"
+    touch("touchEnd")
+    assert state(page)["selection"] is None and state(page)["span"] == [0, 4]
 
 
 def test_two_explanations_one_above_the_other(visit, written):
