@@ -63,6 +63,9 @@ def place_of(network, text):
                     raise click.BadParameter(str(error), param_hint="--at") from None
             return Place(node, unit)
     node = parts[0]
+    if node in shapes:
+        raise click.BadParameter(f"{clean(text)!r}: after the node come its indices, whole numbers or ':'; "
+                                 "for several nodes repeat --at", param_hint="--at")
     raise click.BadParameter(f"no node is named {clean(node)!r}{did_you_mean(node, list(shapes))}; "
                              "without --at the command lists them", param_hint="--at")
 

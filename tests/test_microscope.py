@@ -135,7 +135,8 @@ def test_without_a_place_it_lists_the_nodes(model, tmp_path):
 @pytest.mark.parametrize("arguments, words", [
     (["--at", "conv3"], "no node is named 'conv3'; did you mean conv1"),
     (["--at", "conv1,5"], "node 'conv1' has the shape"), (["--at", "conv1,1,2,3,4"], "there is no unit"),
-    (["--at", "conv1,x"], "no node is named 'conv1'"), (["--at", ""], "no node is named ''"),
+    (["--at", "conv1,x"], "'conv1,x': after the node come its indices"),
+    (["--at", ""], "no node is named ''"),
     (["--dataset", "."], "--dataset takes no CLIP"), (["--target", "cow", "--at", "conv1"], "no class"),
     (["--top", "0"], "0 is not in the range")])
 def test_what_cannot_be_looked_at_is_said(model, arguments, words):
