@@ -6,7 +6,7 @@ loop reads it in one run.
 """
 import numpy as np
 
-from .forms import Form
+from .forms import Form, copy
 from .jit import kernel
 from .simd_llvm import NARROW_TILE, WIDE_TILE, lanes, lanes_of, never_inline
 from .simd_tiles import register_tile
@@ -50,7 +50,7 @@ def write_panels(matrix, panels, first, last):
         rows = slice(row, min(row + step, end))
         if by_column:
             for p in range(whole):
-                panels[p, rows] = matrix[rows, p * width:(p + 1) * width]
+                copy(matrix[rows, p * width:(p + 1) * width], panels[p, rows])
         else:
             part = matrix[rows, :whole * width]
             panels[:whole, rows] = part.reshape(len(part), whole, width).swapaxes(0, 1)
