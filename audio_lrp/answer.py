@@ -24,6 +24,7 @@ from .models import name_of, reads_as
 
 # below this probability the winner is more likely wrong than right, as far as probabilities are calibrated
 UNSURE = 0.5
+NAMED = 3  # classes that a title names
 # The study's names of two presets: the first draws what one expects to see, the second is its usual partner.
 HEADINGS = {"preset_a_flat": "LRP-flat", "epsilon": "LRP-epsilon"}
 
@@ -78,6 +79,11 @@ class Answer:
         return self.order[:1]
 
     @property
+    def sure(self) -> bool:
+        """Does any class reach one half? Scores that are no probabilities do not tell."""
+        return self.reads == "scores" or bool(self.values.max() >= UNSURE)
+
+    @property
     def class_name(self) -> str:
         """What the network hears, by name."""
         return name_of(self.e, self.heard[0])
@@ -126,8 +132,10 @@ class Answer:
     @property
     def title(self) -> str:
         """What was heard and what was explained, in a line."""
-        named = ", ".join(f"{name_of(self.e, number)} ({self.value(number)})" for number in self.heard)
-        return f"heard: {named}   explained: {self.target_name} (score {self.score:.2f})"
+        heard, how = self.heard, "heard" if self.sure else "likeliest"
+        named = ", ".join(f"{name_of(self.e, number)} ({self.value(number)})" for number in heard[:NAMED])
+        more = f" and {len(heard) - NAMED:,} more" if len(heard) > NAMED else ""
+        return f"{how}: {named}{more}   explained: {self.target_name} (score {self.score:.2f})"
 
     def heading(self, name) -> str:
         """What stands above a picture: the clip's name, the title, and how much of a longer sound was heard.
@@ -143,10 +151,11 @@ class Answer:
                          "part, `audio-lrp timeline` explains all of it")
         if self.clip.silent:
             found.append("the clip is silent: the network answers all the same, its answer means nothing")
-        best = float(self.values.max())
-        if self.reads == "probabilities" and len(self.values) > 1 and best < UNSURE:
+        if not self.sure:
+            best, several = float(self.values.max()), len(self.values) > 1
             found.append(f"unsure: no class reaches {UNSURE:.0%} (the likeliest has {best:.0%}); the sound "
-                         f"may be none of the {len(self.values)}")
+                         f"may be none of the {len(self.values)}" if several else
+                         f"unsure: the network gives it {best:.0%}, less than {UNSURE:.0%}")
         return found
 
     @property
@@ -154,7 +163,7 @@ class Answer:
         """Sentences that help to read the picture."""
         clip = self.clip
         return [sentence(self.ledger, "the sound"), *repeat_sentence(clip),
-                *edge_sentence(self.network, clip.front_end, clip.seconds)]
+                *edge_sentence(self.network, clip.front_end, clip.seconds), *shown_sentence(self.main)]
 
     def __repr__(self):
         return line("Answer", f"{self.clip.name}, {self.title}, by {self.main.rules}")
@@ -190,6 +199,18 @@ class Answer:
         return (f"<div><p><b>{html.escape(self.title)}</b></p>{lines}"
                 f"{plots.html_picture(self.plot(), self.title)}"
                 f'{html_summary(self.ledger, "the sound")}{player(self.clip)}</div>')
+
+
+def shown_sentence(explained):
+    """How much of what reaches the samples a spectrogram shows, in a sentence, where a twentieth is missing;
+    none for networks that take pictures.
+    """
+    r = explained.e.relevance
+    shown, here = explained.map.sum(dtype=np.float64), r.sum(dtype=np.float64)
+    if explained.clip.bands_stage is not None or abs(shown - here) <= 0.05 * np.abs(r).sum(dtype=np.float64):
+        return []
+    return [f"Of the {here:.3g} that reach the samples the spectrogram shows {shown:.3g}: relevance of "
+            "samples near zero has no frequency."]
 
 
 def repeat_sentence(clip):
@@ -263,7 +284,8 @@ def write(answer, directory, stem, picture="png"):
     plots.save(plots.explanation_figure(headings, answer.heading(stem), answer.notes),
                directory / f"{stem}.{picture}")
     profiles.write_csv(answer.profiles, directory / f"{stem}-profiles.csv")
-    plots.save(profiles.draw(answer.profiles, answer.heading(stem)), directory / f"{stem}-profiles.{picture}")
+    drawn = profiles.draw(answer.profiles, answer.heading(stem), plots.time_label(answer.clip))
+    plots.save(drawn, directory / f"{stem}-profiles.{picture}")
     with replacing(directory / f"{stem}.json") as partial:
         partial.write_text(json.dumps(as_dict(answer), indent=1))
     with replacing(directory / f"{stem}.npz") as partial:

@@ -41,17 +41,23 @@ def bar_character():
     return "█"
 
 
+LISTED = 10  # classes that are heard at once
+
+
 def describe(answer, places):
     """One clip's answer as lines for the terminal."""
     e, clip = answer.e, answer.clip
     channels = f"{clip.channels} channel{'s' * (clip.channels > 1)}"
     lines = [f"{clip.name}  ({clip.duration:.2f} s, {clip.sample_rate:g} Hz, {channels})"]
     lines += [f"  warning: {warning}" for warning in answer.warnings]
-    for index in answer.order[:max(3, len(answer.heard))]:
+    shown = max(3, min(len(answer.heard), LISTED))
+    for index in answer.order[:shown]:
         bar = ""
         if answer.reads == "probabilities":
             bar = f"{bar_character() * round(float(answer.values[index]) * 40):<41}"
         lines.append(f"  {name_of(e, index):<18}{bar}{answer.value(index):>6}")
+    if len(answer.heard) > shown:
+        lines.append(f"  and {len(answer.heard) - shown:,} more that reach one half")
     lines.append(f"  explained: {answer.target_name} by {answer.main.rules}")
     lines += [f"  {note}" for note in answer.notes]
     lines.append(f"  -> {places}")

@@ -12,11 +12,24 @@ from lrp_core.cached import cached
 from .models import name_of
 from .profiles import Profiles, profiles_of
 
-# Relevance of samples shown as that of time and frequency is divided by the samples, y_n. Those near zero may
-# hold relevance too (by the flat rule, or in silence that a normalisation moved away from zero): a hundredth
-# of the mean |y| keeps it from being multiplied without bound, and takes about so much of it.
-CELLS = lrp_core.Composite("cells", (("cells", lrp_core.Epsilon(0.01, relative=True)),
-                                     ("*", lrp_core.Zero())))
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class EpsilonNearby(lrp_core.Epsilon):
+    """LRP-ε with an ε that follows the loudness: `epsilon` times the mean |z| of the samples up to `reach`
+    away, and a ten-thousandth of that for all of the sound's.
+
+    Relevance of samples shown as that of time and frequency is divided by the samples. Those near zero may
+    hold relevance too (by the flat rule, or in silence that a normalisation moved away from zero); without
+    an ε it would be multiplied without bound, with one for the whole sound its quiet parts would lose theirs.
+    """
+    epsilon: float = 0.01
+    reach: int = 1
+
+    def stabilizer(self, z):
+        level, width = np.abs(z), 2 * self.reach + 1
+        sums = np.cumsum(np.pad(level, ((0, 0), (self.reach + 1, self.reach))), axis=1)
+        near = np.maximum(sums[:, width:] - sums[:, :-width], 0) / width
+        return self.epsilon * (near + 1e-4 * level.mean(axis=1, keepdims=True))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,11 +131,13 @@ def maps_of(clip, explanations):
 def cells_of(clip, explanations):
     """Relevance of the cells of a clip's spectrogram, by each of several explanations: [n, frames, bins].
 
-    For networks that take samples; see `CELLS`.
+    For networks that take samples.
     """
+    rules = lrp_core.Composite("cells", (("cells", EpsilonNearby(reach=clip.cells.n_fft)),
+                                         ("*", lrp_core.Zero())))
     x = np.stack((clip.spectrum.real, clip.spectrum.imag), axis=-1)
     return np.stack([e.relevance.sum(axis=-1)
-                     for e in lrp_core.extend_each(explanations, clip.below_cells, x, CELLS)])
+                     for e in lrp_core.extend_each(explanations, clip.below_cells, x, rules)])
 
 
 def map_axes(clip):

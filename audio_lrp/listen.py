@@ -1,6 +1,7 @@
 """audio-lrp listen: the part of a sound that a decision rests on, to hear; and whether the network agrees."""
 import dataclasses
 import io
+import math
 import pathlib
 import sys
 
@@ -10,6 +11,7 @@ import soundfile
 
 from features.listen import audible, masked
 from lrp_core.files import replacing
+from lrp_core.layers import Sigmoid
 
 from . import EMBEDDED_CLIP
 from .answer import answers
@@ -32,21 +34,31 @@ PARTS = ("relevant", "against", "remainder")
 class Check:
     """What the network hears in the parts of one clip.
 
-    kept: does the relevant part alone keep the class? without: does the sound keep it without that part?
-    random: how often random masks with the same share of cells keep it, 0..1.
+    kept: does the relevant part alone keep what was explained? without: does the sound keep it without that
+    part? random: how often random masks with the same share of cells keep it, 0..1.
     """
     kept: bool
     without: bool
     random: float
 
 
-def check_mask(network, clip, mask, target, *, draws, rng):
+def compete(network):
+    """Do classes compete for a sound, so that one of them wins?"""
+    return math.prod(network.output_shape) > 1 and not isinstance(network.activation, Sigmoid)
+
+
+def check_mask(network, clip, mask, target, *, draws, rng, least=None):
     """Ask the network what it hears in the masked cells, in all the others, and in as many cells drawn at
-    random.
+    random: a Check.
+
+    least: None where the target has to win to be kept; else what its score has to be at least.
     """
     def keeps(chosen):
         heard = clip.front_end(masked(clip, chosen), clip.front_end.sample_rate)
-        return int(network.logits(heard).argmax()) == target
+        scores = np.ravel(network.logits(heard))
+        if least is None:
+            return int(scores.argmax()) == target
+        return float(scores.sum() if target < 0 else scores[target]) >= least
     drawn = [keeps(rng.permutation(mask.ravel()).reshape(mask.shape)) for _ in range(draws)]
     return Check(keeps(mask), keeps(~mask), float(np.mean(drawn)))
 
@@ -85,20 +97,21 @@ def write_parts(clip, made, directory, stem):
 def describe(answer, made, share):
     """What was found in one clip, as lines for the terminal."""
     cells, against, _ = made.masks.mean(axis=(1, 2))
+    parts = [f"{share:.0%} of what speaks for it lies in {cells:.2%} of the cells" if cells else
+             "nothing speaks for it",
+             f"of what speaks against it in {against:.2%}" if cells and against else
+             f"{share:.0%} of what speaks against it lies in {against:.2%} of the cells" if against else
+             "nothing speaks against it"]
     return [answer.clip.name, *(f"  warning: {warning}" for warning in answer.warnings),
-            f"  {answer.target_name}: {share:.0%} of what speaks for it lies in {cells:.2%} of the "
-            "cells, "
-            f"of what speaks against it in {against:.2%}"]
+            f"  {answer.target_name}: {', '.join(parts)}"]
 
 
-def summary_line(checks, draws):
+def summary_line(checks, draws, wins):
     """The checks of all clips in a sentence."""
-    count = len(checks)
-    return (f"the relevant part alone is heard as the class of {sum(c.kept for c in checks)} of {count} "
-            "clips; as many cells drawn "
-            f"at random, of {sum(c.random for c in checks):.1f} ({draws} draws each); all but the relevant "
-            "part, of "
-            f"{sum(c.without for c in checks)}")
+    how = "is heard as the class of" if wins else "keeps half of the score of"
+    return (f"the relevant part alone {how} {sum(c.kept for c in checks)} of {len(checks)} clips; as many "
+            f"cells drawn at random, of {sum(c.random for c in checks):.1f} ({draws} draws each); all but "
+            f"the relevant part, of {sum(c.without for c in checks)}")
 
 
 @click.command()
@@ -110,7 +123,8 @@ def summary_line(checks, draws):
               help="How much of the relevance the part carries: fewer cells are fewer sounds.")
 @click.option("--check", "draws", default=0, type=click.IntRange(0), metavar="DRAWS",
               help="Ask the network what it hears in the part alone, beside DRAWS random masks of as many "
-                   "cells.")
+                   "cells: the same class, or, with --target and where classes do not compete, at least half "
+                   "of the score.")
 @click.option("-o", "--output", "directory", default="heard", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")
 def listen(clips, rules, target, model, start, end, engine, dtype, share, draws, directory):
@@ -131,6 +145,7 @@ def listen(clips, rules, target, model, start, end, engine, dtype, share, draws,
         raise click.BadParameter(f"{share} is no share", param_hint="--share")
     network, front_end = model.open()
     target, rng = parse_target(network, target), np.random.default_rng(0)
+    wins = target == "max" and compete(network)
     check_engine(engine)
     paths = clips or (str(EMBEDDED_CLIP),)
     stems = unique_stems(paths, "-remainder.wav")
@@ -154,12 +169,15 @@ def listen(clips, rules, target, model, start, end, engine, dtype, share, draws,
                 failed += 1
                 continue
             told.append([*describe(answer, made, share), f"  -> {directory}: {', '.join(written)}"])
-            if draws and made.masks[0].any():
-                checks.append(check_mask(network, clip, made.masks[0], answer.e.target, draws=draws, rng=rng))
-                told[-1].append(f"  {summary_line(checks[-1:], draws)}")
+            if draws and made.masks[0].any() and (wins or answer.score > 0):
+                checks.append(check_mask(network, clip, made.masks[0], answer.e.target, draws=draws, rng=rng,
+                                         least=None if wins else answer.score / 2))
+                told[-1].append(f"  {summary_line(checks[-1:], draws, wins)}")
+            elif draws:
+                told[-1].append("  not checked: nothing speaks for it, or its score is not above zero")
     say_blocks(told)
     if len(checks) > 1:
-        say("", f"all clips: {summary_line(checks, draws)}")
+        say("", f"all clips: {summary_line(checks, draws, wins)}")
     if failed:
         say("", f"{failed} of {len(paths)} files could not be taken apart", err=True)
         raise SystemExit(1)

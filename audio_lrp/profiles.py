@@ -42,8 +42,11 @@ def write_csv(profiles, path):
                        f"{positive + negative:.8g}"))
 
 
-def draw(profiles, title):
-    """A figure of both profiles: what speaks for the class above the line, what speaks against it below."""
+def draw(profiles, title, time_label="seconds"):
+    """A figure of both profiles: what speaks for the class above the line, what speaks against it below.
+
+    time_label: what the time axis counts.
+    """
     from .plots import AGAINST, FOR, mel_scale, new_figure
     figure = new_figure(9, 3.9, title, layout=None)
     figure.subplots_adjust(left=0.1, right=0.98, bottom=0.15, top=0.82, wspace=0.28)
@@ -58,6 +61,6 @@ def draw(profiles, title):
         axes.locator_params(axis="y", nbins=4)
     mel_scale(frequency, profiles.hertz)
     frequency.set(xlabel="frequency in hertz", ylabel="relevance per band")
-    time.set(xlabel="time in seconds", ylabel="relevance per frame")
+    time.set(xlabel=time_label, ylabel="relevance per frame")
     time.legend()
     return figure

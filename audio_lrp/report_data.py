@@ -15,7 +15,7 @@ from lrp_core.chunks import default_threads, single_threaded_blas
 from lrp_core.layers import Sigmoid
 from lrp_core.ledger_views import sentence as ledger_sentence
 
-from .answer import HEADINGS, UNSURE, Answer
+from .answer import HEADINGS, Answer
 from .explained import Explained, as_picture, level_of, map_axes, spectrogram
 from .models import name_of, reads_as
 from .ticks import hertz_ticks
@@ -223,7 +223,7 @@ def clip_data(network, clip, name, presets, share, progress, **how):
     return {
         "name": name, "facts": facts(clip), "warnings": answer.warnings,
         "notes": answer.notes[1:],  # the first, of the ledger, stands with each explanation
-        "sure": answer.reads == "scores" or bool(answer.values.max() >= UNSURE),
+        "sure": answer.sure,
         "heard": [chosen.index(number) for number in answer.heard if number in chosen],
         "classes": [name_of(first, number) for number in chosen], "more": len(answer.order) - len(chosen),
         "said": [answer.value(number) for number in chosen], "widths": [float(width) for width in widths],

@@ -42,18 +42,25 @@ class Slide:
         return math.ceil(self.window * self.rate)
 
 
-def slide_over(path, front_end, window=None, hop=None, start=0.0, end=None):
-    """The Slide for a file: by default windows of what the network takes, half overlapping.
-
-    Raises ValueError for a window that is longer than what the network takes, or a hop longer than that.
-    """
+def seconds_of(front_end, window=None, hop=None):
+    """(window, hop) in seconds, with the defaults of `slide_over`; raises ValueError for what cannot be."""
     own = front_end.seconds
     window = own if window is None else window
     hop = window / 2 if hop is None else hop
     if not 0 < window <= own + 1e-9:
         raise ValueError(f"a window of {window:g} s: the network takes up to {own:g} s at a time")
     if not 0 < hop <= window:
-        raise ValueError(f"a hop of {hop:g} s would leave out parts between windows of {window:g} s")
+        raise ValueError(f"a hop of {hop:g} s would leave out parts between windows of {window:g} s: at most "
+                         f"{window:g}")
+    return window, hop
+
+
+def slide_over(path, front_end, window=None, hop=None, start=0.0, end=None):
+    """The Slide for a file: by default windows of what the network takes, half overlapping.
+
+    Raises ValueError for a window that is longer than what the network takes, or a hop longer than that.
+    """
+    window, hop = seconds_of(front_end, window, hop)
     with opened(path) as file:
         first, count = part_of(file.samplerate, max(file.frames, 0), None, start, end, os.fspath(path))
         rate = file.samplerate

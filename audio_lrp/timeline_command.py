@@ -47,19 +47,23 @@ def timeline(recordings, rules, target, model, window, hop, start, end, engine, 
     audio-lrp timeline field.wav                    windows as long as the model takes, half overlapping
     audio-lrp timeline field.flac --hop 1 --start 600 --end 1200
     """
-    from .slide import slide_over
+    from .slide import seconds_of, slide_over
     from .timeline_files import write
     from .timeline_page import write_page
     from .windows import timeline as run
     network, front_end = model.open()
     if front_end.seconds is None:
         raise click.ClickException(f"{model.path}: takes sounds of any length: there is nothing to slide")
+    try:
+        seconds_of(front_end, window, hop)
+    except ValueError as error:
+        raise click.UsageError(f"--window, --hop: {error}") from None
     target = parse_target(network, target)
     check_engine(engine)
     make_folder(directory)
     paths, failed = recordings or (str(EMBEDDED_CLIP),), 0
     for path, stem in zip(paths, unique_stems(paths, f"-timeline.{picture}")):
-        keep = directory / f".{stem}-timeline"
+        keep, bar = directory / f".{stem}-timeline", None
         part = {"window": window, "hop": hop, "start": start, "end": end}
         try:
             count = slide_over(path, front_end, **part).count
@@ -75,7 +79,8 @@ def timeline(recordings, rules, target, model, window, hop, start, end, engine, 
             say(f"skipped: {error}", err=True)
             failed += 1
         except KeyboardInterrupt:
-            say("", "stopped; the same command goes on from there", err=True)
+            done = f"{bar.pos} of {bar.length} windows are done; " if bar else ""
+            say("", f"stopped; {done}the same command goes on from there", err=True)
             raise SystemExit(INTERRUPTED) from None
         else:
             say(*describe(found), f"  -> {directory}: {', '.join(written)}")

@@ -11,7 +11,8 @@ from .page import as_json, page
 from .report_data import pack, text
 from .slide import ENVELOPE
 from .ticks import clock, digits_for
-from .windows import COLOURS
+
+ROWS = 500  # events of the table; all of them are in the labels and the .json
 
 
 def write_page(found, path):
@@ -26,7 +27,7 @@ def page_data(found):
     """What the page holds, as JSON values."""
     chosen, slide = found.shown, found.slide
     digits = digits_for(slide.hop)
-    edges, relevance = found.relevance
+    first, step = found.grid
     probabilities = found.reads == "probabilities"
     values = found.values[:, chosen]
     if not probabilities:
@@ -41,21 +42,22 @@ def page_data(found):
     def as_bytes(samples):
         return text(np.rint(samples / loudest * 127).astype(np.int8).tobytes())
     return {
-        "name": pathlib.PurePath(found.name).name, "said": "probability" if probabilities else "score",
+        "name": pathlib.PurePath(found.name).name, "explained": found.explained,
+        "said": "probability" if probabilities else "score",
         "facts": (f"{clock(slide.length)} in {slide.count} windows of {slide.window:g} s, one every "
                   f"{slide.hop:g} s; relevance by {found.rules}."),
         "start": slide.start, "length": slide.length, "window": slide.window, "hop": slide.hop,
-        "digits": digits, "step": float(edges[1] - edges[0]), "envelope": ENVELOPE, "magma": text(
+        "digits": digits, "first": slide.start + first, "step": step, "envelope": ENVELOPE, "magma": text(
             np.rint(magma() * 255).astype(np.uint8).tobytes()),
         "classes": [found.names[number] for number in chosen],
         "values": text(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).tobytes()),
         "texts": [said(value) for value in found.values.max(axis=1)],
         "low": as_bytes(low), "high": as_bytes(high),
-        "relevance": [{"name": found.names[number], "colour": colour, "plus": pack(relevance[number][0]),
-                       "minus": pack(relevance[number][1])}
-                      for number, colour in zip(chosen, COLOURS) if number in relevance],
+        "relevance": [{"name": name, "colour": colour, "plus": pack(plus), "minus": pack(minus)}
+                      for name, colour, (plus, minus) in found.rests],
         "events": [{"start": event.start, "end": event.end, "begins": clock(event.start, digits),
                     "stops": clock(event.end, digits), "name": event.class_name, "value": said(event.value),
                     "hertz": "" if event.low is None or math.isnan(event.low)
-                    else f"{event.low:,.0f} to {event.high:,.0f}"} for event in found.events],
+                    else f"{event.low:,.0f} to {event.high:,.0f}"} for event in found.events[:ROWS]],
+        "more": max(len(found.events) - ROWS, 0),
     }

@@ -29,10 +29,11 @@ from .report_data import hertz_at, shortest_span
 from .slide import ENVELOPE, Slide, extremes, recordings, slide_over
 from .ticks import clock, digits_for
 
-BATCH = 32
+BATCH, WORK = 32, 2e11  # windows that are explained and kept together, at most, and their multiply-adds
 FORMAT = 2
 CLASSES = 8  # rows of a picture at most
 # Paul Tol's bright scheme: they stay apart for the colour-blind.
+OTHERS = "#bbbbbb"
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
 LISTED = 20  # events that a notebook lists
 
@@ -40,10 +41,11 @@ LISTED = 20  # events that a notebook lists
 def explain_windows(network, front_end, path, slide, numbers, rules, target, **how):
     """{name: array [windows, ...]} of a run of windows.
 
-    logits: the scores. target: the number of the score that was explained. moments_for, moments_against: its
-    relevance over the frames of the map. seconds: where half of what speaks for it lies, from the recording's
-    beginning; hertz: the same in frequency. silent: nothing sounded. low, high: the lowest and highest
-    samples of its first hop; low_after, high_after: of what follows.
+    logits: the scores. target: the number of the score that was explained, below 0 for their sum.
+    moments_for, moments_against: its relevance over the frames of the map, of what was played (`played`).
+    seconds: where half of what speaks for it lies, from the recording's beginning; hertz: the same in
+    frequency. silent: nothing sounded. low, high: the lowest and highest samples of its first hop; low_after,
+    high_after: of what follows.
     """
     with concurrent.futures.ThreadPoolExecutor(default_threads()) as pool, single_threaded_blas:
         opened = functools.partial(front_end.clip, dtype=how.get("dtype", "float64"))
@@ -53,7 +55,8 @@ def explain_windows(network, front_end, path, slide, numbers, rules, target, **h
                                    "high", "low_after", "high_after")}
     hop = slide.hop * slide.rate
     for place, clip in enumerate(clips):
-        r, axes = Explained(clip, e[place], rules_name(rules)).map, map_axes(clip)
+        axes = map_axes(clip)
+        r = played(clip, Explained(clip, e[place], rules_name(rules)).map, axes.seconds)
         positive, negative = np.maximum(r, 0), np.minimum(r, 0)
         found["moments_for"].append(positive.sum(axis=1))
         found["moments_against"].append(negative.sum(axis=1))
@@ -66,6 +69,21 @@ def explain_windows(network, front_end, path, slide, numbers, rules, target, **h
                 found[f"{name}{after}"].append(values)
     arrays = {name: np.array(values) for name, values in found.items()}
     return {"logits": e.logits.reshape(len(clips), -1), "target": np.asarray(e.target), **arrays}
+
+
+def played(clip, r, seconds):
+    """Relevance r [frames, bands] where the clip was played first: what a short one repeats is added there,
+    what falls on the silence after it is left out. seconds: the frames' middles.
+    """
+    times, end = clip.repeats
+    if not times and end is None:
+        return r
+    step = seconds[1] - seconds[0] if len(seconds) > 1 else clip.seconds
+    first = np.rint((seconds % clip.heard - seconds[0]) / step).clip(0, len(seconds) - 1).astype(int)
+    kept = seconds < (clip.seconds if end is None else end)
+    found = np.zeros_like(r)
+    np.add.at(found, first[kept], r[kept])
+    return found
 
 
 def span_of(positive, axes):
@@ -149,34 +167,61 @@ class Timeline:
 
     @property
     def shown(self):
-        """The numbers of the classes that a picture shows: those heard, the longest first, then the
-        likeliest.
+        """The numbers of the classes that a picture shows: those explained, then those heard, the most often
+        first, then the likeliest.
         """
-        heard = np.bincount(self.values.argmax(axis=1), minlength=self.values.shape[1])
-        return np.lexsort((-self.values.max(axis=0), -heard))[:CLASSES].tolist()
+        explained, heard = (np.bincount(numbers[numbers >= 0], minlength=self.values.shape[1])
+                            for numbers in (self.arrays["target"], self.values.argmax(axis=1)))
+        return np.lexsort((-self.values.max(axis=0), -heard, -explained))[:CLASSES].tolist()
+
+    @property
+    def explained(self):
+        """What was explained, in words."""
+        target = self.arrays["target"]
+        if (target == self.values.argmax(axis=1)).all():
+            return "the class that won" if self.values.shape[1] > 1 else "the score"
+        (number, *others) = np.unique(target).tolist()
+        return "several classes" if others else "the sum of all scores" if number < 0 else self.names[number]
+
+    @property
+    def rests(self):
+        """[(name, colour, (for, against) [cells])] of the relevance that a picture shows: for each class
+        shown, and for all others that were explained together.
+        """
+        _, relevance = self.relevance
+        found = [(self.names[number], colour, relevance[number])
+                 for number, colour in zip(self.shown, COLOURS) if number in relevance]
+        others = [number for number in relevance if number not in self.shown]
+        if others:
+            name = ("sum of all scores" if others[0] < 0 else f"{len(others)} other classes"
+                    if len(others) > 1 else self.names[others[0]])
+            found.append((name, OTHERS, sum(relevance[number] for number in others)))
+        return found
+
+    @functools.cached_property
+    def grid(self):
+        """(where the first cell of `relevance` begins, how long a cell is), in seconds from the recording's
+        start: a frame's middle is a cell's, and a cell is as long as a frame is from the next.
+        """
+        inside = places_of(self.front_end).seconds
+        step = inside[1] - inside[0] if len(inside) > 1 else self.front_end.seconds
+        return float(inside[0] % step - step / 2), float(step)
 
     @functools.cached_property
     def relevance(self):
         """(seconds [cells + 1], {class number: (for, against) [cells]}): relevance over the whole recording.
 
-        Each window's relevance is added where it lies in time; windows that overlap add up. A window shorter
-        than what the network takes is heard again: that relevance is added where it was heard first.
+        Each window's relevance is added where it lies in time (see `grid`); windows that overlap add up.
         """
-        places = places_of(self.front_end)
-        frames, slide = len(places.seconds), self.slide
-        step = self.front_end.seconds / frames
-        cells, lengths = max(math.ceil(slide.length / step), 1), self.ends - self.starts
+        inside, slide, (first, step) = places_of(self.front_end).seconds, self.slide, self.grid
+        cells = max(math.ceil((slide.length - first) / step - 1e-6), 1)
         found: dict[int, np.ndarray] = {}
         for number, target in enumerate(self.arrays["target"].tolist()):
-            inside, length = np.clip(places.seconds, 0, self.front_end.seconds), lengths[number]
-            if length < self.front_end.seconds:
-                inside = inside % length
-            at = number * slide.hop + inside
-            index = np.minimum((at / step).astype(int), cells - 1)
+            index = np.clip((number * slide.hop + inside - first) / step + 1e-6, 0, cells - 1).astype(int)
             sums = found.setdefault(target, np.zeros((2, cells)))
             for row, name in enumerate(("moments_for", "moments_against")):
                 np.add.at(sums[row], index, self.arrays[name][number])
-        return slide.start + np.arange(cells + 1) * step, found
+        return slide.start + np.clip(first + np.arange(cells + 1) * step, 0, slide.length), found
 
     @functools.cached_property
     def events(self):
@@ -281,9 +326,9 @@ def timeline(path, network, front_end, rules="preset_a_flat", target="max", *, w
                 "target": str(target), "how": {name: str(value) for name, value in sorted(how.items())}}
     if keep is not None:
         open_folder(pathlib.Path(keep), settings)
-    parts = []
-    for first in range(0, slide.count, BATCH):
-        numbers = range(first, min(first + BATCH, slide.count))
+    parts, batch = [], max(min(BATCH, int(WORK // max(network.multiply_adds, 1))), 1)
+    for first in range(0, slide.count, batch):
+        numbers = range(first, min(first + batch, slide.count))
         kept = None if keep is None else pathlib.Path(keep) / f"{first:08d}.npz"
         if kept is not None and kept.exists():
             with np.load(kept, allow_pickle=False) as arrays:

@@ -17,6 +17,7 @@ from .files import ModelFileError
 from .model_file import load
 from .network import Network
 from .show import line
+from .target import resolve
 from .text import clean, table
 
 AGREES = 1e-4      # of the largest score: what single precision may cost
@@ -134,6 +135,7 @@ def check(source: Any, x: npt.ArrayLike | None = None, *, input: str | None = No
     difference, beside = compared(source, network, batch, input, output, constants)
     if target == "max" and len(network.output_shape) > 1:
         target = "sum"
+    resolve(target, 1, network)  # refuses what the network does not have, before any preset is tried
     presets = []
     for one in chosen:
         presets.append(audit(network, batch, one, target))

@@ -45,7 +45,10 @@ def opened(path):
     path = os.fspath(path)
     if len(path) > LONGEST_PATH or "\0" in path:
         raise ModelFileError(f"{quote(path)} is not the path of a file")
-    mode = os.stat(path).st_mode
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: there is no such file") from None
     if not stat.S_ISREG(mode):
         kind = "folder" if stat.S_ISDIR(mode) else "pipe, socket or device"
         raise ModelFileError(f"{path}: not a file but a {kind}")

@@ -127,6 +127,22 @@ def test_cells_of_a_short_sound_get_no_more_than_its_samples_hold(preset):
     assert cells.sum() == pytest.approx(e.relevance.sum(), abs=0.05 * held)
 
 
+def test_cells_of_quiet_stretches_keep_what_their_samples_hold():
+    """By the flat rule noise of -80 dB holds as much as the burst in it; its cells show it, where it is."""
+    rng = np.random.default_rng(0)
+    y = 1e-5 * rng.standard_normal(16_000)
+    y[6_000:9_000] += 0.1 * rng.standard_normal(3_000)
+    clip = FrontEnd.waveform(16_000, 1.0).fitting(SHAPES["waveform"]).open(y, 16_000)
+    found = Explained(clip, lrp_core.explain(cnn(SHAPES["waveform"]), clip.input, "preset_a_flat"), "flat")
+    places = np.clip((found.axes.seconds * 8).astype(int), 0, 7)
+    cells = np.bincount(places, found.cells.sum(axis=1), 8)
+    samples = found.e.relevance.reshape(8, -1).sum(axis=1)
+    held = np.abs(found.e.relevance).sum()
+    assert samples[:2].sum() > 0.1 * held and samples[-2:].sum() > 0.1 * held
+    np.testing.assert_allclose(cells[[0, 1, 5, 6, 7]], samples[[0, 1, 5, 6, 7]], atol=0.03 * held)
+    assert cells.sum() == pytest.approx(samples.sum(), abs=0.15 * held)
+
+
 # ---- upward: the transpose of each step's way for relevance
 
 @pytest.mark.parametrize("name", FRONT_ENDS)

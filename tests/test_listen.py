@@ -314,6 +314,18 @@ def test_a_check_asks_for_the_part_the_others_and_as_many_random_cells():
     assert command.check_mask(network, clip, ~mask, 1, draws=1, rng=np.random.default_rng(0)).kept
 
 
+def test_a_check_of_a_score_asks_for_the_least_that_it_may_have():
+    low, high = tones(300, 7000)
+    clip, mask = features.open_clip(low + high, RATE), np.zeros((345, 1025), bool)
+    mask[:, :70] = True
+    rng, scores = np.random.default_rng(0), np.ravel(LouderHalf().logits(features.open_clip(low, RATE).image))
+    for target, score in ((0, scores[0]), (-1, scores.sum())):
+        for factor, kept in ((0.8, True), (1.3, False)):
+            check = command.check_mask(LouderHalf(), clip, mask, target, draws=1, rng=rng,
+                                       least=factor * score)
+            assert check.kept == kept
+
+
 def test_random_masks_have_as_many_cells_and_differ(monkeypatch):
     clip, mask = features.open_clip(sum(tones(300, 7000)), RATE), np.zeros((345, 1025), bool)
     mask[50:60, 20:90] = True

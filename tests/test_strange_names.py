@@ -96,7 +96,7 @@ def test_pictures_of_strange_files_are_well_formed(model, tmp_path):
     assert len(pictures) == 2
     for picture in pictures:
         text = "".join(xml.etree.ElementTree.parse(picture).getroot().itertext())
-        assert "__<b>&$^$_   heard: " in text
+        assert "__<b>&$^$_   likeliest: " in text
 
 
 def test_titles_are_cleaned_and_leave_room_for_the_picture(model, tmp_path):
@@ -106,7 +106,7 @@ def test_titles_are_cleaned_and_leave_room_for_the_picture(model, tmp_path):
     clip = features.open_clip(np.ones(99), 22_050)
     result, = answers(load(model), [clip], ["epsilon"], "max")
     first, second = result.heading("x" * 200).split("   ")[:2]
-    assert len(first) == 60 and "..." in first and second.startswith("heard: ")
+    assert len(first) == 60 and "..." in first and second.startswith("likeliest: ")
 
 
 @pytest.mark.parametrize("command", ["explain", "listen", "ledger", "report", "dataset"])

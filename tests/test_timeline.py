@@ -1,5 +1,6 @@
 """Recordings of any length: windows, what is heard in them and where it rests; tables, labels, the page."""
 import csv
+import dataclasses
 import html
 import json
 
@@ -19,6 +20,7 @@ from features.synth import synthesize
 from lrp_core import layers as L
 
 RATE = 8_000
+STEP = 128 / RATE  # seconds from a frame to the next
 FRONT_END = FrontEnd.log_mel(sr=RATE, seconds=1.0, n_fft=256, hop_length=128, n_mels=16, order="ftc")
 
 
@@ -75,6 +77,7 @@ def test_each_window_is_explained_as_a_file_of_its_own(sound, network):
         np.testing.assert_allclose(found.values[number], answer.values, atol=1e-6)
         assert found.arrays["target"][number] == answer.e.target
         sums = answer.main.map.sum(axis=1)
+        sums[answer.main.axes.seconds >= len(part) / 12_000] = 0  # of the silence that fills the last window
         both = found.arrays["moments_for"][number] + found.arrays["moments_against"][number]
         np.testing.assert_allclose(both, sums, atol=1e-9 * np.abs(sums).max())
 
@@ -96,19 +99,48 @@ def test_relevance_of_overlapping_windows_adds_up(sound, network):
     np.testing.assert_allclose(sums[0][:-1], only.arrays["moments_for"][0][:sums.shape[1] - 1], atol=1e-12)
 
 
-@pytest.mark.parametrize("length", [2.0, 1.75, 1.5, 0.75, 0.5])
-def test_what_a_short_window_hears_again_is_counted_where_it_was_heard_first(length):
-    """No spike at the recording's end, with the same relevance at each frame of each window."""
-    slide = sliding.Slide(1.0, 0.75, 0.0, length, RATE)
-    frames, count = len(audio_lrp.explained.places_of(FRONT_END).seconds), slide.count
-    found = with_scores(np.zeros((count, 3), np.float32), L.Softmax())
-    arrays = found.arrays | {"moments_for": np.ones((count, frames)),
-                             "moments_against": np.zeros((count, frames))}
-    made = windows.Timeline("made.wav", slide, found.network, FRONT_END, "epsilon", arrays)
-    sums = made.relevance[1][0][0]
-    assert sums.sum() == count * frames
-    plays = -(-1.0 // (made.ends - made.starts)).min()
-    assert sums.max() <= 2 * plays + 2, "a frame or two of each of two windows, as often as one is played"
+@pytest.mark.parametrize("short", ["zeros", "twice", "loop"])
+@pytest.mark.parametrize("window, length", [(1.0, 0.3), (1.0, 1.6), (0.39, 1.2)])
+def test_relevance_of_a_short_window_lies_where_it_was_played_first(network, tmp_path, short, window, length):
+    """What is played again is added there; what falls on the silence after it is left out."""
+    front_end = dataclasses.replace(FRONT_END, short=short)
+    y = 0.1 * np.random.default_rng(0).standard_normal(round(length * RATE))
+    soundfile.write(tmp_path / "y.wav", y, RATE, subtype="FLOAT")
+    found = windows.timeline(tmp_path / "y.wav", network, front_end, "epsilon", window=window)
+    expected = {}
+    for number, start in enumerate(found.starts):
+        end = min(start + window, length)
+        answer = audio_lrp.explain(y[round(start * RATE):round(end * RATE)], RATE, model=network,
+                                   front_end=front_end, rules="epsilon")
+        plays = {"zeros": 1, "twice": 2, "loop": 99}[short]
+        sums = expected.setdefault(answer.e.target, np.zeros((2, 200)))
+        for seconds, cells in zip(answer.main.axes.seconds, answer.main.map):
+            if end - start > 0.99 or seconds < plays * (end - start):
+                at = start + (seconds if end - start > 0.99 else seconds % (end - start))
+                sums[:, round(at / STEP)] += cells.sum()
+        assert number == 0 or answer.e.target in found.relevance[1]
+    edges, relevance = found.relevance
+    assert edges[0] == 0 and edges[-1] == pytest.approx(length)
+    for target, (plus, minus) in relevance.items():
+        wanted = expected[target][0]
+        scale = np.abs(wanted).sum()
+        assert (plus + minus).sum() == pytest.approx(wanted.sum(), abs=1e-6 * scale)
+        # A frame that is played again lies between two cells: it may be counted in the neighbour.
+        np.testing.assert_allclose(np.cumsum(plus + minus), np.cumsum(wanted)[:len(plus)], atol=0.25 * scale)
+    last = found.arrays["seconds"][-1]
+    assert np.isnan(last).all() or last[1] <= length + STEP
+
+
+def test_frames_and_cells_are_one_to_one(sound, network):
+    """No cell without a frame in the middle of a recording, and none with two of one window."""
+    path, _ = sound
+    found = audio_lrp.timeline(path, model=network, hop=0.8, rules="epsilon")
+    first, step = found.grid
+    assert (first, step) == (pytest.approx(-STEP / 2), pytest.approx(STEP))
+    ones = {name: np.ones_like(values) if name.startswith("moments") else values
+            for name, values in found.arrays.items()}
+    sums = sum(plus for plus, _ in dataclasses.replace(found, arrays=ones).relevance[1].values())
+    assert set(sums[1:-1]) <= {1.0, 2.0}
 
 
 def test_the_picture_shows_what_is_heard_where_its_events_are():
@@ -267,7 +299,7 @@ def with_scores(values, activation):
     """A Timeline of windows that say these values [windows, scores], one of one second each half."""
     network = lrp_core.Network([("scores", L.Dense(np.eye(values.shape[1], dtype=np.float32))),
                                 *[("end", activation)] * (activation is not None)], (values.shape[1],),
-                               class_names=tuple("abc"[:values.shape[1]]))
+                               class_names=tuple("abcdefghijkl"[:values.shape[1]]))
     arrays = {"logits": values, "target": values.argmax(axis=1), "silent": np.zeros(len(values), bool),
               "hertz": np.full((len(values), 2), np.nan)}
     slide = sliding.Slide(1.0, 0.5, 0.0, 0.5 * len(values) + 0.5, RATE)
@@ -283,6 +315,25 @@ def test_labels_that_hold_together_have_events_of_their_own():
     one = with_scores(values, L.Softmax()).events
     assert [event.class_name for event in one] == ["b", "a", "b"]
     assert one[0].end <= one[1].start
+
+
+def test_what_was_explained_is_drawn_whatever_was_heard(sound, network, tmp_path):
+    """A class that never wins, all scores together, and more classes than there are rows."""
+    path, _ = sound
+    heard = audio_lrp.timeline(path, model=network, rules="epsilon")
+    rare = int(np.bincount(heard.arrays["target"], minlength=3).argmin())
+    for target, name in ((rare, "abc"[rare]), ("sum", "sum of all scores")):
+        found = audio_lrp.timeline(path, model=network, rules="epsilon", target=target)
+        ((label, _, (plus, minus)),) = found.rests
+        assert label == name and (plus + minus).sum() == pytest.approx(sum(
+            found.arrays[f"moments_{way}"].sum() for way in ("for", "against")))
+        assert found.explained in (name, f"the {name}", "the class that won")
+        found.plot(tmp_path / "picture.png")
+    values = np.eye(12)
+    found = with_scores(values, L.Softmax())
+    arrays = found.arrays | {f"moments_{way}": np.ones((12, 63)) for way in ("for", "against")}
+    rests = dataclasses.replace(found, arrays=arrays).rests
+    assert len(rests) == windows.CLASSES + 1 and rests[-1][0] == "4 other classes"
 
 
 def test_a_single_score_has_no_events_and_says_so():

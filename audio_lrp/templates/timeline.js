@@ -74,7 +74,7 @@ function showTimeline(root, data) {
     const top = Math.max(1e-30, ...tops), bottom = Math.min(0, ...lows), zero = depth * top / (top - bottom);
     for (const one of relevance) {
       context.fillStyle = one.colour;
-      for (const [x, begin, end] of columns(width, data.step, one.plus.length)) {
+      for (const [x, begin, end] of columns(width, data.step, one.plus.length, data.first)) {
         context.globalAlpha = 0.8;
         const plus = most(one.plus, begin, end, Math.max), minus = most(one.minus, begin, end, Math.min);
         context.fillRect(x, zero - plus / top * zero, 1, plus / top * zero);

@@ -188,10 +188,12 @@ def _batched(what, declared, given):
             raise ModelFileError(f"{what} is declared as {list(declared)}: if its first axis is no batch, "
                                  f"give its whole shape, shape=({declared[0]}, {rest}); if it is one, export "
                                  f"the model for batches of 1, or of any size, or try shape=({rest}{comma})")
+        told = ", ".join(str(extent) if is_whole(extent) else "N" for extent in declared[1:])
         for axis, extent in enumerate(declared[1:], 1):
             if not is_whole(extent):
                 raise ModelFileError(f"{what} leaves axis {axis} open ({quote(extent or 'unnamed')}) of "
-                                     f"{list(declared)}: fix it, without the batch axis, shape=(...)")
+                                     f"{list(declared)}: fix it, without the batch axis: shape=({told}), or "
+                                     f"--shape {told.replace(' ', '')}, with numbers for N")
         return (1, *declared[1:])
     if not _fits(given, declared[1:]):
         raise ModelFileError(f"shape {given} does not fit {what}, declared as {list(declared)}: it is "
