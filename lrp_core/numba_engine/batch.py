@@ -72,6 +72,8 @@ def explain_batch(program, request, chosen, logits, found):
     parts = [chosen[start:start + chunk] for start in range(0, len(chosen), chunk)]
     with single_threaded_blas if program.by_numpy else contextlib.nullcontext():
         crew = program.crew(workers) if len(parts) > 1 and workers > 1 else None
+        if crew is not None:
+            crew.anywhere()
         for done in in_order(crew, work, parts):
             if request.progress:
                 request.progress(done)

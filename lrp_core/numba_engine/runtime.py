@@ -1,5 +1,4 @@
 """Runs programs: workspaces, chunks of a batch on several threads, or one sample on a team of them."""
-import concurrent.futures
 import dataclasses
 import functools
 import math
@@ -17,6 +16,7 @@ from ..target import WINNER, one_hot
 from . import facts, interpreter
 from .check import check, most
 from .constants import ALIGNMENT, rounded
+from .crew import Crew
 from .kernels.bounds import Sizes
 from .kernels.jit import prepare
 from .kernels.op import KINDS, RARE, TIES, Memory
@@ -165,19 +165,22 @@ class Program:
         wanted.
         """
         with self._lock:
-            if self._crew is None or self._crew[0] != os.getpid() or self._crew[1] < threads:
-                self._crew = os.getpid(), threads, concurrent.futures.ThreadPoolExecutor(threads, "lrp")
-            return self._crew[2]
+            if self._crew is None or self._crew.pid != os.getpid() or self._crew.threads < threads:
+                self._crew = Crew(threads)
+            return self._crew
 
     def run(self, workspace, stages, samples, targets=1, team=1):
         """Run stages for the samples of a workspace; with a team, all members at once."""
         if not self._prepared:
             self.code.prepare(workspace)
             self._prepared = True
+        crew = None
+        if team > 1:
+            crew = self.crew(team)
+            crew.elsewhere()
         for stage in stages:
             if isinstance(stage, Kernels):
-                self.code.run(workspace, stage.begin, stage.end, samples, targets, team, self.crew(team)
-                              if team > 1 else None)
+                self.code.run(workspace, stage.begin, stage.end, samples, targets, team, crew)
             elif isinstance(stage, Forward):
                 self._forward(workspace, stage.node, samples)
             elif isinstance(stage, Keep):
