@@ -1,5 +1,6 @@
 """audio-lrp check: can a model be explained, and how far can its explanations be believed?"""
 import json
+import pathlib
 import sys
 
 import click
@@ -8,7 +9,7 @@ import numpy as np
 import lrp_core
 
 from .common import PRESET_NAMES
-from .models import constant, target_of, whole_numbers
+from .models import KERAS, constant, load, target_of, whole_numbers
 from .terminal import say
 
 
@@ -30,7 +31,8 @@ from .terminal import say
               help="What is explained: a class's number, places like 0,3, or 'sum'.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 def check(model, input_name, output_name, shape, constants, data, rules, target, as_json):
-    """Look a model over before it is explained: an ONNX file, or a model file (.npz).
+    """Look a model over before it is explained: an ONNX file, a model file (.npz), or, where TensorFlow is
+    installed, a Keras model.
 
     Shows every layer with its rule and what the compiled engine leaves to NumPy, compares the scores with
     onnxruntime's (where it is installed), tells for each preset what share of the score reaches the input and
@@ -47,8 +49,9 @@ def check(model, input_name, output_name, shape, constants, data, rules, target,
     names = list(rules) or list(lrp_core.PRESETS)
     try:
         with click.progressbar(length=len(names), label="checking", file=sys.stderr, show_pos=True) as bar:
+            source = load(model) if pathlib.Path(model).suffix.lower() in KERAS else model
             found = lrp_core.check(
-                model, None if data is None else np.load(data, allow_pickle=False), input=input_name,
+                source, None if data is None else np.load(data, allow_pickle=False), input=input_name,
                 output=output_name, shape=None if shape is None else whole_numbers("--shape", shape),
                 constants=dict(map(constant, constants)), target=target_of(target), rules=names,
                 progress=bar.update)

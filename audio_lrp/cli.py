@@ -87,7 +87,7 @@ def main():
 @main.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
 @options("rules", "target")
-@model_options(outputs="--model-output")
+@model_options("--model-output")
 @options("start", "end", "engine", "dtype")
 @click.option("-o", "--output", "directory", default="explanations", show_default=True,
               type=click.Path(file_okay=False, path_type=pathlib.Path), help="The folder to write to.")

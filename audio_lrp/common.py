@@ -66,12 +66,13 @@ FRONT_END = click.option("--front-end", metavar="FILE|NAME", show_default="what 
                          help=f"How a sound becomes what the model takes: {NAMES}.")
 
 
-def model_options(*, outputs="--output", front_end=True):
+def model_options(*outputs, front_end=True):
     """The options that choose a model; the command gets them as one argument, `model`: an Asked.
 
-    outputs: what the option for an ONNX model's output is called, where --output means something else.
+    outputs: what the option for an ONNX model's output is called; --model-output, and --output where that
+    means nothing else.
     """
-    renamed = click.option(outputs, "output_name", metavar="NAME",
+    renamed = click.option(*outputs or ("--output", "--model-output"), "output_name", metavar="NAME",
                            help="ONNX: the output to explain, or any value inside the model.")
 
     def decorate(command):

@@ -72,7 +72,7 @@ def read_or_complain(source, network, target):
                    "what is typical.")
 @click.option("--target", type=click.Choice(["max", "true"]), default="max", show_default=True,
               help="Explain the winning class, or the class of the label.")
-@model_options(outputs="--model-output")
+@model_options("--model-output")
 @options("engine", "dtype")
 @click.option("--jobs", type=click.IntRange(1), default=default_threads, show_default="all processors",
               help="How many workers explain at a time. Results do not depend on it.")

@@ -117,7 +117,7 @@ def summary_line(checks, draws, wins):
 @click.command()
 @click.argument("clips", nargs=-1, metavar="[CLIP ...]")
 @options("rules", "target")
-@model_options(outputs="--model-output")
+@model_options("--model-output")
 @options("start", "end", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part carries: fewer cells are fewer sounds.")

@@ -76,7 +76,7 @@ def place_of(network, text):
               help="What to look at: a node, a channel of it (conv3a,7), or one unit (conv3a,4,6,7). Repeat "
                    "it for several.")
 @options("rules", "target")
-@model_options(outputs="--model-output")
+@model_options("--model-output")
 @options("start", "end", "engine", "dtype")
 @click.option("--top", default=10, show_default=True, type=click.IntRange(1),
               help="How many messages, channels or sounds to list.")

@@ -21,6 +21,7 @@ from lrp_core.text import MESSAGE, clean, quote
 # How model files of the first edition name the study's front end.
 FIRST_EDITION = "mel64-magma"
 NAMES = "study, waveform:RATE, log_mel:sr=16000,n_mels=64,..., spectrogram:sr=16000,... or a JSON file"
+KERAS = (".keras", ".h5")  # endings
 
 
 def load(path, *, input=None, output=None, shape=None, constants=None):
@@ -35,7 +36,7 @@ def load(path, *, input=None, output=None, shape=None, constants=None):
         network = lrp_core.from_onnx(path, **asked)
     elif asked:
         raise ValueError(f"{path}: {', '.join(asked)} are for ONNX models")
-    elif ending in (".keras", ".h5"):
+    elif ending in KERAS:
         network = from_keras(path)
     else:
         network = lrp_core.load(path)

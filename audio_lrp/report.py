@@ -58,7 +58,7 @@ def presets_asked(names):
 @click.option("--rules", "names", type=click.Choice(PRESET_NAMES), multiple=True, default=PRESETS,
               show_default=True,
               help="A preset to switch to in the page; repeat the option for several.")
-@model_options(outputs="--model-output")
+@model_options("--model-output")
 @options("start", "end", "engine", "dtype")
 @click.option("--share", default=0.5, show_default=True, type=click.FloatRange(0, 1, min_open=True),
               help="How much of the relevance the part to hear carries.")

@@ -25,7 +25,7 @@ LISTED = 20  # events that the terminal shows
 @click.command()
 @click.argument("recordings", nargs=-1, metavar="[RECORDING ...]")
 @options("rules", "target")
-@model_options(outputs="--model-output")
+@model_options("--model-output")
 @click.option("--window", type=click.FloatRange(0, min_open=True), metavar="SECONDS",
               show_default="what the model takes", help="How long a window is.")
 @click.option("--hop", type=click.FloatRange(0, min_open=True), metavar="SECONDS",

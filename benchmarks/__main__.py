@@ -93,7 +93,7 @@ NETWORK = click.option("--network", "chosen", multiple=True, type=click.Choice((
 @OUTPUT
 def run_throughput(repeats, chosen, presets, without_peers, folder, python310, output):
     """Explanations per second, forward and backward, by preset and batch, beside the peers and the limit: the
-    study's network, and four that people use (made by torch in the peers' environment).
+    study's network, and some that people use (made by torch in the peers' environment).
 
     Before anything is timed, the relevance of 100 clips is compared with the peers'. Exits with 1, after the
     tables, where too few agree with iNNvestigate: fewer than 95 of 100 within 1e-4 (relative L2), or any

@@ -193,6 +193,6 @@ def test_architectures_have_the_published_sizes(name, monkeypatch):
     architectures = pytest.importorskip("architectures")
     model = architectures.ARCHITECTURES[name]().eval()
     published = {"CNN14": 80_753_615, "CREPE full": 22_244_328 - 4_352, "EfficientNet-Lite0": 4_652_008,
-                 "DNSMOS P.808": 54_945}
+                 "DNSMOS P.808": 54_945, "ResNet-18": 11_689_512, "VGG-16": 138_357_544}
     assert sum(one.numel() for one in model.parameters()) == published[name]
     sys.modules.pop("architectures")

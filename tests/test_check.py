@@ -204,3 +204,19 @@ def test_inputs_that_nothing_reads_are_given_to_onnxruntime():
     for constants in ({}, {"rate": 16000, "h": 1}):
         found = lrp_core.check(model, output="y", constants=constants, rules=["epsilon"])
         assert found.beside == "onnxruntime" and found.difference == 0
+
+
+def test_a_keras_model_is_looked_over_as_others_are(tmp_path):
+    pytest.importorskip("tensorflow", reason="Keras models are read by TensorFlow: pip install tensorflow")
+    import keras
+    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu"),
+                              keras.layers.Flatten(), keras.layers.Dense(3)])
+    model.save(tmp_path / "small.keras")
+    found = run(tmp_path / "small.keras", "--rules", "epsilon")
+    assert found.exit_code == 0 and "Conv2D" in found.output and "epsilon" in found.output
+
+
+def test_a_target_that_is_not_there_is_refused_once(network, tmp_path):
+    network.save(tmp_path / "net.npz")
+    found = run(tmp_path / "net.npz", "--target", "7")
+    assert found.exit_code == 1 and found.output.count("0..2, got 7") == 1

@@ -3,7 +3,7 @@ of the forward pass.
 
 CNN14: Kong et al. 2020 (PANNs, 1912.10211). CREPE: Kim et al. 2018 (1802.06182). EfficientNet-Lite0: Tan and
 Le 2019 (1905.11946) without squeeze and excitation, ReLU6 for swish. DNSMOS P.808: Reddy et al. 2021
-(2010.15258).
+(2010.15258). ResNet-18: He et al. 2016 (1512.03385). VGG-16: Simonyan and Zisserman 2015 (1409.1556).
 """
 import torch
 from torch import nn
@@ -140,8 +140,54 @@ class DNSMOS(nn.Sequential):
         return 2 * torch.rand(shape) - 1
 
 
+class Residual(nn.Module):
+    """A block of ResNet-18: two convolutions, added to their input."""
+
+    def __init__(self, inputs, outputs, strides):
+        super().__init__()
+        self.body = nn.Sequential(*convolution(inputs, outputs, 3, strides=strides),
+                                  *convolution(outputs, outputs, 3, activation=None))
+        same = strides == 1 and inputs == outputs
+        self.beside = nn.Sequential(*([] if same else convolution(inputs, outputs, 1, strides=strides,
+                                                                  activation=None)))
+        self.add, self.relu = Add(), nn.ReLU()
+
+    def forward(self, x):
+        return self.relu(self.add(self.beside(x), self.body(x)))
+
+
+class ResNet18(nn.Sequential):
+    """An image [n, 3, 224, 224] to the scores of 1000 classes."""
+    shape = (3, 224, 224)
+    input = staticmethod(EfficientNetLite0.input)
+
+    def __init__(self):
+        channels = (64, 64, 128, 256, 512)
+        blocks = [Residual(*pair, strides=1 + (pair[0] != outputs and not second))
+                  for inputs, outputs in zip(channels, channels[1:])
+                  for second, pair in enumerate(((inputs, outputs), (outputs, outputs)))]
+        super().__init__(*convolution(3, 64, 7, strides=2), nn.MaxPool2d(3, 2, 1), *blocks,
+                         nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(512, 1000))
+
+
+class VGG16(nn.Sequential):
+    """An image [n, 3, 224, 224] to the scores of 1000 classes."""
+    shape = (3, 224, 224)
+    input = staticmethod(EfficientNetLite0.input)
+
+    def __init__(self):
+        layers, inputs = [], 3
+        for outputs, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+            for _ in range(count):
+                layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
+                inputs = outputs
+            layers.append(nn.MaxPool2d(2))
+        super().__init__(*layers, nn.Flatten(), nn.Linear(512 * 49, 4096), nn.ReLU(), nn.Linear(4096, 4096),
+                         nn.ReLU(), nn.Linear(4096, 1000))
+
+
 ARCHITECTURES = {"CNN14": CNN14, "CREPE full": CREPE, "EfficientNet-Lite0": EfficientNetLite0,
-                 "DNSMOS P.808": DNSMOS}
+                 "DNSMOS P.808": DNSMOS, "ResNet-18": ResNet18, "VGG-16": VGG16}
 
 
 def random_model(name):
