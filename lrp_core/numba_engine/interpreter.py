@@ -52,31 +52,37 @@ def peek(typing, counters, place):
 
 
 @entry
-def run(ops, begin, end, memory, counters, rare, ties):
-    """Run ops begin..end on a Memory, alone (team 1) or as one of a team. `memory` is this worker's own.
+def run(ops, begin, end, memory, counters, member, rare, ties):
+    """Run ops begin..end on a Memory, alone (team 1) or as the member of that number of a team. `memory` is
+    this worker's own.
 
     rare, ties: None where no op is of a kind of that group; it is then compiled without them. counters: zeros
-    [2·(end - begin)], units taken and units done. The members of a team take units until none is left, and go
-    on when all of an op's units are done. No member is waited for, only units that one has taken: a member
-    that comes late, or never, costs nothing but its help.
+    [(end - begin)·(team + 1)], for each op the units taken of each member's share, and the units done. A
+    member takes the units of its own share first, which are those of the map before that lie in its cache;
+    then those that others have left; and goes on when all of an op's units are done. No member is waited for,
+    only units that one has taken: a member that comes late, or never, costs nothing but its help.
     """
     team = memory.team
     for number in range(begin, end):
         op = ops[number]
         total = units(op, memory)
-        taken, done = 2 * (number - begin), 2 * (number - begin) + 1
-        grain = total if team == 1 else max(1, total // (4 * team))
-        first = 0 if team == 1 else add_and_get(counters, taken, grain)
-        while first < total:
-            last = min(first + grain, total)
-            if rare is not None:
-                perform_rare(op, memory, first, last)
-            if ties is not None:
-                perform_ties(op, memory, first, last)
-            perform(op, memory, first, last)
-            if team == 1:
-                break
-            add_and_get(counters, done, last - first)
-            first = add_and_get(counters, taken, grain)
+        taken = (number - begin) * (team + 1)
+        done, grain = taken + team, total if team == 1 else max(1, total // (4 * team))
+        for other in range(team):
+            owner = (member + other) % team
+            first, end_of_share = total * owner // team, total * (owner + 1) // team
+            if team > 1:
+                first += add_and_get(counters, taken + owner, grain)
+            while first < end_of_share:
+                last = min(first + grain, end_of_share)
+                if rare is not None:
+                    perform_rare(op, memory, first, last)
+                if ties is not None:
+                    perform_ties(op, memory, first, last)
+                perform(op, memory, first, last)
+                if team == 1:
+                    break
+                add_and_get(counters, done, last - first)
+                first = total * owner // team + add_and_get(counters, taken + owner, grain)
         while team > 1 and peek(counters, done) < total:
             pass

@@ -100,17 +100,18 @@ class Code:
 
     def run(self, workspace, begin, end, samples, targets=1, team=1, crew=None):
         """Run ops begin..end for the samples of a workspace, alone or on a team of threads of a `crew`."""
-        counters = np.zeros(2 * (end - begin), np.int64)
+        counters = np.zeros((end - begin) * (team + 1), np.int64)
         ops = self.ops.view(np.recarray) if numba.config.DISABLE_JIT else self.ops
         for member in range(1, team):
             crew.submit(interpreter.run, ops, begin, end,
-                        self.memory(workspace, samples, targets, member, team), counters, *self.groups)
-        interpreter.run(ops, begin, end, self.memory(workspace, samples, targets, 0, team), counters,
+                        self.memory(workspace, samples, targets, member, team), counters, member,
+                        *self.groups)
+        interpreter.run(ops, begin, end, self.memory(workspace, samples, targets, 0, team), counters, 0,
                         *self.groups)
 
     def prepare(self, workspace):
         """Compile what the ops need, or load it from disk."""
-        prepare(interpreter.run, (self.ops, 0, 0, self.memory(workspace, 1, 1), np.zeros(0, np.int64),
+        prepare(interpreter.run, (self.ops, 0, 0, self.memory(workspace, 1, 1), np.zeros(0, np.int64), 0,
                                   *self.groups))
 
 
