@@ -148,12 +148,12 @@ class Residual(nn.Module):
         self.body = nn.Sequential(*convolution(inputs, outputs, 3, strides=strides),
                                   *convolution(outputs, outputs, 3, activation=None))
         same = strides == 1 and inputs == outputs
-        self.beside = nn.Sequential(*([] if same else convolution(inputs, outputs, 1, strides=strides,
-                                                                  activation=None)))
+        self.beside = None if same else nn.Sequential(*convolution(inputs, outputs, 1, strides=strides,
+                                                                   activation=None))
         self.add, self.relu = Add(), nn.ReLU()
 
     def forward(self, x):
-        return self.relu(self.add(self.beside(x), self.body(x)))
+        return self.relu(self.add(x if self.beside is None else self.beside(x), self.body(x)))
 
 
 class ResNet18(nn.Sequential):
