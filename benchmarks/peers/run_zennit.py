@@ -44,7 +44,9 @@ COMPOSITES = {
         [*LINEAR_NORM, (Activation, rules.Pass()), ((Sum, AvgPool), rules.Norm(NOTHING)),
          ((Convolution, Linear), rules.Epsilon(STABILIZER))]),
     "epsilon_plus_flat": lambda: composites.EpsilonPlusFlat(layer_map=LINEAR_NORM),
-    "epsilon_alpha2_beta1": lambda: composites.EpsilonAlpha2Beta1(layer_map=LINEAR_NORM),
+    # Its 1e-6 in the denominators of αβ grows to percents over the twelve convolutions of CNN14.
+    "epsilon_alpha2_beta1": lambda: composites.EpsilonAlpha2Beta1(layer_map=[
+        *LINEAR_NORM, (Convolution, rules.AlphaBeta(alpha=2, beta=1, stabilizer=NOTHING))]),
 }
 
 
