@@ -182,9 +182,9 @@ def _batched(what, declared, given):
                              f"{list(declared)}; for one without a batch axis give its whole shape, "
                              "shape=(...)")
     if given is None:
+        comma = "," * (len(declared) == 2)
         if is_whole(declared[0]) and declared[0] > 1:
             rest = ", ".join(str(n or "?") for n in declared[1:])
-            comma = "," * (len(declared) == 2)
             raise ModelFileError(f"{what} is declared as {list(declared)}: if its first axis is no batch, "
                                  f"give its whole shape, shape=({declared[0]}, {rest}); if it is one, export "
                                  f"the model for batches of 1, or of any size, or try shape=({rest}{comma})")
@@ -192,8 +192,9 @@ def _batched(what, declared, given):
         for axis, extent in enumerate(declared[1:], 1):
             if not is_whole(extent):
                 raise ModelFileError(f"{what} leaves axis {axis} open ({quote(extent or 'unnamed')}) of "
-                                     f"{list(declared)}: fix it, without the batch axis: shape=({told}), or "
-                                     f"--shape {told.replace(' ', '')}, with numbers for N")
+                                     f"{list(declared)}: fix it, without the batch axis: "
+                                     f"shape=({told}{comma}), or --shape {told.replace(' ', '')}, with "
+                                     "numbers for N")
         return (1, *declared[1:])
     if not _fits(given, declared[1:]):
         raise ModelFileError(f"shape {given} does not fit {what}, declared as {list(declared)}: it is "
