@@ -205,12 +205,14 @@ def shown_sentence(explained):
     """How much of what reaches the samples a spectrogram shows, in a sentence, where a twentieth is missing;
     none for networks that take pictures.
     """
+    if explained.clip.bands_stage is not None:
+        return []
     r = explained.e.relevance
     shown, here = explained.map.sum(dtype=np.float64), r.sum(dtype=np.float64)
-    if explained.clip.bands_stage is not None or abs(shown - here) <= 0.05 * np.abs(r).sum(dtype=np.float64):
+    if abs(shown - here) <= 0.05 * np.abs(r).sum(dtype=np.float64):
         return []
-    return [f"Of the {here:.3g} that reach the samples the spectrogram shows {shown:.3g}: relevance of "
-            "samples near zero has no frequency."]
+    return [f"The relevance of the samples adds up to {here:.3g}, that of the spectrogram to {shown:.3g}: "
+            "samples near zero cannot pass theirs on to frequencies."]
 
 
 def repeat_sentence(clip):

@@ -30,6 +30,7 @@ from .terminal import Commands, say, say_blocks
 from .timeline_command import timeline
 
 BATCH = 32
+LISTED = 10  # classes that the terminal lists at most
 
 
 def bar_character():
@@ -39,9 +40,6 @@ def bar_character():
     except UnicodeEncodeError:
         return "#"
     return "█"
-
-
-LISTED = 10  # classes that are heard at once
 
 
 def describe(answer, places):

@@ -15,8 +15,9 @@ from .profiles import Profiles, profiles_of
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class EpsilonNearby(lrp_core.Epsilon):
-    """LRP-ε with an ε that follows the loudness: `epsilon` times the mean |z| of the samples up to `reach`
-    away, and a ten-thousandth of that for all of the sound's.
+    """LRP-ε with an ε that follows the loudness:
+
+        ε_n = epsilon · (mean of |z| over the samples n - reach ... n + reach + 1e-4 · mean of all |z|)
 
     Relevance of samples shown as that of time and frequency is divided by the samples. Those near zero may
     hold relevance too (by the flat rule, or in silence that a normalisation moved away from zero); without

@@ -29,12 +29,13 @@ from .report_data import hertz_at, shortest_span
 from .slide import ENVELOPE, Slide, extremes, recordings, slide_over
 from .ticks import clock, digits_for
 
-BATCH, WORK = 32, 2e11  # windows that are explained and kept together, at most, and their multiply-adds
+BATCH = 32   # windows that are explained and kept together, at most,
+WORK = 2e11  # and the multiply-adds of their forward passes: an interrupt should lose seconds only
 FORMAT = 2
 CLASSES = 8  # rows of a picture at most
 # Paul Tol's bright scheme: they stay apart for the colour-blind.
-OTHERS = "#bbbbbb"
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#994f00", "#777777")
+OTHERS = "#bbbbbb"  # all classes that have no row of their own
 LISTED = 20  # events that a notebook lists
 
 

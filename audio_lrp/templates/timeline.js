@@ -1,6 +1,9 @@
 "use strict";
 // A timeline to zoom into: draws what Python has computed, decides nothing. Uses numbers.js.
 
+// Seconds between two ticks of the axis.
+const STEPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
+
 // Bring a .timeline to life. data: of `timeline_page.page_data`.
 function showTimeline(root, data) {
   const strip = root.querySelector(".strip"), words = root.querySelector(".told");
@@ -92,7 +95,7 @@ function showTimeline(root, data) {
     });
     context.fillStyle = colourOf("soft");
     context.fillRect(LEFT, zero, width, 1);
-    const step = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600].find(one => (to - from) / one <= width / 80) ?? 7200;
+    const step = STEPS.find(one => (to - from) / one <= width / 80) ?? 7200;
     context.textAlign = "center";
     context.textBaseline = "top";
     for (let second = Math.ceil(from / step) * step; second <= to; second += step) {
