@@ -47,7 +47,7 @@ def test_threads_that_come_later_keep_off_too():
 
 
 @several
-def test_a_caller_bound_to_one_processor_shares_it():
+def test_a_caller_bound_to_one_processor_shares_it(monkeypatch):
     crew = crews.Crew(1)
     masks(crew, 1)
     os.sched_setaffinity(0, {min(ALLOWED)})
@@ -56,6 +56,9 @@ def test_a_caller_bound_to_one_processor_shares_it():
         assert masks(crew, 1) == [{min(ALLOWED)}]
     finally:
         os.sched_setaffinity(0, ALLOWED)
+    monkeypatch.setattr(crews, "processor", lambda: min(ALLOWED))
+    crew.elsewhere()
+    assert masks(crew, 1) == [ALLOWED - {min(ALLOWED)}], "another caller, on the same processor, is not bound"
 
 
 def test_a_system_that_refuses_costs_nothing_but_time(monkeypatch):

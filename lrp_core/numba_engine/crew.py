@@ -40,11 +40,11 @@ class Crew:
             self._place(None)
 
     def _place(self, avoided):
-        placed = avoided, len(self._members)
+        allowed = os.sched_getaffinity(0)  # of the caller: not all need be allowed the same
+        placed = avoided, allowed, len(self._members)
         if placed == self._placed:
             return
         self._placed = placed
-        allowed = os.sched_getaffinity(0)
         processors = allowed - {avoided} or allowed
         for member in self._members:
             with contextlib.suppress(OSError):  # forbidden, or the thread has ended

@@ -58,9 +58,10 @@ def run(ops, begin, end, memory, counters, member, rare, ties):
 
     rare, ties: None where no op is of a kind of that group; it is then compiled without them. counters: zeros
     [(end - begin)·(team + 1)], for each op the units taken of each member's share, and the units done. A
-    member takes the units of its own share first, which are those of the map before that lie in its cache;
-    then those that others have left; and goes on when all of an op's units are done. No member is waited for,
-    only units that one has taken: a member that comes late, or never, costs nothing but its help.
+    member takes the units of its own share first: their inputs, which it computed in the op before, are still
+    in its cache. Then it takes those that others have left, and goes on when all of an op's units are done.
+    No member is waited for, only units that one has taken: a member that comes late, or never, costs nothing
+    but its help.
     """
     team = memory.team
     for number in range(begin, end):
